@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Reprise. For a newcomer: `make run` (a Linux guest on this terminal) and `make test`.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CACHE ?= $(or $(REPRISE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reprise)
+B := build
+NEWLIB := $(CACHE)/src/newlib/newlib/libc
+ZYDIS := $(CACHE)/src/zydis
+
+BASE_SRCS := kernel/base/state.c kernel/base/status.c
+
+KERNEL_SRCS := kernel/acpi.c kernel/apic.c kernel/clock.c kernel/console.c kernel/cpu.c \
+	kernel/crash.c kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c \
+	kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/symbols.c kernel/timer.c
+
+BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
+	boot/efi_files.c boot/enter.S boot/enter.c boot/ini.c boot/main.c boot/memory_map.c \
+	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
+
+DRIVER_SRCS := drivers/uart.c
+
+EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
+	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
+	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
+	emul/uart16550.c
+
+VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_enter.S vmx/svm_event.c vmx/svm_exit.c \
+	vmx/svm_state.c
+
+VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
+	vm/boot_pvh.c vm/bus.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c \
+	vm/exit.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c \
+	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/paging.c vm/pc.c \
+	vm/run.c vm/vm.c
+
+SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
+
+NEWLIB_SRCS := ctype/ctype_ ctype/isprint ctype/isspace errno/errno reent/impure \
+	reent/reent reent/sbrkr stdio/snprintf stdio/vfprintf stdio/vsnprintf \
+	stdlib/nano-mallocr stdlib/malloc stdlib/calloc stdlib/realloc search/qsort search/bsearch stdlib/strtoul stdlib/strtoull string/memchr \
+	string/memcmp string/memcpy string/memmove string/memset string/strcasecmp string/strchr \
+	string/strcmp string/strcpy string/strcspn string/strlcpy string/strlen string/strncasecmp \
+	string/strncmp string/strncpy string/strnlen string/strpbrk string/strrchr string/strspn \
+	string/strstr string/strtok_r
+ZYDIS_SRCS := Decoder DecoderData Register SharedData
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla -Wundef -Wmissing-prototypes \
+	-Wimplicit-fallthrough
+ARCH := -ffreestanding -fpie -mno-red-zone -mgeneral-regs-only -fcf-protection=none \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
+	-ffile-prefix-map=$(CACHE)=cache
+DEFS := -U__linux__ -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYAN_NO_LIBC \
+	-DZYDIS_DISABLE_FORMATTER -DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
+INCS := -I. -Ikernel/newlib -isystem $(NEWLIB)/include -isystem $(ZYDIS)/include
+CFLAGS := -std=gnu17 -O2 -g $(ARCH) $(DEFS) $(INCS) -MMD -MP
+EFI_INCS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
+	-DHAVE_USE_MS_ABI
+
+OBJS := $(patsubst %,$(B)/%.o,$(SRCS)) $(NEWLIB_SRCS:%=$(B)/newlib/%.o) \
+	$(ZYDIS_SRCS:%=$(B)/zydis/%.o)
+EFI_CRT := /usr/lib/crt0-efi-x86_64.o /usr/lib/libgnuefi.a
+LINK := ld -pie --no-dynamic-linker -Bsymbolic -z max-page-size=4096 -z noexecstack \
+	--gc-sections --build-id=none --no-warn-rwx-segments -T linker.ld
+
+.PHONY: all
+all: $(B)/reprise.elf $(B)/BOOTX64.EFI
+
+
+# Sources and packages, once. The stamp depends on what names them.
+$(B)/deps.stamp: tools/deps.sh tools/packages.txt
+	tools/deps.sh install
+	tools/deps.sh fetch
+	@mkdir -p $(B)
+	@touch $@
+
+$(B)/%.c.o: %.c | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@gcc $(CFLAGS) $(WARN) $(EXTRA) -c $< -o $@
+$(B)/%.S.o: %.S | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@echo "  AS $<"
+	@gcc $(CFLAGS) -c $< -o $@
+$(B)/newlib/%.o: | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(CFLAGS) -w $(EXTRA) -I$(dir $(NEWLIB)/$*) -c $(NEWLIB)/$*.c -o $@
+$(B)/zydis/%.o: | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(CFLAGS) -w -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
+
+# The guest's DSDT: AML as a list of bytes.
+$(B)/vm/dsdt_aml.inc: vm/dsdt.asl | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@iasl -vr -p $(B)/vm/dsdt $< >/dev/null
+	@od -An -v -tx1 $(B)/vm/dsdt.aml | sed 's/ \(..\)/0x\1,/g' >$@
+$(B)/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
+
+$(B)/emul/%.c.o: EXTRA := -Wpadded
+$(B)/boot/efi.c.o $(B)/boot/efi_console.c.o $(B)/boot/efi_exit.c.o $(B)/boot/efi_files.c.o: EXTRA := $(EFI_INCS)
+# newlib builds several functions from one file, told apart by macros.
+$(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r
+$(B)/newlib/stdlib/nano-mallocr.o: EXTRA := -DINTERNAL_NEWLIB -DDEFINE_MALLOC -DDEFINE_FREE -DDEFINE_CALLOC \
+	-DDEFINE_REALLOC -DDEFINE_MALLOC_USABLE_SIZE
+
+# Two links: the first gives the addresses for the table of symbols, the second holds it.
+$(B)/ksyms.0.S:
+	@mkdir -p $(B)
+	@awk -f tools/ksyms.awk </dev/null >$@
+$(B)/ksyms.1.S: $(B)/reprise.0.elf tools/ksyms.awk
+	@nm -n $< | awk -f tools/ksyms.awk >$@
+$(B)/ksyms.%.o: $(B)/ksyms.%.S
+	@gcc -c $< -o $@
+$(B)/reprise.0.elf: $(OBJS) linker.ld $(B)/ksyms.0.o
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $(B)/ksyms.0.o /usr/lib/libgnuefi.a -o $@
+$(B)/reprise.elf: $(B)/ksyms.1.o
+	@echo "  LD $@"
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $< /usr/lib/libgnuefi.a -o $@
+$(B)/BOOTX64.EFI: $(B)/reprise.elf
+	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
+
+# Payloads: tiny guests that also run bare.
+GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
+	reset_cf9 reset_kbd reset_triple timers uart_flood
+GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
+GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
+	-fcf-protection=none -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP
+GUEST_ELFS := $(GUESTS:%=$(B)/guest/%.elf)
+.PHONY: guests
+guests: $(GUEST_ELFS)
+
+$(B)/guest/%.o: tests/guest/% | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(GUEST_CFLAGS) $(WARN) -c $< -o $@
+$(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
+	@ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/lib/payload.ld -o $@ $< \
+		$(GUEST_LIB)
+.SECONDARY:
+
+-include $(wildcard $(B)/guest/*.d $(B)/guest/lib/*.d) $(wildcard $(OBJS:.o=.d))

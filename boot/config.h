@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// reprise.ini: the whole configuration, parsed and validated before anything starts.
+#ifndef BOOT_CONFIG_H
+#define BOOT_CONFIG_H
+
+#include "kernel/base/status.h"
+#include "kernel/base/types.h"
+
+enum {
+	CONFIG_NAME_MAX = 32,      // of a VM, with the terminating zero
+	CONFIG_PATH_MAX = 128,
+	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
+	CONFIG_VMS_MAX = 8,
+	CONFIG_ERROR_MAX = 256,
+};
+
+#define CONFIG_FILE_NAME "reprise.ini"
+
+// rtc_base = host: the VM's clock starts with the host's.
+#define CONFIG_RTC_HOST UINT64_MAX
+
+enum config_log_level {
+	CONFIG_LOG_ERROR,
+	CONFIG_LOG_WARN,
+	CONFIG_LOG_INFO,
+	CONFIG_LOG_DEBUG,
+};
+
+// [reprise]
+struct config_host {
+	uint32_t log_level;  // log = error|warn|info|debug, enum config_log_level; default info
+	uint32_t debug_exit; // debug_exit = PORT: isa-debug-exit of the machine we run on; 0: none
+	bool quit_on_exit;   // quit_on_exit = on|off: leave when the last VM has ended; default off
+	bool start_in_monitor; // console = guest|monitor: what has it first; default guest
+};
+
+// [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
+struct config_vm {
+	char name[CONFIG_NAME_MAX];
+	uint32_t line;         // of the section header, for messages
+	uint64_t memory_bytes; // memory = SIZE (K, M, G; 2 MiB steps); required
+	uint32_t vcpus;        // vcpus = 1; default 1
+	char kernel[CONFIG_PATH_MAX]; // kernel = PATH on the ESP; required
+	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
+	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty
+	bool x2apic;       // x2apic = on|off; default on
+	bool debugcon;     // debugcon = on|off: port 0xE9 to the VM's console; default off
+	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
+	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
+	bool autostart;    // autostart = on|off; default on
+};
+
+struct config {
+	struct config_host host;
+	uint32_t vm_count;
+	struct config_vm vms[CONFIG_VMS_MAX];
+};
+
+// Parses `text`. On failure `error` holds one line that names file, line, key and what was
+// expected, like: reprise.ini:7: memory: expected a size such as 512M, got "lots"; *config then
+// holds unspecified values. STATUS_BAD_FORMAT: not INI. STATUS_INVALID: anything else.
+// It needs nothing of the kernel, not even a stack of more than a few hundred bytes.
+must_check enum status config_parse(const char *file_name, const char *text, size_t bytes,
+	struct config *config, char error[CONFIG_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The kernel's start: brings up the parts in order, reads the configuration, creates the machines,
+// wires console and monitor, and hands over to the event loop.
+#include "boot/enter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "boot/config.h"
+#include "drivers/uart.h"
+#include "kernel/acpi.h"
+#include "kernel/apic.h"
+#include "kernel/clock.h"
+#include "kernel/console.h"
+#include "kernel/cpu.h"
+#include "kernel/crash.h"
+#include "kernel/libc.h"
+#include "kernel/loop.h"
+#include "kernel/mem.h"
+#include "kernel/pagetable.h"
+#include "kernel/x86.h"
+#include "vm/vm.h"
+
+static struct config config;
+static struct vm *machine;
+
+// Up to here only the CPU and its memory; from here on the kernel's own services.
+static void kernel_init(const struct boot_info *info)
+{
+	desc_init(&cpu_self()->desc);
+	mem_init(info);
+	pagetable_init(info);
+	libc_init();
+	acpi_init(info->rsdp);
+	apic_init();
+	clock_init();
+	timer_init();
+	uart_interrupt_enable();
+}
+
+static _Noreturn void leave(uint32_t status)
+{
+	if (config.host.debug_exit != 0)
+		outl((uint16_t)config.host.debug_exit, status);
+	acpi_power_off();
+	log_error("this machine cannot be powered off by ACPI: halted");
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void machine_output(void *owner, const uint8_t *bytes, size_t count)
+{
+	(void)owner;
+	uart_write((const char *)bytes, count);
+}
+
+static void machine_ended(void *owner)
+{
+	(void)owner;
+	log_info("%s: ended: %s", machine->name, vm_state_name(machine));
+	if (config.host.quit_on_exit)
+		leave(machine->end_status);
+}
+
+static const struct boot_file *file_find(const struct boot_info *info, const char *name)
+{
+	for (uint32_t i = 0; i < info->file_count; i++)
+		if (strcmp(info->files[i].name, name) == 0)
+			return &info->files[i];
+	return NULL;
+}
+
+static const struct boot_file *file_need(const struct boot_info *info,
+	const struct config_vm *vm, const char *key, const char *name)
+{
+	const struct boot_file *file = file_find(info, name);
+
+	if (file == NULL)
+		log_error("%s: [vm %s] (line %u): %s: no such file: %s", CONFIG_FILE_NAME, vm->name,
+			vm->line, key, name);
+	return file;
+}
+
+static bool machine_create(const struct boot_info *info, const struct config_vm *vm)
+{
+	const struct boot_file *kernel = file_need(info, vm, "kernel", vm->kernel), *initrd = NULL;
+	struct vm_config machine_config;
+	char error[VM_ERROR_MAX];
+
+	if (kernel == NULL)
+		return false;
+	if (vm->initrd[0] != '\0') {
+		initrd = file_need(info, vm, "initrd", vm->initrd);
+		if (initrd == NULL)
+			return false;
+	}
+	machine_config = (struct vm_config){
+		.name = vm->name,
+		.memory_bytes = vm->memory_bytes,
+		.kernel = kernel->data,
+		.kernel_bytes = kernel->bytes,
+		.initrd = initrd != NULL ? initrd->data : NULL,
+		.initrd_bytes = initrd != NULL ? initrd->bytes : 0,
+		.cmdline = vm->cmdline,
+		.x2apic = vm->x2apic,
+		.debugcon = vm->debugcon,
+		.debug_exit = vm->debug_exit,
+		.rtc_epoch = vm->rtc_base == CONFIG_RTC_HOST ? clock_rtc_seconds() : vm->rtc_base,
+		.output = machine_output,
+		.ended = machine_ended,
+	};
+	if (vm_create(&machine_config, &machine, error) == STATUS_OK) {
+		if (vm_start(machine, error) == STATUS_OK)
+			return true;
+		vm_destroy(machine);
+		machine = NULL;
+	}
+	log_error("%s: [vm %s] (line %u): %s", CONFIG_FILE_NAME, vm->name, vm->line, error);
+	return false;
+}
+
+static bool configure(const struct boot_info *info)
+{
+	const struct boot_file *file = file_find(info, CONFIG_FILE_NAME);
+	char error[CONFIG_ERROR_MAX];
+
+	if (info->problem[0] != '\0')
+		log_error("boot: %s", info->problem);
+	if (file == NULL) {
+		log_error("there is no %s", CONFIG_FILE_NAME);
+		return false;
+	}
+	if (config_parse(CONFIG_FILE_NAME, file->data, file->bytes, &config, error) != STATUS_OK) {
+		log_error("%s", error);
+		return false;
+	}
+	log_level_set((enum log_level)config.host.log_level);
+	crash_debug_exit_set((uint16_t)config.host.debug_exit);
+	return true;
+}
+
+void boot_main(struct boot_info *info)
+{
+	const char *reason;
+
+	cpu_init_boot();
+	(void)uart_init();
+	log_info("Reprise");
+	kernel_init(info);
+	if (configure(info)) {
+		if (vcpu_engine_init(&reason) != STATUS_OK)
+			log_error("%s", reason);
+		else
+			for (uint32_t i = 0; i < config.vm_count; i++)
+				(void)machine_create(info, &config.vms[i]);
+	}
+	loop_run();
+}

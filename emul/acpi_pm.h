@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ACPI fixed hardware: power management events, timer, sleep control. See acpi_pm.c.
+#ifndef EMUL_ACPI_PM_H
+#define EMUL_ACPI_PM_H
+
+#include "emul/device.h"
+
+extern const struct device_model acpi_pm_model;
+
+enum acpi_pm_region {
+	ACPI_PM_REGION_REGISTERS, // the FADT's blocks
+	ACPI_PM_REGION_SMI,       // the FADT's SMI_CMD, and a byte of scratch after it
+	ACPI_PM_REGIONS
+};
+
+enum acpi_pm_input {
+	ACPI_PM_INPUT_POWER_BUTTON, // a rising edge is a press
+	ACPI_PM_INPUTS
+};
+
+enum acpi_pm_output {
+	ACPI_PM_OUTPUT_SCI, // level
+	ACPI_PM_OUTPUTS
+};
+
+enum acpi_pm_timer {
+	ACPI_PM_TIMER_OVERFLOW,
+	ACPI_PM_TIMERS
+};
+
+// What vm/ writes into the FADT and the DSDT.
+enum {
+	ACPI_PM_BASE = 0x600, // where the register region is, unless the machine says otherwise
+	ACPI_PM_BYTES = 64,
+
+	ACPI_PM_EVENT = 0x00,   // PM1a_EVT_BLK, PM1_EVT_LEN 4: status, enable
+	ACPI_PM_CONTROL = 0x04, // PM1a_CNT_BLK, PM1_CNT_LEN 2
+	ACPI_PM_TIMER = 0x08,   // PM_TMR_BLK, PM_TMR_LEN 4; TMR_VAL_EXT: 32 bits
+	ACPI_PM_GPE0 = 0x20,    // GPE0_BLK, GPE0_BLK_LEN 4: two bytes of status, two of enable
+	ACPI_PM_EVENT_BYTES = 4,
+	ACPI_PM_CONTROL_BYTES = 2,
+	ACPI_PM_TIMER_BYTES = 4,
+	ACPI_PM_GPE0_BYTES = 4,
+
+	ACPI_PM_SMI_PORT = 0xb2,
+	ACPI_PM_SMI_BYTES = 2,
+	ACPI_PM_ACPI_ENABLE = 0xf1,
+	ACPI_PM_ACPI_DISABLE = 0xf0,
+
+	ACPI_PM_SLEEP_TYPE_S5 = 5, // SLP_TYPa in the DSDT's \_S5
+};
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The device contract.
+//
+// A device model is a deterministic state machine. Its whole state is one struct, described by one
+// state table. It moves only when it receives a STIMULUS, and acts only through its environment:
+// the EFFECTS. It never reads a host clock, draws a random number, allocates while running, keeps
+// a global, or calls another device. `make check` lists the undefined symbols of every object of
+// emul/ and fails on any that is not in tests/emul_symbols.txt.
+//
+// Stimuli, each with the guest time `now`:
+//   reset, read, write, line, message      direct calls
+//   timer, bottom_half, receive, complete  events: through the VM's event queue, in every mode
+//
+// Who may enter a device: the VM's bus (vm/bus.c), which holds the VM's device lock around every
+// stimulus and every query. An instance is never entered twice at once, and an effect never enters
+// a device: a change of a wire or a message reaches its receiver after the handler that made it
+// has returned. Work per stimulus is bounded; long work goes on in a bottom half.
+//
+// Guest memory is reached by device_dma_*() alone. Data is copied once to a local, validated, and
+// only the copy is used.
+#ifndef EMUL_DEVICE_H
+#define EMUL_DEVICE_H
+
+#include "kernel/base/state.h"
+#include "kernel/base/status.h"
+#include "kernel/base/types.h"
+
+struct device;
+
+enum device_reset {
+	DEVICE_RESET_POWER, // power-on: everything, battery-backed state excepted
+	DEVICE_RESET_LINE,  // the platform's reset line (port 0xCF9, keyboard controller, ...)
+};
+
+// Where a region of a device can be mapped.
+enum device_space {
+	DEVICE_SPACE_PORT, // 64 KiB of I/O ports
+	DEVICE_SPACE_MMIO, // guest-physical addresses
+};
+
+// What a device can ask of the machine. Carried out after the stimulus that asked.
+enum device_request {
+	DEVICE_REQUEST_RESET,     // platform reset
+	DEVICE_REQUEST_POWER_OFF, // ACPI S5
+	DEVICE_REQUEST_EXIT,      // isa-debug-exit: argument is the exit status
+	DEVICE_REQUEST_PANICKED,  // pvpanic: argument is the event bits
+	DEVICE_REQUEST_INIT,      // INIT to all CPUs (port 0x92, keyboard controller on a PC)
+};
+
+// The interrupt message bus: MSIs and the APIC bus. SDM vol. 3, 11.6.1 (ICR) and 11.11 (MSI).
+enum interrupt_delivery {
+	INTERRUPT_FIXED = 0,
+	INTERRUPT_LOWEST_PRIORITY = 1,
+	INTERRUPT_SMI = 2,
+	INTERRUPT_NMI = 4,
+	INTERRUPT_INIT = 5,
+	INTERRUPT_STARTUP = 6,
+	INTERRUPT_EXTINT = 7,
+	INTERRUPT_EOI = 8, // broadcast from a local APIC to the I/O APICs: vector alone matters
+};
+
+enum interrupt_shorthand {
+	INTERRUPT_TO_DESTINATION = 0,
+	INTERRUPT_TO_SELF = 1,
+	INTERRUPT_TO_ALL = 2,
+	INTERRUPT_TO_OTHERS = 3,
+};
+
+struct interrupt_message {
+	uint32_t destination; // APIC id, or logical destination; xAPIC's are 8 bits, broadcast 0xff
+	uint8_t vector;
+	uint8_t delivery;  // enum interrupt_delivery
+	uint8_t shorthand; // enum interrupt_shorthand
+	bool logical;      // destination mode
+	bool level;        // trigger mode: level (true) or edge
+	bool assert;       // false: INIT level de-assert
+	bool x2apic;       // destination is 32 bits wide, broadcast 0xffffffff
+	uint8_t reserved;
+};
+
+// A zero-copy mapping of guest memory. `address` is valid until device_dma_unmap.
+struct device_dma_map {
+	void *address;
+	struct gpa gpa;
+	uint64_t bytes;
+	bool writable; // the device writes, the guest reads
+	uint8_t reserved[7];
+};
+
+// EFFECTS: filled by vm/, by a domain's runtime, or by a test. All may be called inside a stimulus
+// only, except that `sample` may not be called from within `sample`.
+struct device_env {
+	// Drives an output. Levels are sticky; an edge is two calls.
+	void (*set_line)(struct device *device, unsigned output, bool level);
+	// The present level of whatever is wired to an input; low where nothing is.
+	bool (*sample)(struct device *device, unsigned input);
+	void (*send_message)(struct device *device, const struct interrupt_message *message);
+	// Copies to or from guest memory. STATUS_RANGE where any byte is not RAM (device MMIO is
+	// refused); nothing is copied then.
+	enum status (*dma_read)(struct device *device, struct gpa from, void *to, size_t bytes);
+	enum status (*dma_write)(struct device *device, struct gpa to, const void *from, size_t bytes);
+	// Maps RAM for zero-copy. Fewer bytes than asked may be mapped (map->bytes says).
+	// STATUS_RANGE: not RAM. STATUS_AGAIN: no mapping is available now.
+	enum status (*dma_map)(struct device *device, struct gpa at, size_t bytes, bool writable,
+		struct device_dma_map *map);
+	// `written`: bytes from the start that the device changed, 0 for a read-only mapping.
+	void (*dma_unmap)(struct device *device, struct device_dma_map *map, size_t written);
+	// (Re)arms a timer of the model's; a deadline in the past expires at the next delivery.
+	// GUEST_TIME_NEVER cancels.
+	void (*arm_timer)(struct device *device, unsigned timer, struct guest_time deadline);
+	// Queues a bottom half, once until it has run.
+	void (*schedule_bottom_half)(struct device *device, unsigned bottom_half);
+	// Hands a request to the back end of `port`; its completion comes as a stimulus.
+	enum status (*submit)(struct device *device, unsigned port, uint64_t request);
+	// Bytes to the character back end of `port`. Never blocks.
+	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
+	// Moves or removes a region of the device's own. Takes effect after the handler.
+	void (*map_region)(struct device *device, unsigned region, enum device_space space,
+		uint64_t base, uint64_t bytes);
+	void (*unmap_region)(struct device *device, unsigned region);
+	void (*request)(struct device *device, enum device_request request, uint32_t argument);
+};
+
+struct device_model {
+	const char *name; // QEMU's where it has one
+	const char *description;
+	uint32_t instance_bytes;
+	uint8_t timers;
+	uint8_t bottom_halves;
+	uint8_t inputs;  // lines into the device
+	uint8_t outputs; // lines out of it
+	const struct state_table *state;
+
+	// STIMULI. An absent handler means that the stimulus is not accepted (a read answers all
+	// ones, a write is dropped).
+	// Sets the reset state. Timers and bottom halves have been cancelled, outputs are low.
+	void (*reset)(struct device *device, struct guest_time now, enum device_reset kind);
+	// `size` is 1, 2, 4 or 8 and the access lies within the region. The answer's upper bytes
+	// are ignored.
+	uint64_t (*read)(struct device *device, struct guest_time now, unsigned region,
+		uint64_t offset, unsigned size);
+	void (*write)(struct device *device, struct guest_time now, unsigned region,
+		uint64_t offset, unsigned size, uint64_t value);
+	void (*line)(struct device *device, struct guest_time now, unsigned input, bool level);
+	void (*message)(struct device *device, struct guest_time now,
+		const struct interrupt_message *message);
+	// A timer expired: now.ns >= its deadline, and it is disarmed.
+	void (*timer)(struct device *device, struct guest_time now, unsigned timer);
+	void (*bottom_half)(struct device *device, struct guest_time now, unsigned bottom_half);
+	// Characters arrived at `port`: at most as many as receive_room answered when they were
+	// queued. What no longer fits is an overrun, as on hardware.
+	void (*receive)(struct device *device, struct guest_time now, unsigned port,
+		const uint8_t *bytes, size_t count);
+	void (*complete)(struct device *device, struct guest_time now, unsigned port,
+		uint64_t request, enum status status);
+
+	// QUERIES: change nothing.
+	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
+	size_t (*receive_room)(const struct device *device, unsigned port);
+
+	// After a load into this (fresh) instance: recompute derived members, arm the timers and
+	// drive the outputs again. The state has been checked.
+	void (*loaded)(struct device *device, struct guest_time now);
+};
+
+// First member of every device struct. Host-only: STATE_DERIVED in its table.
+struct device {
+	const struct device_model *model;
+	const struct device_env *env;
+	void *owner;   // of the environment's
+	uint16_t id;   // index in its VM: deterministic
+	uint8_t reserved[6];
+};
+
+// Registered through a linker section with an explicit order, which is that of `info devices`.
+#define DEVICE_MODEL_REGISTER(order, model_)                                                       \
+	__attribute__((used, section("device_models." #order))) static const struct device_model   \
+		*const model_##_registered = &(model_)
+
+static inline void device_set_line(struct device *device, unsigned output, bool level)
+{
+	device->env->set_line(device, output, level);
+}
+
+static inline bool device_sample(struct device *device, unsigned input)
+{
+	return device->env->sample(device, input);
+}
+
+static inline void device_send_message(struct device *device,
+	const struct interrupt_message *message)
+{
+	device->env->send_message(device, message);
+}
+
+// An MSI as a PCI function or an I/O APIC writes it. SDM vol. 3, 11.11.
+static inline void device_send_msi(struct device *device, struct gpa address, uint32_t data)
+{
+	const struct interrupt_message message = {
+		.destination = (uint32_t)(address.v >> 12) & 0xff,
+		.logical = (address.v & 4) != 0,
+		.vector = (uint8_t)data,
+		.delivery = (data >> 8) & 7,
+		.level = (data & 0x8000) != 0,
+		.assert = true,
+	};
+
+	device->env->send_message(device, &message);
+}
+
+must_check static inline enum status device_dma_read(struct device *device, struct gpa from,
+	void *to, size_t bytes)
+{
+	return device->env->dma_read(device, from, to, bytes);
+}
+
+must_check static inline enum status device_dma_write(struct device *device, struct gpa to,
+	const void *from, size_t bytes)
+{
+	return device->env->dma_write(device, to, from, bytes);
+}
+
+must_check static inline enum status device_dma_map(struct device *device, struct gpa at,
+	size_t bytes, bool writable, struct device_dma_map *map)
+{
+	return device->env->dma_map(device, at, bytes, writable, map);
+}
+
+static inline void device_dma_unmap(struct device *device, struct device_dma_map *map,
+	size_t written)
+{
+	device->env->dma_unmap(device, map, written);
+}
+
+static inline void device_arm_timer(struct device *device, unsigned timer,
+	struct guest_time deadline)
+{
+	device->env->arm_timer(device, timer, deadline);
+}
+
+static inline void device_cancel_timer(struct device *device, unsigned timer)
+{
+	device->env->arm_timer(device, timer, GUEST_TIME_NEVER);
+}
+
+static inline void device_schedule_bottom_half(struct device *device, unsigned bottom_half)
+{
+	device->env->schedule_bottom_half(device, bottom_half);
+}
+
+must_check static inline enum status device_submit(struct device *device, unsigned port,
+	uint64_t request)
+{
+	return device->env->submit(device, port, request);
+}
+
+static inline void device_output(struct device *device, unsigned port, const uint8_t *bytes,
+	size_t count)
+{
+	device->env->output(device, port, bytes, count);
+}
+
+static inline void device_map_region(struct device *device, unsigned region,
+	enum device_space space, uint64_t base, uint64_t bytes)
+{
+	device->env->map_region(device, region, space, base, bytes);
+}
+
+static inline void device_unmap_region(struct device *device, unsigned region)
+{
+	device->env->unmap_region(device, region);
+}
+
+static inline void device_request(struct device *device, enum device_request request,
+	uint32_t argument)
+{
+	device->env->request(device, request, argument);
+}
+
+#endif

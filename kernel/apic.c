@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/apic.h"
+
+#include "kernel/acpi.h"
+#include "kernel/cpu.h"
+#include "kernel/desc.h"
+#include "kernel/pagetable.h"
+#include "kernel/x86.h"
+
+enum {
+	REGISTER_ID = 0x02,
+	REGISTER_TPR = 0x08,
+	REGISTER_EOI = 0x0b,
+	REGISTER_SVR = 0x0f,
+	REGISTER_LVT_TIMER = 0x32,
+	REGISTER_LVT_LINT0 = 0x35,
+	REGISTER_LVT_LINT1 = 0x36,
+	REGISTER_TIMER_INITIAL = 0x38,
+	REGISTER_TIMER_CURRENT = 0x39,
+	REGISTER_TIMER_DIVIDE = 0x3e,
+};
+
+enum { LVT_MASKED = 1 << 16, LVT_TSC_DEADLINE = 2 << 17, TIMER_DIVIDE_1 = 0x0b, SVR_ENABLE = 1 << 8 };
+
+#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_X2APIC BIT(10)
+#define IOAPIC_DEFAULT   0xfec00000u
+
+static volatile uint32_t *registers; // NULL: x2APIC
+static volatile uint32_t *ioapic;
+
+static uint32_t apic_read(unsigned reg)
+{
+	if (registers == NULL)
+		return (uint32_t)rdmsr(MSR_X2APIC_FIRST + reg);
+	return registers[reg * 4];
+}
+
+static void apic_write(unsigned reg, uint32_t value)
+{
+	if (registers == NULL)
+		wrmsr(MSR_X2APIC_FIRST + reg, value);
+	else
+		registers[reg * 4] = value;
+}
+
+static void spurious(struct interrupt_frame *frame)
+{
+	(void)frame; // no EOI for a spurious interrupt: SDM vol. 3, 11.9
+}
+
+// All lines masked, vectors moved away from the exceptions. 8259A data sheet.
+static void pic_mask(void)
+{
+	outb(0x20, 0x11);
+	outb(0xa0, 0x11);
+	outb(0x21, 0xf0);
+	outb(0xa1, 0xf8);
+	outb(0x21, 0x04);
+	outb(0xa1, 0x02);
+	outb(0x21, 0x01);
+	outb(0xa1, 0x01);
+	outb(0x21, 0xff);
+	outb(0xa1, 0xff);
+}
+
+void apic_init(void)
+{
+	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+	pic_mask();
+	for (unsigned vector = 0xf0; vector <= APIC_VECTOR_SPURIOUS; vector++)
+		interrupt_handler_set((uint8_t)vector, spurious);
+	wrmsr(MSR_APIC_BASE, base);
+	if ((cpuid(1, 0).ecx & BIT(21)) != 0)
+		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+	else
+		registers = pagetable_map_device(acpi_host()->lapic, PAGE_BYTES);
+	apic_write(REGISTER_TPR, 0);
+	apic_write(REGISTER_LVT_LINT0, LVT_MASKED);
+	apic_write(REGISTER_LVT_LINT1, LVT_MASKED);
+	apic_write(REGISTER_TIMER_DIVIDE, TIMER_DIVIDE_1);
+	apic_write(REGISTER_LVT_TIMER, APIC_VECTOR_TIMER);
+	apic_write(REGISTER_SVR, SVR_ENABLE | APIC_VECTOR_SPURIOUS);
+	cpu_self()->apic_id = registers == NULL ? apic_read(REGISTER_ID)
+						: apic_read(REGISTER_ID) >> 24;
+}
+
+bool apic_is_x2apic(void)
+{
+	return registers == NULL;
+}
+
+void apic_eoi(void)
+{
+	apic_write(REGISTER_EOI, 0);
+}
+
+void apic_timer_start(uint32_t count)
+{
+	apic_write(REGISTER_TIMER_INITIAL, count);
+}
+
+uint32_t apic_timer_remaining(void)
+{
+	return apic_read(REGISTER_TIMER_CURRENT);
+}
+
+bool apic_timer_deadline_enable(void)
+{
+	if ((cpuid(1, 0).ecx & BIT(24)) == 0)
+		return false;
+	apic_write(REGISTER_LVT_TIMER, LVT_TSC_DEADLINE | APIC_VECTOR_TIMER);
+	// Orders the mode before the first write of the deadline: SDM vol. 3, 11.5.4.1.
+	__asm__ volatile("mfence" : : : "memory");
+	return true;
+}
+
+// 82093AA: an index and a data register.
+static void ioapic_write(uint8_t index, uint32_t value)
+{
+	ioapic[0] = index;
+	ioapic[4] = value;
+}
+
+void apic_isa_route(uint8_t irq, uint8_t vector)
+{
+	if (ioapic == NULL)
+		ioapic = pagetable_map_device((struct hpa){IOAPIC_DEFAULT}, PAGE_BYTES);
+	ioapic_write((uint8_t)(0x11 + 2 * irq), cpu_self()->apic_id << 24);
+	ioapic_write((uint8_t)(0x10 + 2 * irq), vector); // fixed, physical, edge, high, unmasked
+}

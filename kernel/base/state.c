@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/base/state.h"
+
+#include <string.h>
+
+#include "kernel/base/assert.h"
+
+uint64_t state_field_get(const struct state_field *field, const void *instance, uint32_t index)
+{
+	uint64_t value = 0;
+
+	ASSERT(field->kind == STATE_FIELD_SAVED && index < field->count && field->width <= 8);
+	memcpy(&value, (const uint8_t *)instance + field->offset + (size_t)index * field->stride,
+		field->width);
+	return value;
+}
+
+void state_field_set(const struct state_field *field, void *instance, uint32_t index,
+	uint64_t value)
+{
+	ASSERT(field->kind == STATE_FIELD_SAVED && index < field->count && field->width <= 8);
+	memcpy((uint8_t *)instance + field->offset + (size_t)index * field->stride, &value,
+		field->width);
+}
+
+static bool state_field_is_in(const struct state_field *field, uint32_t version)
+{
+	return field->kind == STATE_FIELD_SAVED && field->since <= version;
+}
+
+size_t state_saved_bytes(const struct state_table *table, uint32_t version)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < table->field_count; i++)
+		if (state_field_is_in(&table->fields[i], version))
+			bytes += (size_t)table->fields[i].width * table->fields[i].count;
+	return bytes;
+}
+
+enum status state_save(const struct state_table *table, const void *instance, uint8_t *buffer,
+	size_t capacity)
+{
+	if (capacity < state_saved_bytes(table, table->version))
+		return STATUS_FAIL(STATUS_RANGE);
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (!state_field_is_in(field, table->version))
+			continue;
+		for (uint32_t n = 0; n < field->count; n++, buffer += field->width) {
+			uint64_t value = state_field_get(field, instance, n);
+
+			memcpy(buffer, &value, field->width);
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status state_refuse(struct state_error *error, const struct state_table *table,
+	const struct state_field *field, uint32_t index, uint64_t value, const char *reason)
+{
+	if (error != NULL)
+		*error = (struct state_error){
+			.table = table->name,
+			.field = field != NULL ? field->name : NULL,
+			.index = index,
+			.value = value,
+			.min = field != NULL ? field->min : 0,
+			.max = field != NULL ? field->max : 0,
+			.reason = reason,
+		};
+	return STATUS_FAIL(STATUS_INVALID);
+}
+
+enum status state_check(const struct state_table *table, const void *instance,
+	struct state_error *error)
+{
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (field->kind != STATE_FIELD_SAVED)
+			continue;
+		for (uint32_t n = 0; n < field->count; n++) {
+			uint64_t value = state_field_get(field, instance, n);
+
+			if (value < field->min || value > field->max)
+				return state_refuse(error, table, field, n, value, "out of range");
+		}
+	}
+	if (table->check != NULL) {
+		const char *reason = table->check(instance);
+
+		if (reason != NULL)
+			return state_refuse(error, table, NULL, 0, 0, reason);
+	}
+	return STATUS_OK;
+}
+
+enum status state_load(const struct state_table *table, uint32_t version, const uint8_t *buffer,
+	size_t bytes, void *instance, struct state_error *error)
+{
+	if (version == 0 || version > table->version) {
+		(void)state_refuse(error, table, NULL, 0, version, "unknown version");
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	if (bytes != state_saved_bytes(table, version)) {
+		(void)state_refuse(error, table, NULL, 0, bytes, "wrong length");
+		return STATUS_FAIL(STATUS_TRUNCATED);
+	}
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (!state_field_is_in(field, version))
+			continue;
+		for (uint32_t n = 0; n < field->count; n++, buffer += field->width) {
+			uint64_t value = 0;
+
+			memcpy(&value, buffer, field->width);
+			state_field_set(field, instance, n, value);
+		}
+	}
+	return state_check(table, instance, error);
+}
+
+const struct state_field *state_first_difference(const struct state_table *table, const void *a,
+	const void *b, uint32_t *index)
+{
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (field->kind != STATE_FIELD_SAVED)
+			continue;
+		for (uint32_t n = 0; n < field->count; n++) {
+			if (state_field_get(field, a, n) == state_field_get(field, b, n))
+				continue;
+			if (index != NULL)
+				*index = n;
+			return field;
+		}
+	}
+	return NULL;
+}

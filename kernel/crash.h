@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The crash report: registers, symbolised backtrace, last error, and what others registered (the
+// last exits of the machines). Then the machine halts, or leaves through the debug exit port.
+#ifndef KERNEL_CRASH_H
+#define KERNEL_CRASH_H
+
+#include "kernel/desc.h"
+
+// A section of the report, printed in the order of registration. It must not allocate or wait.
+struct crash_section {
+	void (*print)(void);
+	struct crash_section *next;
+};
+
+void crash_section_add(struct crash_section *section);
+// isa-debug-exit of the machine below, 0: none. A crash leaves with status 0x7f there.
+void crash_debug_exit_set(uint16_t port);
+
+_Noreturn void crash_exception(const struct interrupt_frame *frame);
+
+// Prints the chain of frame pointers that begins at `rbp`.
+void crash_backtrace(uint64_t rip, uint64_t rbp);
+
+#endif

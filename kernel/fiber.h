@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Fibers: cooperative stacks of one core, so that work that waits can be written straight.
+//
+// Rules for fibers: no preemption; a fiber yields within 200 us while a vcpu on its core is
+// runnable; what a fiber waits for is told by fiber_wake or by a deadline, never by polling.
+#ifndef KERNEL_FIBER_H
+#define KERNEL_FIBER_H
+
+#include "kernel/base/status.h"
+#include "kernel/timer.h"
+
+struct fiber;
+
+// Runs `entry(argument)` from the event loop on; it may return. NULL: no memory.
+must_check struct fiber *fiber_create(const char *name, void (*entry)(void *argument),
+	void *argument);
+struct fiber *fiber_self(void); // NULL outside of any fiber
+
+// To the end of the ready queue.
+void fiber_yield(void);
+// Until somebody calls fiber_wake, or the TSC reaches `deadline` (TIMER_NEVER: no limit). A wake
+// that came before is not lost. Returns false on the deadline.
+bool fiber_wait(uint64_t deadline);
+void fiber_wake(struct fiber *fiber);
+
+// The event loop: runs every fiber that is ready once. True if any is ready still.
+bool fiber_run_ready(void);
+
+#endif

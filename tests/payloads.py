@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Payloads of tests/guest: run as a guest of Reprise and bare, compared with what is expected.
+
+NAME.expect   the exact transcript; a line that starts with `~` is a regular expression
+NAME.expect.py  instead of it: a script that leaves the transcript in LINES
+NAME.bare     permitted differences on the bare emulator, one a line: REGEX  # REASON
+              Each line that differs, missing or extra, must match one; each must be used.
+NAME.guest    the same for the run under Reprise: defects of the emulator below it
+"""
+
+import difflib
+import os
+import re
+import runpy
+
+import qemu
+
+ENGINES = ("reprise", "bare")
+GUEST_EXIT_PORT = 0x501
+HOST_EXIT_PORT = 0xf4
+TIMEOUT_SECONDS = 30
+TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60}
+GUEST_MEMORY_MIB = {"bench": 256}  # bench wants many untouched blocks
+NOT_RUN = {"hostile_storm"}  # never ends: for a test that stops it from outside
+DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
+
+
+def names(top):
+    folder = os.path.join(top, "tests", "guest")
+    found = {entry[:-2] for entry in os.listdir(folder) if entry.endswith(".c")}
+    return sorted(found - NOT_RUN)
+
+
+def read_lines(path):
+    with open(path, encoding="ascii") as file:
+        return file.read().splitlines()
+
+
+def read_expectation(base):
+    if os.path.exists(base + ".expect.py"):
+        return runpy.run_path(base + ".expect.py")["LINES"]
+    return read_lines(base + ".expect")
+
+
+def read_differences(path):
+    """[(compiled regex, reason)]; a line without a reason is an error."""
+    if not os.path.exists(path):
+        return []
+    found = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = DIFFERENCE.match(line)
+        if match is None:
+            raise ValueError(f"{path}:{number}: expected REGEX  # REASON")
+        found.append((re.compile(match.group(1)), match.group(2)))
+    return found
+
+
+def match_patterns(expected, actual):
+    """The actual lines, those that match an expected pattern replaced by it."""
+    patterns = [(line, re.compile(line[1:])) for line in expected if line.startswith("~")]
+
+    def canonical(line):
+        for text, pattern in patterns:
+            if pattern.fullmatch(line):
+                return text
+        return line
+
+    return [canonical(line) for line in actual]
+
+
+def compare(expected, actual, differences):
+    """None, or why the transcript is not as expected."""
+    actual = match_patterns(expected, actual)
+    used = set()
+    wrong = False
+    for line in difflib.ndiff(expected, actual):
+        if line[:2] not in ("- ", "+ "):
+            continue
+        hits = [i for i, (regex, _) in enumerate(differences) if regex.fullmatch(line[2:])]
+        used.update(hits)
+        wrong = wrong or not hits
+    if wrong:
+        return "\n".join(difflib.unified_diff(expected, actual, "expected", "actual", "", "", 2,
+                                              lineterm=""))
+    stale = [regex.pattern for i, (regex, _) in enumerate(differences) if i not in used]
+    if stale:
+        return "\n".join("listed difference did not occur: " + text for text in stale)
+    return None
+
+
+def guest_command(options, name, directory):
+    with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
+        payload = file.read()
+    config = ("[reprise]\n"
+              "log = error\n"
+              f"debug_exit = {HOST_EXIT_PORT:#x}\n"
+              "quit_on_exit = on\n"
+              "[vm t]\n"
+              f"memory = {GUEST_MEMORY_MIB.get(name, 64)}M\n"
+              "kernel = payload.elf\n"
+              "isa_debug_exit = on\n"
+              "rtc_base = 1704067200\n")
+    archive = os.path.join(directory, name + ".cpio")
+    with open(archive, "wb") as file:
+        file.write(qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)]))
+    if not os.path.exists(options.image):
+        raise FileNotFoundError(2, "no such image", options.image)
+    return (qemu.base_command() + qemu.debug_exit(HOST_EXIT_PORT) +
+            ["-kernel", options.image, "-initrd", archive])
+
+
+def bare_command(options, name):
+    payload = os.path.join(options.build, "guest", name + ".elf")
+    if not os.path.exists(payload):
+        raise FileNotFoundError(2, "no such payload", payload)
+    return (qemu.base_command(memory=GUEST_MEMORY_MIB.get(name, 64)) +
+            qemu.debug_exit(GUEST_EXIT_PORT) + ["-kernel", payload])
+
+
+def run(options, name, engine, directory, notes=None):
+    """None, or the failure's text. `notes` receives the transcript's benchmark lines."""
+    base = os.path.join(options.top, "tests", "guest", name)
+    if engine == "reprise":
+        command = guest_command(options, name, directory)
+        differences = read_differences(base + ".guest")
+    else:
+        command = bare_command(options, name)
+        differences = read_differences(base + ".bare")
+    timeout = TIMEOUTS.get(name, TIMEOUT_SECONDS) * options.timeout_scale
+    result = qemu.run(command, os.path.join(directory, "serial.log"), timeout)
+    lines = result.guest_lines()
+    if notes is not None:
+        notes += [line for line in lines if line.startswith("bench ")]
+    problems = list(result.errors)
+    if result.timed_out or result.status != 0:
+        problems.append(result.describe())
+    difference = compare(read_expectation(base), lines, differences)
+    if difference is not None:
+        problems.append(difference)
+    if problems:
+        problems += result.log_lines()[-10:]
+    return "\n".join(problems) if problems else None

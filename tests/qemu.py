@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""QEMU as the machine that tests run on: deterministic flags, boot archives, bounded runs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+LOG_PREFIX = b"reprise: "  # of Reprise's own lines on the serial console
+OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild
+
+
+class MissingTool(Exception):
+    """A program that the tests need is not installed."""
+
+
+def require(program):
+    path = shutil.which(program)
+    if path is None:
+        raise MissingTool(f"{program}: not found (install qemu-system-x86 or set QEMU)")
+    return path
+
+
+def cpio_newc(files):
+    """A newc cpio archive of (name, bytes) pairs, as Linux and Reprise read it."""
+
+    def member(name, data, mode, inode):
+        name = name.encode() + b"\0"
+        fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        header = b"070701" + b"".join(b"%08X" % field for field in fields)
+        out = header + name
+        out += b"\0" * (-len(out) % 4)
+        return out + data + b"\0" * (-len(data) % 4)
+
+    archive = bytearray()
+    for inode, (name, data) in enumerate(files, 1):
+        archive += member(name, data, 0o100644, inode)
+    archive += member("TRAILER!!!", b"", 0, 0)
+    archive += b"\0" * (-len(archive) % 512)
+    return bytes(archive)
+
+
+def base_command(memory="512", cpu="EPYC,+svm", icount=True):
+    """One CPU; with icount two runs are byte-identical and the TSC counts instructions."""
+    command = [require(QEMU), "-accel", "tcg", "-cpu", cpu, "-m", str(memory), "-nodefaults",
+               "-no-user-config", "-display", "none", "-seed", "42"]
+    if icount:
+        command += ["-icount", "shift=0,sleep=off"]
+    return command + ["-rtc", "clock=vm,base=2024-01-01"]
+
+
+def debug_exit(port):
+    return ["-device", f"isa-debug-exit,iobase={port:#x},iosize=4"]
+
+
+class Result:
+    """What a run left behind. `status` is isa-debug-exit's value, or None."""
+
+    def __init__(self, serial, code, timed_out, seconds, errors):
+        self.serial = serial
+        self.timed_out = timed_out
+        self.seconds = seconds
+        self.errors = errors
+        odd = code is not None and code > 0 and code % 2 == 1
+        self.status = code >> 1 if odd and not timed_out else None
+        self.code = code
+
+    def guest_lines(self):
+        """The guest's transcript: every line that is not Reprise's own."""
+        lines = self.serial.replace(b"\r\n", b"\n").split(b"\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        return [line.decode("ascii", "backslashreplace") for line in lines
+                if not line.startswith(LOG_PREFIX)]
+
+    def log_lines(self):
+        """Reprise's own lines."""
+        lines = self.serial.replace(b"\r\n", b"\n").split(b"\n")
+        return [line.decode("ascii", "backslashreplace") for line in lines
+                if line.startswith(LOG_PREFIX)]
+
+    def describe(self):
+        if self.timed_out:
+            return f"timed out after {self.seconds:.0f} s"
+        return f"exit code {self.code}"
+
+
+def run(command, serial_path, timeout, until=None):
+    """Runs QEMU with COM1 to a file. `until`: bytes whose appearance ends the run early."""
+    start = time.monotonic()
+    open(serial_path, "wb").close()
+    error_path = serial_path + ".stderr"
+    with open(error_path, "wb") as errors:
+        process = subprocess.Popen(command + ["-serial", f"file:{serial_path}"],
+                                   stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                   start_new_session=True)
+        timed_out, ended = _watch(process, serial_path, start + timeout, until)
+    with open(serial_path, "rb") as file:
+        serial = file.read()
+    with open(error_path, "rb") as file:
+        lines = file.read().decode(errors="replace").splitlines()
+    lines = [line for line in lines if "TCG doesn't support requested feature" not in line]
+    code = None if ended else process.returncode
+    return Result(serial, code, timed_out, time.monotonic() - start, lines)
+
+
+def _watch(process, serial_path, deadline, until):
+    """(timed out, ended by `until`). The process is gone on return, whatever happens."""
+    try:
+        while process.poll() is None:
+            if time.monotonic() > deadline or os.path.getsize(serial_path) > OUTPUT_MAX:
+                return True, False
+            if until is not None:
+                with open(serial_path, "rb") as file:
+                    if until in file.read():
+                        return False, True
+            time.sleep(0.02)
+        return False, False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

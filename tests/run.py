@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the tests that need an emulator.
+
+    tests/run.py payloads [--filter REGEX] [--engine reprise|bare] [--keep]
+    tests/run.py bench
+
+A suite is a function that yields Case objects; see SUITES. Each case prints `ok NAME` or
+`FAIL NAME` with its reason. The exit status is 0 only if every case passed and at least one ran.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import payloads  # noqa: E402
+import qemu  # noqa: E402
+
+
+class Case:
+    """One test: `run(directory)` returns None, or the text of its failure."""
+
+    def __init__(self, name, run, notes=None):
+        self.name = name
+        self.run = run
+        self.notes = notes if notes is not None else []  # printed after `ok`
+
+
+def suite_payloads(options):
+    names = payloads.names(options.top)
+    if not names:
+        raise ValueError("no payloads found in tests/guest")
+    for name in names:
+        for engine in options.engines:
+            yield Case(f"{engine}/{name}",
+                       lambda directory, n=name, e=engine: payloads.run(options, n, e, directory))
+
+
+def suite_bench(options):
+    for engine in options.engines:
+        notes = []
+        yield Case(f"{engine}/bench",
+                   lambda directory, e=engine, o=notes: payloads.run(options, "bench", e,
+                                                                     directory, o), notes)
+
+
+SUITES = {
+    "payloads": suite_payloads,
+    "bench": suite_bench,
+}
+
+
+def run_case(case, options):
+    directory = tempfile.mkdtemp(prefix=case.name.replace("/", "-") + "-", dir=options.work)
+    start = time.monotonic()
+    try:
+        failure = case.run(directory)
+    except qemu.MissingTool as error:
+        failure = str(error)
+    except OSError as error:
+        failure = f"{error.strerror}: {error.filename}"
+    if failure is not None:
+        failure += f"\nkept: {directory}"
+    elif not options.keep:
+        shutil.rmtree(directory)
+    return failure, time.monotonic() - start
+
+
+def run_suite(name, options):
+    """(passed, failed)"""
+    cases = [case for case in SUITES[name](options) if re.search(options.filter, case.name)]
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        futures = {pool.submit(run_case, case, options): case for case in cases}
+        for future in concurrent.futures.as_completed(futures):
+            case = futures[future]
+            failure, seconds = future.result()
+            count = f"[{passed + failed + 1}/{len(cases)}]"
+            if failure is None:
+                passed += 1
+                print(f"ok {case.name}  {count} {seconds:.1f} s", flush=True)
+                for note in case.notes:
+                    print(f"   {note}")
+            else:
+                failed += 1
+                print(f"FAIL {case.name}  {count} {seconds:.1f} s", flush=True)
+                print("   " + failure.replace("\n", "\n   "), flush=True)
+    return passed, failed
+
+
+def parse_arguments(arguments):
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    parser = argparse.ArgumentParser(description="Runs the tests that need an emulator.")
+    parser.add_argument("suites", nargs="+", choices=sorted(SUITES), metavar="SUITE",
+                        help=", ".join(sorted(SUITES)))
+    parser.add_argument("--filter", default="", metavar="REGEX", help="of ENGINE/NAME")
+    parser.add_argument("--engine", choices=payloads.ENGINES, help="one engine alone")
+    parser.add_argument("--keep", action="store_true", help="keep the files of passed cases too")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--timeout-scale", type=float, default=1.0)
+    parser.add_argument("--build", default=os.path.join(top, "build"))
+    parser.add_argument("--image", help="default: BUILD/reprise.elf")
+    options = parser.parse_args(arguments)
+    options.top = top
+    options.engines = [options.engine] if options.engine else list(payloads.ENGINES)
+    options.image = options.image or os.path.join(options.build, "reprise.elf")
+    options.work = os.path.join(options.build, "tests")
+    os.makedirs(options.work, exist_ok=True)
+    return options
+
+
+def main(arguments):
+    options = parse_arguments(arguments)
+    passed = failed = 0
+    for name in options.suites:
+        good, bad = run_suite(name, options)
+        passed += good
+        failed += bad
+    print(f"{passed} passed, {failed} failed")
+    if passed + failed == 0:
+        print("nothing matched: that is a failure")
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

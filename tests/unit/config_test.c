@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// clang-format off: cmocka.h wants these first.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+// clang-format on
+
+#include <stdio.h>
+#include <string.h>
+
+#include "boot/config.h"
+
+#define VM "[vm a]\nmemory = 64M\nkernel = vmlinuz\n" // lines 1 to 3
+
+static struct config config;
+static char error[CONFIG_ERROR_MAX];
+
+static enum status parse(const char *text)
+{
+	memset(&config, 0xa5, sizeof(config));
+	memset(error, 0xa5, sizeof(error));
+	return config_parse("reprise.ini", text, strlen(text), &config, error);
+}
+
+static void expect_error(const char *text, const char *message)
+{
+	assert_int_not_equal(parse(text), STATUS_OK);
+	assert_string_equal(error, message);
+}
+
+// One more line in the VM's section: line 4.
+static void expect_vm_error(const char *line, const char *message)
+{
+	char text[8192];
+
+	assert_true(snprintf(text, sizeof(text), VM "%s\n", line) < (int)sizeof(text));
+	expect_error(text, message);
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM), STATUS_OK);
+	assert_string_equal(error, "");
+	assert_int_equal(config.host.log_level, CONFIG_LOG_INFO);
+	assert_int_equal(config.host.debug_exit, 0);
+	assert_false(config.host.quit_on_exit);
+	assert_false(config.host.start_in_monitor);
+	assert_int_equal(config.vm_count, 1);
+	assert_string_equal(config.vms[0].name, "a");
+	assert_int_equal(config.vms[0].line, 1);
+	assert_int_equal(config.vms[0].memory_bytes, 64 * MIB);
+	assert_int_equal(config.vms[0].vcpus, 1);
+	assert_string_equal(config.vms[0].kernel, "vmlinuz");
+	assert_string_equal(config.vms[0].initrd, "");
+	assert_string_equal(config.vms[0].cmdline, "");
+	assert_true(config.vms[0].x2apic);
+	assert_false(config.vms[0].debugcon);
+	assert_false(config.vms[0].debug_exit);
+	assert_int_equal(config.vms[0].rtc_base, CONFIG_RTC_HOST);
+	assert_true(config.vms[0].autostart);
+}
+
+static void test_every_key(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 1\nkernel = \\EFI\\.\\bzImage\n"
+			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
+			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
+			       "rtc_base = 1704067200\nautostart = off\n"
+			       "[reprise]\nlog = debug\ndebug_exit = 0x501\nquit_on_exit = on\n"
+			       "console = monitor\n"
+			       "[vm two]\nkernel=k\nmemory=4096k\nrtc_base=host\n"),
+		STATUS_OK);
+	assert_int_equal(config.host.log_level, CONFIG_LOG_DEBUG);
+	assert_int_equal(config.host.debug_exit, 0x501);
+	assert_true(config.host.quit_on_exit);
+	assert_true(config.host.start_in_monitor);
+	assert_int_equal(config.vm_count, 2);
+	assert_int_equal(config.vms[0].memory_bytes, GIB);
+	assert_string_equal(config.vms[0].kernel, "EFI/bzImage");
+	assert_string_equal(config.vms[0].initrd, "x/initrd.img");
+	assert_string_equal(config.vms[0].cmdline, "console=ttyS0 a=\"b # c\"");
+	assert_false(config.vms[0].x2apic);
+	assert_true(config.vms[0].debugcon);
+	assert_true(config.vms[0].debug_exit);
+	assert_int_equal(config.vms[0].rtc_base, 1704067200);
+	assert_false(config.vms[0].autostart);
+	assert_string_equal(config.vms[1].name, "two");
+	assert_int_equal(config.vms[1].line, 17);
+	assert_int_equal(config.vms[1].memory_bytes, 4 * MIB);
+	assert_int_equal(config.vms[1].rtc_base, CONFIG_RTC_HOST);
+}
+
+static void test_log_levels(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[reprise]\nlog = error\n" VM), STATUS_OK);
+	assert_int_equal(config.host.log_level, CONFIG_LOG_ERROR);
+	assert_int_equal(parse("[reprise]\nlog = warn\n" VM), STATUS_OK);
+	assert_int_equal(config.host.log_level, CONFIG_LOG_WARN);
+	expect_error("[reprise]\nlog = loud\n" VM,
+		"reprise.ini:2: log: expected error, warn, info or debug, got \"loud\"");
+}
+
+static void expect_size(const char *value, uint64_t bytes)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), "[vm a]\nkernel = k\nmemory = %s\n", value);
+	assert_int_equal(parse(text), STATUS_OK);
+	assert_int_equal(config.vms[0].memory_bytes, bytes);
+}
+
+static void expect_bad_size(const char *value, const char *expected)
+{
+	char text[128], message[256];
+
+	(void)snprintf(text, sizeof(text), "[vm a]\nkernel = k\nmemory = %s\n", value);
+	(void)snprintf(message, sizeof(message),
+		"reprise.ini:3: memory: expected %s, got \"%s\"", expected, value);
+	expect_error(text, message);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	expect_size("2M", 2 * MIB);
+	expect_size("2m", 2 * MIB);
+	expect_size("2048K", 2 * MIB);
+	expect_size("2097152", 2 * MIB);
+	expect_size("0x200000", 2 * MIB);
+	expect_size("3g", 3 * GIB);
+	expect_size("17179869183G", UINT64_MAX - GIB + 1);
+}
+
+static void test_bad_sizes(void **state)
+{
+	(void)state;
+	expect_bad_size("lots", "a size such as 512M");
+	expect_bad_size("", "a size such as 512M");
+	expect_bad_size("M", "a size such as 512M");
+	expect_bad_size("-2M", "a size such as 512M");
+	expect_bad_size("2MB", "a size such as 512M");
+	expect_bad_size("2 M", "a size such as 512M");
+	expect_bad_size("2T", "a size such as 512M");
+	expect_bad_size("0x", "a size such as 512M");
+	expect_bad_size("18446744073709551616", "a size such as 512M");
+	expect_bad_size("99999999999999999999999M", "a size such as 512M");
+	expect_bad_size("17179869184G", "a size below 2^64 bytes");
+	expect_bad_size("0", "a multiple of 2M, at least 2M");
+	expect_bad_size("0G", "a multiple of 2M, at least 2M");
+	expect_bad_size("3M", "a multiple of 2M, at least 2M");
+	expect_bad_size("2097153", "a multiple of 2M, at least 2M");
+}
+
+static void test_bad_values(void **state)
+{
+	(void)state;
+	expect_vm_error("vcpus = 2", "reprise.ini:4: vcpus: expected 1 (this version runs one vcpu "
+				     "per machine), got \"2\"");
+	expect_vm_error("vcpus = 0", "reprise.ini:4: vcpus: expected 1 (this version runs one vcpu "
+				     "per machine), got \"0\"");
+	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
+	expect_vm_error("debugcon = ON", "reprise.ini:4: debugcon: expected on or off, got \"ON\"");
+	expect_vm_error("autostart =", "reprise.ini:4: autostart: expected on or off, got \"\"");
+	expect_vm_error("rtc_base = now", "reprise.ini:4: rtc_base: expected seconds since 1970 "
+					  "(to the end of 9999), or host, got \"now\"");
+	expect_vm_error("rtc_base = 253402300800",
+		"reprise.ini:4: rtc_base: expected seconds since 1970 (to the end of 9999), or "
+		"host, got \"253402300800\"");
+	expect_error("[reprise]\ndebug_exit = 65536\n" VM,
+		"reprise.ini:2: debug_exit: expected an I/O port from 0 to 0xffff, got \"65536\"");
+	expect_error("[reprise]\nconsole = on\n" VM,
+		"reprise.ini:2: console: expected guest or monitor, got \"on\"");
+}
+
+static void test_bad_paths(void **state)
+{
+	char line[256], long_path[200];
+
+	(void)state;
+	expect_vm_error("initrd = ../x", "reprise.ini:4: initrd: expected a path without .. and "
+					 "control characters, got \"../x\"");
+	expect_vm_error("initrd = /", "reprise.ini:4: initrd: expected a file's path on the ESP, "
+				      "got \"/\"");
+	expect_vm_error("initrd =", "reprise.ini:4: initrd: expected a file's path on the ESP, "
+				    "got \"\"");
+	expect_vm_error("initrd = \xc3\xa4", "reprise.ini:4: initrd: expected a file's path in "
+					     "ASCII, got \"??\"");
+	memset(long_path, 'p', sizeof(long_path));
+	long_path[CONFIG_PATH_MAX] = '\0';
+	(void)snprintf(line, sizeof(line), "initrd = %s", long_path);
+	expect_vm_error(line, "reprise.ini:4: initrd: expected a path of at most 127 characters, "
+			      "got \"pppppppppppppppppppppppppppppppppppppppp...\"");
+	long_path[CONFIG_PATH_MAX - 1] = '\0';
+	(void)snprintf(line, sizeof(line), VM "initrd = %s", long_path);
+	assert_int_equal(parse(line), STATUS_OK);
+	assert_string_equal(config.vms[0].initrd, long_path);
+}
+
+static void test_long_cmdline(void **state)
+{
+	char value[CONFIG_CMDLINE_MAX + 1], line[CONFIG_CMDLINE_MAX + 64];
+
+	(void)state;
+	memset(value, 'c', sizeof(value));
+	value[CONFIG_CMDLINE_MAX - 1] = '\0';
+	(void)snprintf(line, sizeof(line), VM "cmdline = %s", value);
+	assert_int_equal(parse(line), STATUS_OK);
+	assert_string_equal(config.vms[0].cmdline, value);
+	value[CONFIG_CMDLINE_MAX - 1] = 'c';
+	value[CONFIG_CMDLINE_MAX] = '\0';
+	(void)snprintf(line, sizeof(line), "cmdline = %s", value);
+	expect_vm_error(line, "reprise.ini:4: cmdline: expected at most 2047 characters, "
+			      "got \"cccccccccccccccccccccccccccccccccccccccc...\"");
+}
+
+static void test_unknown_and_duplicate(void **state)
+{
+	(void)state;
+	expect_vm_error("colour = red",
+		"reprise.ini:4: key: expected one of memory, vcpus, kernel, initrd, cmdline, "
+		"x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"colour\"");
+	expect_vm_error("memory = 64M",
+		"reprise.ini:4: memory: expected this key once in the section, got it again");
+	expect_vm_error("log = info",
+		"reprise.ini:4: key: expected one of memory, vcpus, kernel, initrd, cmdline, "
+		"x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"log\"");
+	expect_error("[reprise]\nmemory = 2M\n" VM,
+		"reprise.ini:2: key: expected one of log, debug_exit, quit_on_exit, console, "
+		"got \"memory\"");
+	expect_vm_error("[disk d]",
+		"reprise.ini:4: section: expected [reprise] or [vm NAME], got \"disk\"");
+	expect_vm_error("[vm a]",
+		"reprise.ini:4: [vm]: expected a name that no other VM has, got \"a\"");
+	expect_vm_error("[reprise]\n[reprise]",
+		"reprise.ini:5: [reprise]: expected this section once, got it again");
+	expect_vm_error("[reprise x]", "reprise.ini:4: [reprise]: expected no name, got \"x\"");
+	expect_vm_error("[vm]", "reprise.ini:4: [vm]: expected [vm NAME], got no name");
+	expect_vm_error("[vm 12345678901234567890123456789012]",
+		"reprise.ini:4: [vm]: expected a name of at most 31 characters, "
+		"got \"12345678901234567890123456789012\"");
+}
+
+static void test_missing(void **state)
+{
+	(void)state;
+	expect_error("[vm a]\nkernel = k\n",
+		"reprise.ini:1: memory: expected this key in the section, got none");
+	expect_error("\n[vm a]\nmemory = 2M\n[reprise]\n",
+		"reprise.ini:2: kernel: expected this key in the section, got none");
+	expect_error("[reprise]\nlog = info\n",
+		"reprise.ini:2: [vm]: expected at least one [vm NAME] section, got none");
+	expect_error("", "reprise.ini:1: [vm]: expected at least one [vm NAME] section, got none");
+}
+
+static void test_too_many_vms(void **state)
+{
+	char text[2048];
+	size_t used = 0;
+
+	(void)state;
+	for (unsigned i = 0; i <= CONFIG_VMS_MAX; i++) {
+		if (i == CONFIG_VMS_MAX)
+			assert_int_equal(parse(text), STATUS_OK);
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"[vm v%u]\nmemory = 2M\nkernel = k\n", i);
+	}
+	expect_error(text, "reprise.ini:25: [vm]: expected no more than 8 VMs, got \"v8\"");
+}
+
+static void test_not_ini(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM "nonsense\n"), STATUS_BAD_FORMAT);
+	assert_string_equal(error, "reprise.ini:4: expected key = value, a [section], or # and a "
+				   "comment, got \"nonsense\"");
+}
+
+static void test_error_is_cut_off(void **state)
+{
+	char name[2 * CONFIG_ERROR_MAX];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(config_parse(name, "", 0, &config, error), STATUS_INVALID);
+	assert_int_equal(strlen(error), CONFIG_ERROR_MAX - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_log_levels),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_bad_sizes),
+		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_bad_paths),
+		cmocka_unit_test(test_long_cmdline),
+		cmocka_unit_test(test_unknown_and_duplicate),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_too_many_vms),
+		cmocka_unit_test(test_not_ini),
+		cmocka_unit_test(test_error_is_cut_off),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

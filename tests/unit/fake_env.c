@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/unit/fake_env.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+
+enum status status_origin_record(enum status status, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return status;
+}
+
+_Noreturn void assert_fail(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
+	abort();
+}
+
+static struct fake_env *env_of(struct device *device)
+{
+	return device->owner;
+}
+
+static struct fake_env *env_in_stimulus(struct device *device)
+{
+	struct fake_env *env = env_of(device);
+
+	assert_true(env->in_stimulus);
+	return env;
+}
+
+static void fake_set_line(struct device *device, unsigned output, bool level)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(output < device->model->outputs);
+	env->line_calls++;
+	if (level && !env->line[output])
+		env->line_rises[output]++;
+	env->line[output] = level;
+}
+
+static bool fake_sample(struct device *device, unsigned input)
+{
+	assert_true(input < device->model->inputs);
+	return env_of(device)->input[input];
+}
+
+static void fake_send_message(struct device *device, const struct interrupt_message *message)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(env->messages < FAKE_MESSAGES);
+	env->message[env->messages++] = *message;
+}
+
+static bool in_ram(struct gpa at, size_t bytes)
+{
+	return bytes <= FAKE_RAM_BYTES && at.v <= FAKE_RAM_BYTES - bytes;
+}
+
+static enum status fake_dma_read(struct device *device, struct gpa from, void *to, size_t bytes)
+{
+	if (!in_ram(from, bytes))
+		return STATUS_FAIL(STATUS_RANGE);
+	memcpy(to, env_in_stimulus(device)->ram + from.v, bytes);
+	return STATUS_OK;
+}
+
+static enum status fake_dma_write(struct device *device, struct gpa to, const void *from,
+	size_t bytes)
+{
+	if (!in_ram(to, bytes))
+		return STATUS_FAIL(STATUS_RANGE);
+	memcpy(env_in_stimulus(device)->ram + to.v, from, bytes);
+	return STATUS_OK;
+}
+
+static enum status fake_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
+	struct device_dma_map *map)
+{
+	if (!in_ram(at, bytes))
+		return STATUS_FAIL(STATUS_RANGE);
+	*map = (struct device_dma_map){
+		.address = env_in_stimulus(device)->ram + at.v,
+		.gpa = at,
+		.bytes = bytes,
+		.writable = writable,
+	};
+	return STATUS_OK;
+}
+
+static void fake_dma_unmap(struct device *device, struct device_dma_map *map, size_t written)
+{
+	(void)device;
+	assert_true(written <= map->bytes && (map->writable || written == 0));
+	map->address = NULL;
+}
+
+static void fake_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
+{
+	assert_true(timer < device->model->timers);
+	env_in_stimulus(device)->deadline[timer] = deadline;
+}
+
+static void fake_schedule_bottom_half(struct device *device, unsigned bottom_half)
+{
+	assert_true(bottom_half < device->model->bottom_halves);
+	env_in_stimulus(device)->bottom_half[bottom_half] = true;
+}
+
+static enum status fake_submit(struct device *device, unsigned port, uint64_t request)
+{
+	(void)device;
+	(void)port;
+	(void)request;
+	return STATUS_FAIL(STATUS_UNSUPPORTED);
+}
+
+static void fake_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	(void)port;
+	assert_true(count <= FAKE_OUTPUT_BYTES - env->output_bytes);
+	memcpy(env->output + env->output_bytes, bytes, count);
+	env->output_bytes += count;
+}
+
+static void fake_map_region(struct device *device, unsigned region, enum device_space space,
+	uint64_t base, uint64_t bytes)
+{
+	(void)env_in_stimulus(device);
+	(void)region;
+	(void)space;
+	(void)base;
+	(void)bytes;
+}
+
+static void fake_unmap_region(struct device *device, unsigned region)
+{
+	(void)env_in_stimulus(device);
+	(void)region;
+}
+
+static void fake_request(struct device *device, enum device_request request, uint32_t argument)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	env->requests++;
+	env->request = request;
+	env->request_argument = argument;
+}
+
+static const struct device_env fake_ops = {
+	.set_line = fake_set_line,
+	.sample = fake_sample,
+	.send_message = fake_send_message,
+	.dma_read = fake_dma_read,
+	.dma_write = fake_dma_write,
+	.dma_map = fake_dma_map,
+	.dma_unmap = fake_dma_unmap,
+	.arm_timer = fake_arm_timer,
+	.schedule_bottom_half = fake_schedule_bottom_half,
+	.submit = fake_submit,
+	.output = fake_output,
+	.map_region = fake_map_region,
+	.unmap_region = fake_unmap_region,
+	.request = fake_request,
+};
+
+static void stimulus_begin(struct fake_env *env)
+{
+	assert_false(env->in_stimulus);
+	env->in_stimulus = true;
+}
+
+static void stimulus_end(struct fake_env *env)
+{
+	env->in_stimulus = false;
+}
+
+static struct device *instance_create(struct fake_env *env, const struct device_model *model)
+{
+	struct device *device = malloc(model->instance_bytes);
+
+	assert_non_null(device);
+	assert_int_equal(model->instance_bytes, model->state->struct_bytes);
+	memset(device, 0xa5, model->instance_bytes);
+	*device = (struct device){.model = model, .env = &fake_ops, .owner = env};
+	return device;
+}
+
+void fake_reset(struct fake_env *env, enum device_reset kind)
+{
+	for (unsigned i = 0; i < FAKE_TIMERS; i++)
+		env->deadline[i] = GUEST_TIME_NEVER;
+	memset(env->bottom_half, 0, sizeof(env->bottom_half));
+	memset(env->line, 0, sizeof(env->line));
+	stimulus_begin(env);
+	env->device->model->reset(env->device, env->now, kind);
+	stimulus_end(env);
+}
+
+struct device *fake_create(struct fake_env *env, const struct device_model *model)
+{
+	*env = (struct fake_env){.now = {1000000}};
+	env->device = instance_create(env, model);
+	fake_reset(env, DEVICE_RESET_POWER);
+	assert_int_equal(state_check(model->state, env->device, NULL), STATUS_OK);
+	return env->device;
+}
+
+void fake_destroy(struct fake_env *env)
+{
+	free(env->device);
+	env->device = NULL;
+}
+
+void fake_clear(struct fake_env *env)
+{
+	memset(env->line_rises, 0, sizeof(env->line_rises));
+	env->line_calls = 0;
+	env->messages = 0;
+	env->output_bytes = 0;
+	env->requests = 0;
+}
+
+uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size)
+{
+	uint64_t value;
+
+	stimulus_begin(env);
+	value = env->device->model->read(env->device, env->now, region, offset, size);
+	stimulus_end(env);
+	return size == 8 ? value : value & (BIT(8 * size) - 1);
+}
+
+void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned size,
+	uint64_t value)
+{
+	stimulus_begin(env);
+	env->device->model->write(env->device, env->now, region, offset, size, value);
+	stimulus_end(env);
+}
+
+void fake_line(struct fake_env *env, unsigned input, bool level)
+{
+	assert_true(input < env->device->model->inputs);
+	env->input[input] = level;
+	stimulus_begin(env);
+	env->device->model->line(env->device, env->now, input, level);
+	stimulus_end(env);
+}
+
+void fake_message(struct fake_env *env, const struct interrupt_message *message)
+{
+	stimulus_begin(env);
+	env->device->model->message(env->device, env->now, message);
+	stimulus_end(env);
+}
+
+void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count)
+{
+	stimulus_begin(env);
+	env->device->model->receive(env->device, env->now, port, bytes, count);
+	stimulus_end(env);
+}
+
+bool fake_level(struct fake_env *env, unsigned output)
+{
+	return env->device->model->level(env->device, env->now, output);
+}
+
+void fake_run_bottom_halves(struct fake_env *env)
+{
+	for (unsigned i = 0; i < env->device->model->bottom_halves; i++) {
+		if (!env->bottom_half[i])
+			continue;
+		env->bottom_half[i] = false;
+		stimulus_begin(env);
+		env->device->model->bottom_half(env->device, env->now, i);
+		stimulus_end(env);
+	}
+}
+
+static unsigned earliest_timer(const struct fake_env *env)
+{
+	unsigned first = 0;
+
+	for (unsigned i = 1; i < env->device->model->timers; i++)
+		if (env->deadline[i].ns < env->deadline[first].ns)
+			first = i;
+	return first;
+}
+
+void fake_advance(struct fake_env *env, uint64_t ns)
+{
+	uint64_t end = env->now.ns + ns;
+
+	fake_run_bottom_halves(env);
+	while (env->device->model->timers > 0) {
+		unsigned timer = earliest_timer(env);
+
+		if (env->deadline[timer].ns > end)
+			break;
+		if (env->deadline[timer].ns > env->now.ns)
+			env->now = env->deadline[timer];
+		env->deadline[timer] = GUEST_TIME_NEVER;
+		stimulus_begin(env);
+		env->device->model->timer(env->device, env->now, timer);
+		stimulus_end(env);
+		fake_run_bottom_halves(env);
+	}
+	env->now.ns = end;
+}
+
+struct device *fake_save_and_load(struct fake_env *env)
+{
+	const struct device_model *model = env->device->model;
+	size_t bytes = state_saved_bytes(model->state, model->state->version);
+	uint8_t *buffer = malloc(bytes + 1);
+	struct device *old = env->device;
+	struct state_error error = {0};
+	struct fake_env before;
+
+	assert_non_null(buffer);
+	assert_int_equal(state_save(model->state, old, buffer, bytes), STATUS_OK);
+	before = *env;
+	env->device = instance_create(env, model);
+	fake_reset(env, DEVICE_RESET_POWER);
+	if (state_load(model->state, model->state->version, buffer, bytes, env->device, &error) !=
+		STATUS_OK)
+		fail_msg("load refused: %s %s: %s", model->name,
+			error.field != NULL ? error.field : "", error.reason);
+	free(buffer);
+	if (model->loaded != NULL) {
+		stimulus_begin(env);
+		model->loaded(env->device, env->now);
+		stimulus_end(env);
+	}
+	assert_null(state_first_difference(model->state, old, env->device, NULL));
+	assert_memory_equal(before.line, env->line, sizeof(env->line));
+	for (unsigned i = 0; i < model->timers; i++)
+		assert_int_equal(before.deadline[i].ns, env->deadline[i].ns);
+	memcpy(env->line_rises, before.line_rises, sizeof(env->line_rises));
+	memcpy(env->bottom_half, before.bottom_half, sizeof(env->bottom_half));
+	env->line_calls = before.line_calls;
+	env->messages = before.messages;
+	env->requests = before.requests;
+	free(old);
+	return env->device;
+}
+
+static void check_refused(struct fake_env *env, const struct state_field *field, uint64_t value)
+{
+	const struct state_table *table = env->device->model->state;
+	struct device *copy = malloc(table->struct_bytes);
+	struct state_error error = {0};
+
+	assert_non_null(copy);
+	memcpy(copy, env->device, table->struct_bytes);
+	state_field_set(field, copy, field->count - 1, value);
+	assert_int_equal(state_check(table, copy, &error), STATUS_INVALID);
+	assert_ptr_equal(error.field, field->name);
+	assert_int_equal(error.index, field->count - 1);
+	free(copy);
+}
+
+void fake_check_ranges(struct fake_env *env)
+{
+	const struct state_table *table = env->device->model->state;
+
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (field->kind != STATE_FIELD_SAVED)
+			continue;
+		if (field->max < UINT64_MAX >> (64 - 8 * field->width))
+			check_refused(env, field, field->max + 1);
+		if (field->min > 0)
+			check_refused(env, field, field->min - 1);
+	}
+}
+
+void fake_check_coverage(const struct device_model *model)
+{
+	const struct state_table *table = model->state;
+	uint8_t *covered = calloc(1, table->struct_bytes);
+
+	assert_non_null(covered);
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+		uint32_t width = field->width != 0 ? field->width : field->stride;
+
+		for (uint32_t n = 0; n < field->count; n++)
+			for (uint32_t byte = 0; byte < width; byte++) {
+				uint32_t at = field->offset + n * field->stride + byte;
+
+				assert_true(at < table->struct_bytes);
+				if (covered[at]++ != 0)
+					fail_msg("%s.%s stands in the table twice", table->name,
+						field->name);
+			}
+	}
+	for (uint32_t at = 0; at < table->struct_bytes; at++)
+		if (covered[at] == 0)
+			fail_msg("%s: byte %u of the struct is not in the state table", table->name,
+				at);
+	free(covered);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A device environment for unit tests: it records effects, keeps guest time, and carries stimuli
+// to one device under test, as the VM's bus and event queue would.
+#ifndef TESTS_UNIT_FAKE_ENV_H
+#define TESTS_UNIT_FAKE_ENV_H
+
+// cmocka.h wants these first.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "emul/device.h"
+
+enum {
+	FAKE_LINES = 64,
+	FAKE_TIMERS = 16,
+	FAKE_BOTTOM_HALVES = 16,
+	FAKE_MESSAGES = 64,
+	FAKE_OUTPUT_BYTES = 4096,
+	FAKE_RAM_BYTES = 1 << 16,
+};
+
+struct fake_env {
+	struct device *device;
+	struct guest_time now;
+	bool line[FAKE_LINES];           // outputs of the device
+	unsigned line_rises[FAKE_LINES]; // low-to-high changes since the last fake_clear
+	unsigned line_calls;             // set_line calls since the last fake_clear
+	bool input[FAKE_LINES];          // what sample() answers
+	struct guest_time deadline[FAKE_TIMERS];
+	bool bottom_half[FAKE_BOTTOM_HALVES];
+	struct interrupt_message message[FAKE_MESSAGES];
+	unsigned messages;
+	uint8_t output[FAKE_OUTPUT_BYTES];
+	size_t output_bytes;
+	unsigned requests; // machine requests since the last fake_clear; the last one:
+	enum device_request request;
+	uint32_t request_argument;
+	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
+	bool in_stimulus;
+};
+
+// Allocates an instance filled with 0xa5 but for its header, wires it and gives a power-on reset.
+struct device *fake_create(struct fake_env *env, const struct device_model *model);
+void fake_destroy(struct fake_env *env);
+// Forgets recorded messages, output, requests and counts; lines and timers stay.
+void fake_clear(struct fake_env *env);
+void fake_reset(struct fake_env *env, enum device_reset kind);
+
+uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size);
+void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned size,
+	uint64_t value);
+void fake_line(struct fake_env *env, unsigned input, bool level);
+void fake_message(struct fake_env *env, const struct interrupt_message *message);
+void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count);
+bool fake_level(struct fake_env *env, unsigned output);
+// Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.
+void fake_advance(struct fake_env *env, uint64_t ns);
+void fake_run_bottom_halves(struct fake_env *env);
+
+// Saves the device, checks it, loads it into a fresh poisoned instance, compares all saved fields,
+// compares the timers and lines that loaded() set again with the present ones, and goes on with
+// the new instance: whatever the test does afterwards happens to the loaded one. Returns it.
+struct device *fake_save_and_load(struct fake_env *env);
+
+// For every saved field whose range is narrower than its width: a load with the value just
+// outside is refused and names that field.
+void fake_check_ranges(struct fake_env *env);
+
+// Fails unless every byte of the struct is in the table: saved, derived or padding, each once.
+void fake_check_coverage(const struct device_model *model);
+
+#endif

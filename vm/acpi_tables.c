@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/acpi_tables.h"
+
+#include <string.h>
+
+#include "emul/acpi_pm.h"
+#include "emul/mc146818.h"
+#include "kernel/base/assert.h"
+#include "vm/acpi_abi.h"
+#include "vm/acpi_aml.h"
+
+#define OEM       "REPRIS"
+#define OEM_TABLE "REPRISE "
+#define CREATOR   "RPRS"
+
+#define TABLE_ALIGNMENT 16u // the RSDP must; 5.2.5.1
+#define LOCAL_APIC      0xfee00000u
+#define IO_APIC         0xfec00000u
+#define HPET_BASE       0xfed00000u
+#define SCI             9u
+#define RESET_PORT      0xcf9u
+#define RESET_VALUE     0x06u // hard reset: SYS_RST and RST_CPU
+
+// 5.2.9.3 and table 5.10.
+#define BOOT_LEGACY_DEVICES  BIT(0)
+#define BOOT_8042            BIT(1)
+#define BOOT_NO_VGA          BIT(2)
+#define FADT_WBINVD          BIT(0)
+#define FADT_C1              BIT(2)
+#define FADT_NO_SLEEP_BUTTON BIT(5) // none in the fixed registers; the power button is there
+#define FADT_NO_RTC_WAKE     BIT(6)
+#define FADT_TIMER_32        BIT(8)
+#define FADT_RESET           BIT(10)
+
+// 5.2.12, MADT.
+#define MADT_PCAT          BIT(0) // two 8259 as well
+#define MADT_ENABLED       BIT(0)
+#define MADT_CONFORMS      0x0u
+#define MADT_HIGH_LEVEL    0xdu // active high, level-triggered
+#define MADT_ALL           0xffu
+#define MADT_ALL_X2APIC    0xffffffffu
+#define MADT_FIRST_X2APIC  255u // id 255 is the broadcast of local APICs
+
+// Writes tables one after the other. Its status sticks: after an error nothing is written.
+struct writer {
+	struct guest_ram *ram;
+	enum status status;
+	uint32_t next;  // where the next byte goes
+	uint32_t start; // of the present table
+	uint8_t sum;    // of what follows its header
+};
+
+static void write_at(struct writer *writer, uint32_t at, const void *from, uint32_t bytes)
+{
+	if (writer->status != STATUS_OK)
+		return;
+	ASSERT(at >= ACPI_RSDP_ADDRESS && at + bytes <= ACPI_TABLES_END);
+	writer->status = guest_ram_write_rom(writer->ram, (struct gpa){at}, from, bytes);
+}
+
+static uint8_t add_bytes(const void *from, uint32_t bytes)
+{
+	const uint8_t *at = from;
+	uint8_t sum = 0;
+
+	for (uint32_t i = 0; i < bytes; i++)
+		sum = (uint8_t)(sum + at[i]);
+	return sum;
+}
+
+static void table_begin(struct writer *writer)
+{
+	writer->start = ALIGN_UP(writer->next, TABLE_ALIGNMENT);
+	writer->next = writer->start + (uint32_t)sizeof(struct acpi_header);
+	writer->sum = 0;
+}
+
+static void table_append(struct writer *writer, const void *from, uint32_t bytes)
+{
+	write_at(writer, writer->next, from, bytes);
+	writer->sum = (uint8_t)(writer->sum + add_bytes(from, bytes));
+	writer->next += bytes;
+}
+
+// Returns the table's address.
+static uint32_t table_end(struct writer *writer, const char *signature, uint8_t revision)
+{
+	struct acpi_header header = {
+		.bytes = writer->next - writer->start,
+		.revision = revision,
+		.oem_revision = 1,
+		.creator_revision = 1,
+	};
+
+	memcpy(header.signature, signature, sizeof(header.signature));
+	memcpy(header.oem, OEM, sizeof(header.oem));
+	memcpy(header.oem_table, OEM_TABLE, sizeof(header.oem_table));
+	memcpy(header.creator, CREATOR, sizeof(header.creator));
+	header.checksum = (uint8_t)-(add_bytes(&header, sizeof(header)) + writer->sum);
+	write_at(writer, writer->start, &header, sizeof(header));
+	return writer->start;
+}
+
+// Sets a status name of vm/dsdt.asl: NameOp, the name, BytePrefix, the value (20.2.5.1).
+static void patch_status(struct writer *writer, const char *name, bool present)
+{
+	uint8_t sought[6] = {0x08}, absent = 0;
+	uint32_t at = 0;
+
+	memcpy(&sought[1], name, 4);
+	sought[5] = 0x0a;
+	while (at + sizeof(sought) < acpi_aml_dsdt_bytes
+		&& memcmp(&acpi_aml_dsdt[at], sought, sizeof(sought)) != 0)
+		at++;
+	at += (uint32_t)sizeof(sought);
+	ASSERT(at < acpi_aml_dsdt_bytes);
+	if (present)
+		return;
+	write_at(writer, writer->start + at, &absent, 1);
+	writer->sum = (uint8_t)(writer->sum - acpi_aml_dsdt[at]);
+}
+
+static uint32_t write_dsdt(struct writer *writer, const struct acpi_config *config)
+{
+	const uint32_t header = sizeof(struct acpi_header);
+
+	table_begin(writer);
+	table_append(writer, acpi_aml_dsdt + header, acpi_aml_dsdt_bytes - header);
+	patch_status(writer, "PCST", config->pci);
+	patch_status(writer, "KBST", config->keyboard);
+	patch_status(writer, "HPST", config->hpet);
+	patch_status(writer, "PVST", config->pvpanic);
+	return table_end(writer, "DSDT", 2);
+}
+
+static struct acpi_address port_address(uint32_t port, uint8_t bytes, uint8_t access)
+{
+	return (struct acpi_address){
+		.space = 1,
+		.bit_width = (uint8_t)(bytes * 8),
+		.access = access,
+		.address = port,
+	};
+}
+
+static void fill_fadt_registers(struct acpi_fadt *fadt)
+{
+	fadt->pm1a_event = ACPI_PM_BASE + ACPI_PM_EVENT;
+	fadt->pm1a_control = ACPI_PM_BASE + ACPI_PM_CONTROL;
+	fadt->pm_timer = ACPI_PM_BASE + ACPI_PM_TIMER;
+	fadt->gpe0 = ACPI_PM_BASE + ACPI_PM_GPE0;
+	fadt->pm1_event_bytes = ACPI_PM_EVENT_BYTES;
+	fadt->pm1_control_bytes = ACPI_PM_CONTROL_BYTES;
+	fadt->pm_timer_bytes = ACPI_PM_TIMER_BYTES;
+	fadt->gpe0_bytes = ACPI_PM_GPE0_BYTES;
+	fadt->x_pm1a_event = port_address(fadt->pm1a_event, ACPI_PM_EVENT_BYTES, 2);
+	fadt->x_pm1a_control = port_address(fadt->pm1a_control, ACPI_PM_CONTROL_BYTES, 2);
+	fadt->x_pm_timer = port_address(fadt->pm_timer, ACPI_PM_TIMER_BYTES, 3);
+	fadt->x_gpe0 = port_address(fadt->gpe0, ACPI_PM_GPE0_BYTES, 1);
+	fadt->reset = port_address(RESET_PORT, 1, 1);
+	fadt->reset_value = RESET_VALUE;
+}
+
+static uint32_t write_fadt(struct writer *writer, const struct acpi_config *config, uint32_t dsdt)
+{
+	struct acpi_fadt fadt = {
+		// Of pairs both pointers are given, and equal: an OS may read either.
+		.facs = ACPI_FACS_ADDRESS,
+		.dsdt = dsdt,
+		.sci = SCI,
+		.smi_command = ACPI_PM_SMI_PORT,
+		.acpi_enable = ACPI_PM_ACPI_ENABLE,
+		.acpi_disable = ACPI_PM_ACPI_DISABLE,
+		.c2_latency = 0xfff, // above 100 and 1000 µs: not supported
+		.c3_latency = 0xfff,
+		.century = MC146818_CENTURY,
+		.boot_flags = BOOT_LEGACY_DEVICES,
+		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE
+			| FADT_TIMER_32 | FADT_RESET,
+		.x_facs = ACPI_FACS_ADDRESS,
+		.x_dsdt = dsdt,
+	};
+
+	if (config->keyboard)
+		fadt.boot_flags |= BOOT_8042;
+	if (!config->vga)
+		fadt.boot_flags |= BOOT_NO_VGA;
+	fill_fadt_registers(&fadt);
+	table_begin(writer);
+	table_append(writer, &fadt, sizeof(fadt));
+	return table_end(writer, "FACP", 6);
+}
+
+static void append_processors(struct writer *writer, uint32_t vcpus)
+{
+	for (uint32_t id = 0; id < vcpus && id < MADT_FIRST_X2APIC; id++) {
+		const struct acpi_madt_local_apic entry = {
+			.type = ACPI_MADT_LOCAL_APIC,
+			.bytes = sizeof(entry),
+			.processor = (uint8_t)id,
+			.id = (uint8_t)id,
+			.flags = MADT_ENABLED,
+		};
+
+		table_append(writer, &entry, sizeof(entry));
+	}
+	for (uint32_t id = MADT_FIRST_X2APIC; id < vcpus; id++) {
+		const struct acpi_madt_x2apic entry = {
+			.type = ACPI_MADT_X2APIC,
+			.bytes = sizeof(entry),
+			.id = id,
+			.flags = MADT_ENABLED,
+			.processor = id,
+		};
+
+		table_append(writer, &entry, sizeof(entry));
+	}
+}
+
+static void append_override(struct writer *writer, uint8_t irq, uint32_t interrupt, uint16_t flags)
+{
+	const struct acpi_madt_override entry = {
+		.type = ACPI_MADT_OVERRIDE,
+		.bytes = sizeof(entry),
+		.irq = irq,
+		.interrupt = interrupt,
+		.flags = flags,
+	};
+
+	table_append(writer, &entry, sizeof(entry));
+}
+
+// LINT1 of every local APIC.
+static void append_nmi(struct writer *writer, uint32_t vcpus)
+{
+	const struct acpi_madt_local_apic_nmi entry = {
+		.type = ACPI_MADT_LOCAL_APIC_NMI,
+		.bytes = sizeof(entry),
+		.processor = MADT_ALL,
+		.flags = MADT_CONFORMS,
+		.pin = 1,
+	};
+	const struct acpi_madt_x2apic_nmi wide = {
+		.type = ACPI_MADT_X2APIC_NMI,
+		.bytes = sizeof(wide),
+		.processor = MADT_ALL_X2APIC,
+		.flags = MADT_CONFORMS,
+		.pin = 1,
+	};
+
+	table_append(writer, &entry, sizeof(entry));
+	if (vcpus > MADT_FIRST_X2APIC)
+		table_append(writer, &wide, sizeof(wide));
+}
+
+static uint32_t write_madt(struct writer *writer, const struct acpi_config *config)
+{
+	const struct acpi_madt madt = {.local_apic = LOCAL_APIC, .flags = MADT_PCAT};
+	const struct acpi_madt_io_apic io_apic = {
+		.type = ACPI_MADT_IO_APIC,
+		.bytes = sizeof(io_apic),
+		.id = config->io_apic_id,
+		.address = IO_APIC,
+		.interrupt_base = 0,
+	};
+
+	table_begin(writer);
+	table_append(writer, &madt, sizeof(madt));
+	append_processors(writer, config->vcpus);
+	table_append(writer, &io_apic, sizeof(io_apic));
+	append_override(writer, 0, 2, MADT_CONFORMS);
+	append_override(writer, SCI, SCI, MADT_HIGH_LEVEL);
+	append_nmi(writer, config->vcpus);
+	return table_end(writer, "APIC", 5);
+}
+
+static uint32_t write_hpet(struct writer *writer)
+{
+	const struct acpi_hpet hpet = {
+		.block = 0x8086a201, // vendor 0x8086, legacy replacement, 64 bits, 3 comparators
+		.base = {.bit_width = 64, .address = HPET_BASE},
+		.minimum_tick = 0x80,
+	};
+
+	table_begin(writer);
+	table_append(writer, &hpet, sizeof(hpet));
+	return table_end(writer, "HPET", 1);
+}
+
+static uint32_t write_root(struct writer *writer, const char *signature, const uint32_t *tables,
+	uint32_t count, uint32_t entry_bytes)
+{
+	table_begin(writer);
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t address = tables[i];
+
+		table_append(writer, &address, entry_bytes); // little-endian: either width
+	}
+	return table_end(writer, signature, 1);
+}
+
+static void write_rsdp(struct writer *writer, uint32_t rsdt, uint32_t xsdt)
+{
+	struct acpi_rsdp rsdp = {
+		.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
+		.revision = 2,
+		.rsdt = rsdt,
+		.bytes = sizeof(rsdp),
+		.xsdt = xsdt,
+	};
+
+	memcpy(rsdp.oem, OEM, sizeof(rsdp.oem));
+	rsdp.checksum = (uint8_t)-add_bytes(&rsdp, offsetof(struct acpi_rsdp, bytes));
+	rsdp.extended_checksum = (uint8_t)-add_bytes(&rsdp, sizeof(rsdp));
+	write_at(writer, ACPI_RSDP_ADDRESS, &rsdp, sizeof(rsdp));
+}
+
+static enum status write_facs(struct guest_ram *ram)
+{
+	const struct acpi_facs facs = {
+		.signature = {'F', 'A', 'C', 'S'},
+		.bytes = sizeof(facs),
+		.version = 2,
+	};
+
+	return guest_ram_write(ram, (struct gpa){ACPI_FACS_ADDRESS}, &facs, sizeof(facs));
+}
+
+enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *config,
+	struct gpa *rsdp)
+{
+	struct writer writer = {
+		.ram = ram,
+		.next = ACPI_RSDP_ADDRESS + (uint32_t)sizeof(struct acpi_rsdp),
+	};
+	uint32_t tables[3], count = 0, rsdt, xsdt;
+
+	if (config->vcpus == 0 || config->vcpus > ACPI_VCPUS_MAX)
+		return STATUS_FAIL(STATUS_INVALID);
+	writer.status = write_facs(ram);
+	tables[count++] = write_fadt(&writer, config, write_dsdt(&writer, config));
+	tables[count++] = write_madt(&writer, config);
+	if (config->hpet)
+		tables[count++] = write_hpet(&writer);
+	rsdt = write_root(&writer, "RSDT", tables, count, sizeof(uint32_t));
+	xsdt = write_root(&writer, "XSDT", tables, count, sizeof(uint64_t));
+	write_rsdp(&writer, rsdt, xsdt);
+	rsdp->v = ACPI_RSDP_ADDRESS;
+	return writer.status;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/bus.h"
+
+#include "vm/vm.h"
+
+void bus_effect_add(struct vm *vm, const struct bus_effect *effect)
+{
+	struct bus *bus = &vm->bus;
+
+	// Handlers have bounded numbers of effects; no guest can reach this.
+	ASSERT(bus->locked && bus->effect_count < BUS_EFFECTS_MAX);
+	bus->effects[(bus->effect_first + bus->effect_count++) % BUS_EFFECTS_MAX] = *effect;
+}
+
+static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struct guest_time now)
+{
+	const struct vm_device *owner = effect->device->owner;
+	const struct wire *wire = &owner->wires[effect->number];
+
+	for (unsigned i = 0; i < BUS_SINKS_MAX; i++) {
+		const struct wire_sink *sink = &wire->sinks[i];
+
+		switch (sink->kind) {
+		case WIRE_NOWHERE:
+			return;
+		case WIRE_DEVICE:
+			sink->device->model->line(sink->device, now, sink->input, effect->level);
+			break;
+		case WIRE_CPU_NMI:
+			vm->vcpu->nmi_pending |= effect->level;
+			break;
+		case WIRE_CPU_INIT:
+			// No firmware is there to begin again at the reset vector: the machine does.
+			if (effect->level)
+				vm->requests |= BIT(DEVICE_REQUEST_RESET);
+			break;
+		}
+	}
+}
+
+void bus_effects_carry_out(struct vm *vm, struct guest_time now)
+{
+	struct bus *bus = &vm->bus;
+
+	while (bus->effect_count > 0) {
+		struct bus_effect effect = bus->effects[bus->effect_first];
+
+		bus->effect_first = (bus->effect_first + 1) % BUS_EFFECTS_MAX;
+		bus->effect_count--;
+		switch (effect.kind) {
+		case BUS_EFFECT_LINE:
+			line_carry_out(vm, &effect, now);
+			break;
+		case BUS_EFFECT_MESSAGE:
+			interrupt_route(vm, effect.device, &effect.message, now);
+			break;
+		case BUS_EFFECT_MAP:
+			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
+				effect.map.bytes, 8);
+			break;
+		case BUS_EFFECT_UNMAP:
+			bus_unmap(vm, effect.device, effect.number);
+			break;
+		}
+	}
+}
+
+void bus_leave(struct vm *vm, struct guest_time now)
+{
+	if (unlikely(vm->bus.effect_count != 0))
+		bus_effects_carry_out(vm, now);
+	bus_unlock(&vm->bus);
+}
+
+static void ports_fill(struct bus *bus, unsigned index)
+{
+	const struct bus_region *region = &bus->regions[index];
+
+	for (uint64_t port = region->base; port < region->base + region->bytes; port++)
+		if (port < BUS_PORTS)
+			bus->ports[port] = (uint8_t)index;
+}
+
+void bus_map(struct vm *vm, struct device *device, unsigned number, enum device_space space,
+	uint64_t base, uint64_t bytes, unsigned max_bytes)
+{
+	struct bus *bus = &vm->bus;
+
+	bus_unmap(vm, device, number);
+	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
+		if (bus->regions[i].device != NULL)
+			continue;
+		bus->regions[i] = (struct bus_region){device, base, bytes, (uint8_t)number,
+			(uint8_t)max_bytes, (uint8_t)space};
+		if (space == DEVICE_SPACE_PORT)
+			ports_fill(bus, i);
+		return;
+	}
+	ASSERT(!"more regions than a machine can have");
+}
+
+void bus_unmap(struct vm *vm, const struct device *device, unsigned number)
+{
+	struct bus *bus = &vm->bus;
+
+	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
+		struct bus_region *region = &bus->regions[i];
+
+		if (region->device != device || region->region != number)
+			continue;
+		if (region->space == DEVICE_SPACE_PORT)
+			for (uint64_t port = 0; port < BUS_PORTS; port++)
+				if (bus->ports[port] == i)
+					bus->ports[port] = 0;
+		*region = (struct bus_region){0};
+	}
+}
+
+static const struct bus_region *mmio_find(const struct bus *bus, uint64_t at)
+{
+	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
+		const struct bus_region *region = &bus->regions[i];
+
+		if (at - region->base < region->bytes && region->space == DEVICE_SPACE_MMIO)
+			return region;
+	}
+	return NULL;
+}
+
+static const struct bus_region *region_find(const struct bus *bus, enum device_space space,
+	uint64_t at)
+{
+	if (space == DEVICE_SPACE_MMIO)
+		return mmio_find(bus, at);
+	if (at >= BUS_PORTS || bus->ports[at] == 0)
+		return NULL;
+	return &bus->regions[bus->ports[at]];
+}
+
+static uint64_t read_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
+	unsigned bytes, struct guest_time now)
+{
+	struct device *device = region->device;
+	uint64_t value;
+
+	if (device->model->read == NULL)
+		return UINT64_MAX;
+	bus_enter(&vm->bus);
+	value = device->model->read(device, now, region->region, at - region->base, bytes);
+	bus_leave(vm, now);
+	return value;
+}
+
+static void write_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
+	unsigned bytes, uint64_t value, struct guest_time now)
+{
+	struct device *device = region->device;
+
+	if (device->model->write == NULL)
+		return;
+	bus_enter(&vm->bus);
+	device->model->write(device, now, region->region, at - region->base, bytes, value);
+	bus_leave(vm, now);
+}
+
+static bool fits(const struct bus_region *region, uint64_t at, unsigned bytes)
+{
+	return bytes <= region->max_bytes && at - region->base + bytes <= region->bytes;
+}
+
+static always_inline uint64_t access_read(struct vm *vm, enum device_space space, uint64_t at,
+	unsigned bytes, struct guest_time now)
+{
+	const struct bus_region *region = region_find(&vm->bus, space, at);
+	uint64_t value = 0;
+
+	if (likely(region != NULL && fits(region, at, bytes)))
+		return read_whole(vm, region, at, bytes, now);
+	for (unsigned i = 0; i < bytes; i++) {
+		uint64_t byte = 0xff;
+
+		region = region_find(&vm->bus, space, at + i);
+		if (region != NULL)
+			byte = read_whole(vm, region, at + i, 1, now) & 0xff;
+		value |= byte << 8 * i;
+	}
+	return value;
+}
+
+static always_inline void access_write(struct vm *vm, enum device_space space, uint64_t at,
+	unsigned bytes, uint64_t value, struct guest_time now)
+{
+	const struct bus_region *region = region_find(&vm->bus, space, at);
+
+	if (likely(region != NULL && fits(region, at, bytes))) {
+		write_whole(vm, region, at, bytes, value, now);
+		return;
+	}
+	for (unsigned i = 0; i < bytes; i++) {
+		region = region_find(&vm->bus, space, at + i);
+		if (region != NULL)
+			write_whole(vm, region, at + i, 1, value >> 8 * i & 0xff, now);
+	}
+}
+
+// An access that passes port 0xffff finds nobody there.
+uint64_t bus_port_read(struct vm *vm, uint16_t port, unsigned bytes, struct guest_time now)
+{
+	return access_read(vm, DEVICE_SPACE_PORT, port, bytes, now);
+}
+
+void bus_port_write(struct vm *vm, uint16_t port, unsigned bytes, uint64_t value,
+	struct guest_time now)
+{
+	access_write(vm, DEVICE_SPACE_PORT, port, bytes, value, now);
+}
+
+uint64_t bus_mmio_read(struct vm *vm, struct gpa at, unsigned bytes, struct guest_time now)
+{
+	return access_read(vm, DEVICE_SPACE_MMIO, at.v, bytes, now);
+}
+
+void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value,
+	struct guest_time now)
+{
+	access_write(vm, DEVICE_SPACE_MMIO, at.v, bytes, value, now);
+}
+
+static void machine_event(struct vm *vm, const struct event *event)
+{
+	vm->requests |= (uint32_t)BIT(event->index);
+	vm->request_argument = (uint32_t)event->value;
+}
+
+void bus_deliver(void *owner, const struct event *event, struct guest_time now)
+{
+	struct vm *vm = owner;
+	struct vm_device *target;
+	struct device *device;
+
+	if (event->kind == EVENT_MACHINE) {
+		machine_event(vm, event);
+		return;
+	}
+	ASSERT(event->device < vm->device_count);
+	target = &vm->devices[event->device];
+	device = target->device;
+	bus_enter(&vm->bus);
+	switch (event->kind) {
+	case EVENT_TIMER:
+		device->model->timer(device, now, event->index);
+		break;
+	case EVENT_BOTTOM_HALF:
+		target->bottom_halves &= ~(uint32_t)BIT(event->index);
+		device->model->bottom_half(device, now, event->index);
+		break;
+	case EVENT_CHARACTERS:
+		vm->receive_pending = false;
+		device->model->receive(device, now, event->index, event->payload,
+			event->payload_bytes);
+		break;
+	case EVENT_COMPLETION:
+		device->model->complete(device, now, event->index, event->value,
+			event->payload[0]);
+		break;
+	case EVENT_LINE:
+		device->model->line(device, now, event->index, event->value != 0);
+		break;
+	default:
+		ASSERT(!"an event that no device takes");
+	}
+	bus_leave(vm, now);
+}

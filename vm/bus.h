@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The machine's buses: which device answers a port or an address, how a stimulus is wrapped, and
+// how lines lead from device to device.
+//
+// Every stimulus stands between bus_enter and bus_leave, which hold the device lock. Effects that
+// concern other devices (lines, messages, regions, requests) are queued while a handler runs and
+// carried out by bus_leave, in order; those of the handlers that they call come behind them.
+#ifndef VM_BUS_H
+#define VM_BUS_H
+
+#include "emul/device.h"
+#include "kernel/base/assert.h"
+#include "kernel/event.h"
+
+enum {
+	BUS_REGIONS_MAX = 48,
+	BUS_PORTS = 65536,
+	BUS_EFFECTS_MAX = 128,
+	BUS_SINKS_MAX = 3,
+};
+
+// Where a line ends.
+enum wire_sink_kind { WIRE_NOWHERE, WIRE_DEVICE, WIRE_CPU_NMI, WIRE_CPU_INIT };
+
+struct wire_sink {
+	struct device *device;
+	uint8_t kind; // enum wire_sink_kind
+	uint8_t input;
+};
+
+struct wire {
+	bool level;
+	struct wire_sink sinks[BUS_SINKS_MAX];
+};
+
+struct bus_region {
+	struct device *device; // NULL: free
+	uint64_t base, bytes;
+	uint8_t region;    // number in its device
+	uint8_t max_bytes; // wider accesses are split
+	uint8_t space;     // enum device_space
+};
+
+enum bus_effect_kind { BUS_EFFECT_LINE, BUS_EFFECT_MESSAGE, BUS_EFFECT_MAP, BUS_EFFECT_UNMAP };
+
+struct bus_effect {
+	struct device *device; // whose effect it is
+	uint8_t kind;          // enum bus_effect_kind
+	uint8_t number;        // output or region
+	bool level;
+	uint8_t space;
+	union {
+		struct interrupt_message message;
+		struct {
+			uint64_t base, bytes;
+		} map;
+	};
+};
+
+struct bus {
+	bool locked; // the device lock (a): one core at a time runs handlers of a machine's devices
+	uint32_t effect_first, effect_count;
+	struct bus_effect effects[BUS_EFFECTS_MAX];
+	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free
+	uint8_t ports[BUS_PORTS];                   // index of a port's region; 0: none
+};
+
+struct vm;
+
+void bus_effects_carry_out(struct vm *vm, struct guest_time now);
+void bus_effect_add(struct vm *vm, const struct bus_effect *effect);
+
+static always_inline void bus_enter(struct bus *bus)
+{
+	// Entering twice on one core is a bug, and there is one core.
+	ASSERT(!__atomic_exchange_n(&bus->locked, true, __ATOMIC_ACQUIRE));
+}
+
+static always_inline void bus_unlock(struct bus *bus)
+{
+	__atomic_store_n(&bus->locked, false, __ATOMIC_RELEASE);
+}
+
+void bus_leave(struct vm *vm, struct guest_time now);
+
+// Places a region. A port that has an owner goes to the new one.
+void bus_map(struct vm *vm, struct device *device, unsigned region, enum device_space space,
+	uint64_t base, uint64_t bytes, unsigned max_bytes);
+void bus_unmap(struct vm *vm, const struct device *device, unsigned region);
+
+// Guest accesses of 1, 2, 4 or 8 bytes; split where they leave a region or are wider than it
+// takes. Nobody there: reads answer all ones, writes are dropped.
+uint64_t bus_port_read(struct vm *vm, uint16_t port, unsigned bytes, struct guest_time now);
+void bus_port_write(struct vm *vm, uint16_t port, unsigned bytes, uint64_t value,
+	struct guest_time now);
+uint64_t bus_mmio_read(struct vm *vm, struct gpa at, unsigned bytes, struct guest_time now);
+void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value,
+	struct guest_time now);
+
+// Delivery of events: the event queue's callback; owner is the machine.
+void bus_deliver(void *owner, const struct event *event, struct guest_time now);
+
+#endif

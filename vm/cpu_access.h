@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A vcpu as the instruction executor (vm/insn.h) sees it: segmentation, paging, RAM and bus.
+#ifndef VM_CPU_ACCESS_H
+#define VM_CPU_ACCESS_H
+
+#include "vm/insn.h"
+#include "vm/vm.h"
+
+struct cpu_access {
+	struct insn_cpu cpu;
+	struct vm_vcpu *vcpu;
+	struct guest_time now;
+};
+
+void cpu_access_begin(struct cpu_access *access, struct vm_vcpu *vcpu, struct guest_time now);
+// Writes RIP and RFLAGS back, or injects the exception that was raised.
+void cpu_access_end(struct cpu_access *access, enum status status);
+
+// The instruction at RIP, through the cache. NULL: an exception was injected.
+const struct insn *vm_decode(struct vm_vcpu *vcpu);
+
+#endif

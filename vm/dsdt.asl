@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The fixed part of the machine. vm/acpi_tables.c sets the names that end in ST (status, 0x0f or 0)
+// to what the machine has: they must be byte constants other than 0 and 1 here.
+DefinitionBlock ("", "DSDT", 2, "REPRIS", "REPRISE ", 1)
+{
+	Name (PCST, 0x0F) // PCI host bridge
+	Name (KBST, 0x0F) // 8042 keyboard controller
+	Name (HPST, 0x0F) // HPET
+	Name (PVST, 0x0F) // pvpanic
+
+	// Interrupt model: 0: 8259, 1: I/O APIC. Nothing here depends on it.
+	Name (PICM, 0)
+	Method (_PIC, 1, NotSerialized)
+	{
+		PICM = Arg0
+	}
+
+	Name (_S5, Package (4) {5, 5, 0, 0})
+
+	Scope (_SB)
+	{
+		Device (PCI0)
+		{
+			Name (_HID, EisaId ("PNP0A03"))
+			Name (_UID, 0)
+			Name (_BBN, 0)
+			Method (_STA, 0, NotSerialized)
+			{
+				Return (PCST)
+			}
+			Name (_PRT, Package () {})
+			Name (_CRS, ResourceTemplate ()
+			{
+				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					0x0000, 0x0000, 0x00FF, 0x0000, 0x0100)
+				IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0x0000, 0x0000, 0x0CF7, 0x0000, 0x0CF8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0x0000, 0x0D00, 0xFFFF, 0x0000, 0xF300)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					Cacheable, ReadWrite,
+					0x00000000, 0x000A0000, 0x000BFFFF, 0x00000000, 0x00020000)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					NonCacheable, ReadWrite,
+					0x00000000, 0xC0000000, 0xFEBFFFFF, 0x00000000, 0x3EC00000)
+			})
+		}
+
+		// Resources of the board that no other device describes.
+		Device (MBRD)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0600, 0x0600, 0x01, 0x40) // power management
+				IO (Decode16, 0x00B2, 0x00B2, 0x01, 0x02) // SMI command
+				IO (Decode16, 0x04D0, 0x04D0, 0x01, 0x02) // edge/level control
+				Memory32Fixed (ReadWrite, 0xFEC00000, 0x00001000) // I/O APIC
+				Memory32Fixed (ReadWrite, 0xFEE00000, 0x00001000) // local APIC
+			})
+		}
+
+		Device (PIC)
+		{
+			Name (_HID, EisaId ("PNP0000"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0020, 0x0020, 0x01, 0x02)
+				IO (Decode16, 0x00A0, 0x00A0, 0x01, 0x02)
+				IRQNoFlags () {2}
+			})
+		}
+
+		Device (PIT)
+		{
+			Name (_HID, EisaId ("PNP0100"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0040, 0x0040, 0x01, 0x04)
+				IRQNoFlags () {0}
+			})
+		}
+
+		Device (RTC)
+		{
+			Name (_HID, EisaId ("PNP0B00"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0070, 0x0070, 0x01, 0x02)
+				IRQNoFlags () {8}
+			})
+		}
+
+		Device (COM1)
+		{
+			Name (_HID, EisaId ("PNP0501"))
+			Name (_UID, 1)
+			Name (_STA, 0x0F)
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x03F8, 0x03F8, 0x01, 0x08)
+				IRQNoFlags () {4}
+			})
+		}
+
+		Device (KBD)
+		{
+			Name (_HID, EisaId ("PNP0303"))
+			Method (_STA, 0, NotSerialized)
+			{
+				Return (KBST)
+			}
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0060, 0x0060, 0x01, 0x01)
+				IO (Decode16, 0x0064, 0x0064, 0x01, 0x01)
+				IRQNoFlags () {1}
+			})
+		}
+
+		Device (MOU)
+		{
+			Name (_HID, EisaId ("PNP0F13"))
+			Method (_STA, 0, NotSerialized)
+			{
+				Return (KBST)
+			}
+			Name (_CRS, ResourceTemplate ()
+			{
+				IRQNoFlags () {12}
+			})
+		}
+
+		Device (HPET)
+		{
+			Name (_HID, EisaId ("PNP0103"))
+			Name (_UID, 0)
+			Method (_STA, 0, NotSerialized)
+			{
+				Return (HPST)
+			}
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadOnly, 0xFED00000, 0x00000400)
+			})
+		}
+
+		// Drivers use the resource alone.
+		Device (PEVT)
+		{
+			Name (_HID, "QEMU0001")
+			Method (_STA, 0, NotSerialized)
+			{
+				Return (PVST)
+			}
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0505, 0x0505, 0x01, 0x01)
+			})
+			OperationRegion (PEOR, SystemIO, 0x0505, 1)
+			Field (PEOR, ByteAcc, NoLock, Preserve)
+			{
+				PEPT, 8
+			}
+			Method (RDPT, 0, NotSerialized)
+			{
+				Return (PEPT)
+			}
+			Method (WRPT, 1, NotSerialized)
+			{
+				PEPT = Arg0
+			}
+		}
+	}
+}

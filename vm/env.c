@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/env.h"
+
+#include "kernel/base/assert.h"
+#include "vm/vm.h"
+
+static struct vm_device *slot_of(struct device *device)
+{
+	return device->owner;
+}
+
+static void env_set_line(struct device *device, unsigned output, bool level)
+{
+	struct vm_device *slot = slot_of(device);
+	struct wire *wire;
+
+	ASSERT(output < device->model->outputs);
+	wire = &slot->wires[output];
+	if (wire->level == level)
+		return;
+	wire->level = level;
+	if (wire->sinks[0].kind != WIRE_NOWHERE)
+		bus_effect_add(slot->vm, &(struct bus_effect){.device = device,
+			.kind = BUS_EFFECT_LINE, .number = (uint8_t)output, .level = level});
+}
+
+// Whatever output has a wire to this input. Sampled inputs are few, and so are reads of them.
+static bool env_sample(struct device *device, unsigned input)
+{
+	const struct vm *vm = slot_of(device)->vm;
+
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		const struct device *source = vm->devices[i].device;
+
+		for (unsigned output = 0; output < source->model->outputs; output++) {
+			const struct wire *wire = &vm->devices[i].wires[output];
+
+			for (unsigned n = 0; n < BUS_SINKS_MAX; n++) {
+				if (wire->sinks[n].kind != WIRE_DEVICE ||
+					wire->sinks[n].device != device ||
+					wire->sinks[n].input != input)
+					continue;
+				return source->model->level != NULL
+					? source->model->level(source, vm_now(vm), output)
+					: wire->level;
+			}
+		}
+	}
+	return false;
+}
+
+static void env_send_message(struct device *device, const struct interrupt_message *message)
+{
+	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
+		.kind = BUS_EFFECT_MESSAGE, .message = *message});
+}
+
+static enum status env_dma_read(struct device *device, struct gpa from, void *to, size_t bytes)
+{
+	return guest_ram_read(&slot_of(device)->vm->ram, from, to, bytes);
+}
+
+static enum status env_dma_write(struct device *device, struct gpa to, const void *from,
+	size_t bytes)
+{
+	return guest_ram_write(&slot_of(device)->vm->ram, to, from, bytes);
+}
+
+// A mapping lies within one page's neighbourhood: RAM is contiguous in blocks of 2 MiB.
+static enum status env_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
+	struct device_dma_map *map)
+{
+	const struct guest_ram *ram = &slot_of(device)->vm->ram;
+	uint64_t limit = at.v < GUEST_ROM_END ? PAGE_BYTES : LARGE_PAGE_BYTES;
+	uint64_t left = limit - at.v % limit;
+
+	if (guest_ram_kind(ram, at) != GUEST_RAM_RAM)
+		return STATUS_FAIL(STATUS_RANGE);
+	*map = (struct device_dma_map){
+		.address = ram->blocks[at.v / LARGE_PAGE_BYTES] + at.v % LARGE_PAGE_BYTES,
+		.gpa = at,
+		.bytes = bytes < left ? bytes : left,
+		.writable = writable,
+	};
+	return STATUS_OK;
+}
+
+static void env_dma_unmap(struct device *device, struct device_dma_map *map, size_t written)
+{
+	(void)device;
+	ASSERT(written <= map->bytes && (map->writable || written == 0));
+	map->address = NULL;
+}
+
+static void env_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
+{
+	struct vm_device *slot = slot_of(device);
+
+	ASSERT(timer < device->model->timers);
+	event_timer_arm(&slot->vm->queue, &slot->timers[timer], deadline);
+}
+
+static void env_schedule_bottom_half(struct device *device, unsigned bottom_half)
+{
+	struct vm_device *slot = slot_of(device);
+	const struct event event = {.kind = EVENT_BOTTOM_HALF, .device = device->id,
+		.index = (uint16_t)bottom_half};
+	enum status status;
+
+	ASSERT(bottom_half < device->model->bottom_halves);
+	if ((slot->bottom_halves & BIT(bottom_half)) != 0)
+		return;
+	slot->bottom_halves |= (uint32_t)BIT(bottom_half);
+	// Others leave room for every bottom half: see VM_FIFO_RESERVE.
+	status = event_post(&slot->vm->queue, &event);
+	ASSERT(status == STATUS_OK);
+}
+
+// No device of this board has a back end that takes requests.
+static enum status env_submit(struct device *device, unsigned port, uint64_t request)
+{
+	(void)device;
+	(void)port;
+	(void)request;
+	return STATUS_FAIL(STATUS_UNSUPPORTED);
+}
+
+static void env_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
+{
+	const struct vm_config *config = &slot_of(device)->vm->config;
+
+	(void)port;
+	if (config->output != NULL)
+		config->output(config->owner, bytes, count);
+}
+
+static void env_map_region(struct device *device, unsigned region, enum device_space space,
+	uint64_t base, uint64_t bytes)
+{
+	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
+		.kind = BUS_EFFECT_MAP, .number = (uint8_t)region, .space = (uint8_t)space,
+		.map = {base, bytes}});
+}
+
+static void env_unmap_region(struct device *device, unsigned region)
+{
+	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
+		.kind = BUS_EFFECT_UNMAP, .number = (uint8_t)region});
+}
+
+static void env_request(struct device *device, enum device_request request, uint32_t argument)
+{
+	struct vm *vm = slot_of(device)->vm;
+
+	vm->requests |= (uint32_t)BIT(request);
+	vm->request_argument = argument;
+}
+
+const struct device_env vm_env = {
+	.set_line = env_set_line,
+	.sample = env_sample,
+	.send_message = env_send_message,
+	.dma_read = env_dma_read,
+	.dma_write = env_dma_write,
+	.dma_map = env_dma_map,
+	.dma_unmap = env_dma_unmap,
+	.arm_timer = env_arm_timer,
+	.schedule_bottom_half = env_schedule_bottom_half,
+	.submit = env_submit,
+	.output = env_output,
+	.map_region = env_map_region,
+	.unmap_region = env_unmap_region,
+	.request = env_request,
+};

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Exits by kind. What happens to the guest is what a CPU would do; nothing that a guest does ends
+// in an assertion.
+#include "emul/lapic.h"
+#include "kernel/console.h"
+#include "kernel/x86.h"
+#include "vm/vm.h"
+
+void vm_inject_gp(struct vm_vcpu *vcpu)
+{
+	vcpu_inject_exception(vcpu->vcpu, VECTOR_GP, true, 0);
+}
+
+void vm_inject_ud(struct vm_vcpu *vcpu)
+{
+	vcpu_inject_exception(vcpu->vcpu, VECTOR_UD, false, 0);
+}
+
+void vm_inject_page_fault(struct vm_vcpu *vcpu, const struct paging_fault *fault)
+{
+	vcpu_set_cr2(vcpu->vcpu, fault->cr2);
+	vcpu_inject_exception(vcpu->vcpu, VECTOR_PF, true, fault->error_code);
+}
+
+void vm_paging_update(struct vm_vcpu *vcpu)
+{
+	struct vcpu_paging now = vcpu_paging(vcpu->vcpu);
+	struct paging *paging = &vcpu->paging;
+
+	paging->rflags = vcpu_rflags(vcpu->vcpu);
+	if (likely(paging->cr3 == now.cr3 && paging->cr0 == now.cr0 && paging->cr4 == now.cr4 &&
+		    paging->efer == now.efer))
+		return;
+	paging_set(paging, now.cr0, now.cr3, now.cr4, now.efer, vcpu->physical_bits,
+		vcpu->gigabyte_pages);
+	paging->rflags = vcpu_rflags(vcpu->vcpu);
+}
+
+bool vm_fetch(struct vm_vcpu *vcpu, struct paging_code *code)
+{
+	uint64_t rip = vcpu_rip(vcpu->vcpu);
+	unsigned access = vcpu_cpl(vcpu->vcpu) == 3 ? PAGING_USER : 0;
+
+	vm_paging_update(vcpu);
+	if (vcpu_code_bits(vcpu->vcpu) != 64)
+		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
+	if (likely(paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, code) ==
+		    STATUS_OK))
+		return true;
+	if (code->next_fault)
+		vm_inject_page_fault(vcpu, &code->fault);
+	else // nobody answers: the CPU reads all ones, which is no instruction
+		vm_inject_ud(vcpu);
+	return false;
+}
+
+static unsigned length_by_decoding(struct vm_vcpu *vcpu, const struct paging_code *code)
+{
+	struct insn insn = {.length = 0};
+
+	(void)!decode_insn((enum decode_mode)vcpu_code_bits(vcpu->vcpu), code->bytes,
+		code->available, &insn);
+	if (insn.length == 0)
+		vm_inject_ud(vcpu);
+	return insn.length;
+}
+
+unsigned vm_exit_length(struct vm_vcpu *vcpu, const struct vmexit *exit, enum decode_known which)
+{
+	struct paging_code code;
+	unsigned length = exit->length;
+
+	if (length != 0)
+		return length;
+	if (!vm_fetch(vcpu, &code))
+		return 0;
+	length = decode_length_known(code.bytes, code.available, which);
+	return likely(length != 0) ? length : length_by_decoding(vcpu, &code);
+}
+
+static void exit_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)vcpu;
+	(void)exit;
+	(void)now;
+}
+
+static void exit_cpuid(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_CPUID);
+	uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
+	struct cpuid value;
+
+	(void)now;
+	if (length == 0)
+		return;
+	value = cpuid_profile_query(&vcpu->cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX],
+		vcpu_paging(vcpu->vcpu).cr4, vcpu_xcr0(vcpu->vcpu));
+	if ((uint32_t)gpr[GPR_RAX] == 1 && (lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
+		value.edx &= ~(uint32_t)BIT(9);
+	gpr[GPR_RAX] = value.eax;
+	gpr[GPR_RBX] = value.ebx;
+	gpr[GPR_RCX] = value.ecx;
+	gpr[GPR_RDX] = value.edx;
+	vcpu_advance(vcpu->vcpu, length);
+}
+
+static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_HLT);
+
+	(void)now;
+	if (length == 0)
+		return;
+	vcpu_advance(vcpu->vcpu, length);
+	vcpu->halted = true;
+}
+
+static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)now;
+	vcpu_inject_exception(vcpu->vcpu, exit->exception.vector, exit->exception.has_error_code,
+		exit->exception.error_code);
+}
+
+static void exit_cr8_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = exit->length, source = exit->cr8_gpr;
+	uint64_t value;
+
+	(void)now;
+	if (length == 0 || source == 0xff) {
+		struct paging_code code;
+
+		if (!vm_fetch(vcpu, &code))
+			return;
+		length = decode_length_known(code.bytes, code.available, DECODE_KNOWN_WRITE_CONTROL);
+		if (length < 3) {
+			vm_inject_ud(vcpu);
+			return;
+		}
+		// [REX] 0F 22 /8: ModRM.rm and REX.B name the register.
+		source = (code.bytes[length - 1] & 7u) |
+			(length > 3 && (code.bytes[length - 4] & 0xf1) == 0x41 ? 8u : 0);
+	}
+	value = vcpu_gpr(vcpu->vcpu)[source];
+	if (value > 15) {
+		vm_inject_gp(vcpu);
+		return;
+	}
+	lapic_set_tpr(vcpu->lapic, (uint8_t)(value << 4));
+	vcpu_advance(vcpu->vcpu, length);
+}
+
+static void exit_xsetbv(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_XSETBV);
+
+	(void)now;
+	if (length == 0)
+		return;
+	if (vcpu_xsetbv(vcpu->vcpu) != STATUS_OK)
+		vm_inject_gp(vcpu);
+	else
+		vcpu_advance(vcpu->vcpu, length);
+}
+
+static void exit_cache(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WBINVD);
+
+	(void)now;
+	if (length != 0)
+		vcpu_advance(vcpu->vcpu, length);
+}
+
+static void exit_undefined(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)exit;
+	(void)now;
+	vm_inject_ud(vcpu);
+}
+
+// No performance counters: #GP for any index.
+static void exit_rdpmc(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)exit;
+	(void)now;
+	vm_inject_gp(vcpu);
+}
+
+// The stepped instruction ran with the engine's TF. If it was PUSHF, the image on the guest's
+// stack shows it.
+static void exit_step(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	const unsigned access = vcpu_cpl(vcpu->vcpu) == 3 ? PAGING_USER : 0;
+	uint64_t rip = exit->step_rip, stack = vcpu_gpr(vcpu->vcpu)[GPR_RSP];
+	struct paging_code code;
+	struct paging_fault fault;
+	struct gpa at;
+	uint8_t byte;
+
+	(void)now;
+	vm_paging_update(vcpu);
+	if (vcpu_code_bits(vcpu->vcpu) != 64) {
+		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
+		if ((vcpu_segment(vcpu->vcpu, SEGMENT_SS).attributes & SEGMENT_ATTRIBUTE_DB) == 0)
+			stack &= 0xffff;
+		stack = (uint32_t)(stack + vcpu_segment(vcpu->vcpu, SEGMENT_SS).base);
+	}
+	if (paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, &code) !=
+			STATUS_OK || code.available < 2)
+		return;
+	if (code.bytes[0] != 0x9c && !(code.bytes[0] == 0x66 && code.bytes[1] == 0x9c))
+		return;
+	stack++; // TF is bit 8
+	if (paging_translate(&vcpu->paging, &vcpu->vm->ram, (struct gva){stack},
+		    access | PAGING_WRITE, false, &at, &fault) != STATUS_OK)
+		return;
+	if (guest_ram_read(&vcpu->vm->ram, at, &byte, 1) == STATUS_OK) {
+		byte &= (uint8_t)~1u;
+		(void)!guest_ram_write(&vcpu->vm->ram, at, &byte, 1);
+	}
+}
+
+// A PC's chip set answers the shutdown cycle of a triple fault with a reset.
+static void exit_shutdown(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)exit;
+	(void)now;
+	log_warn("%s: triple fault at RIP %llx", vcpu->vm->name,
+		(unsigned long long)vcpu_rip(vcpu->vcpu));
+	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
+}
+
+static void exit_invalid(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	(void)exit;
+	(void)now;
+	log_error("%s: the CPU refused to enter the guest; this machine stops", vcpu->vm->name);
+	vcpu_print_entry_failure(vcpu->vcpu);
+	vm_end(vcpu->vm, VM_END_FAILED, 0);
+}
+
+typedef void exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
+
+static exit_handler *const handlers[VMEXIT_KIND_COUNT] = {
+	[VMEXIT_INTERRUPT] = exit_interrupt,
+	[VMEXIT_IO] = vm_exit_io,
+	[VMEXIT_MEMORY] = vm_exit_memory,
+	[VMEXIT_CPUID] = exit_cpuid,
+	[VMEXIT_MSR_READ] = vm_exit_msr_read,
+	[VMEXIT_MSR_WRITE] = vm_exit_msr_write,
+	[VMEXIT_HLT] = exit_hlt,
+	[VMEXIT_INTERRUPT_WINDOW] = exit_interrupt,
+	[VMEXIT_NMI_WINDOW] = exit_interrupt,
+	[VMEXIT_EXCEPTION] = exit_exception,
+	[VMEXIT_CR8_WRITE] = exit_cr8_write,
+	[VMEXIT_XSETBV] = exit_xsetbv,
+	[VMEXIT_CACHE] = exit_cache,
+	[VMEXIT_PAUSE] = exit_interrupt,
+	[VMEXIT_MONITOR] = exit_undefined,
+	[VMEXIT_UNDEFINED] = exit_undefined,
+	[VMEXIT_RDPMC] = exit_rdpmc,
+	[VMEXIT_STEP] = exit_step,
+	[VMEXIT_SHUTDOWN] = exit_shutdown,
+	[VMEXIT_INVALID] = exit_invalid,
+};
+
+void vm_exit_handle(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	ASSERT(exit->kind < VMEXIT_KIND_COUNT && handlers[exit->kind] != NULL);
+	handlers[exit->kind](vcpu, exit, now);
+}

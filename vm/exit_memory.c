@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Accesses that lead to no RAM, and writes to ROM: the instruction is decoded and executed against
+// guest memory and the bus. An access that crosses pages is split at the border; each part goes
+// where its page leads. Also INS and OUTS, which touch memory and ports.
+#include "vm/cpu_access.h"
+
+#include "kernel/console.h"
+#include "vm/vm.h"
+
+// Delivery of an event pushes to a stack, or reads a table, that is no RAM: no instruction is there
+// to be executed. A CPU would write to nobody and read all ones, and shut down over the gate.
+static void delivery_failed(struct vm_vcpu *vcpu, const struct vmexit *exit)
+{
+	log_warn("%s: event delivery touches %llx, which is not RAM: reset", vcpu->vm->name,
+		(unsigned long long)exit->memory.gpa.v);
+	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
+}
+
+const struct insn *vm_decode(struct vm_vcpu *vcpu)
+{
+	enum decode_mode mode = (enum decode_mode)vcpu_code_bits(vcpu->vcpu);
+	struct paging_code code;
+	const struct insn *insn;
+
+	if (!vm_fetch(vcpu, &code))
+		return NULL;
+	insn = decode_cached(&vcpu->decode, mode, vcpu_rip(vcpu->vcpu), code.bytes, code.available);
+	if (likely(insn != NULL))
+		return insn;
+	if (vcpu->decode.status == STATUS_TRUNCATED && code.next_fault)
+		vm_inject_page_fault(vcpu, &code.fault);
+	else
+		vm_inject_ud(vcpu);
+	if (vcpu->decode.status == STATUS_UNSUPPORTED)
+		log_warn("%s: instruction at RIP %llx (%02x %02x %02x %02x) cannot access a device",
+			vcpu->vm->name, (unsigned long long)vcpu_rip(vcpu->vcpu), code.bytes[0],
+			code.bytes[1], code.bytes[2], code.bytes[3]);
+	return NULL;
+}
+
+void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	struct cpu_access access;
+	const struct insn *insn;
+	enum status status;
+
+	if (unlikely(vcpu_event_pending(vcpu->vcpu))) {
+		delivery_failed(vcpu, exit);
+		return;
+	}
+	if (unlikely(exit->memory.fetch)) {
+		vm_inject_ud(vcpu);
+		return;
+	}
+	insn = vm_decode(vcpu);
+	if (insn == NULL)
+		return;
+	cpu_access_begin(&access, vcpu, now);
+	status = insn_execute(&access.cpu, insn);
+	cpu_access_end(&access, status);
+}

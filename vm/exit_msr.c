@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// MSRs that belong to the platform. Those that are CPU state are the engine's (vcpu_read_msr); what
+// neither knows takes #GP, as on a CPU that does not have it.
+#include "emul/lapic.h"
+#include "kernel/x86.h"
+#include "vm/vm.h"
+
+enum { MTRR_CAP_VALUE = 0x500, MTRR_TYPES = 0xc07 }; // write combining, fixed ranges; none variable
+
+// MSRs with a fixed value that accept being written the same, or anything (`ignore`).
+static const struct msr_constant {
+	uint32_t first, last;
+	uint64_t value;
+	bool ignore;
+} constants[] = {
+	{MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, 0x01000065, true}, // microcode: a recent one
+	{MSR_MTRR_CAP, MSR_MTRR_CAP, 0, false},
+	{MSR_MCG_CAP, MSR_MCG_CAP, 0, false}, // no banks
+	{MSR_MCG_STATUS, MSR_MCG_STATUS, 0, true},
+	{0xc0010015, 0xc0010015, 0x01000010, true}, // HWCR: TSC counts at P0, SMM locked
+	{0xc001001f, 0xc001001f, 0, true},          // NB_CFG
+	{0xc0010055, 0xc0010055, 0, true},          // interrupt pending message
+	{0xc0010112, 0xc0010113, 0, true},          // SMM segment
+	{0xc0011020, 0xc0011023, 0, true},          // load-store, instruction and data cache configuration
+	{0xc0011029, 0xc0011029, 2, true},          // DE_CFG: LFENCE is serializing
+	{0xc001102a, 0xc001102a, 0, true},          // bus unit configuration
+	{0xc0010010, 0xc0010010, 0, true},          // SYS_CFG
+	{0xc0010058, 0xc0010058, 0, false},         // MMIO configuration base: none
+	{0xc0010061, 0xc0010064, 0, true},          // P-states
+};
+
+static const struct msr_constant *constant_find(uint32_t msr)
+{
+	for (unsigned i = 0; i < ARRAY_COUNT(constants); i++)
+		if (msr >= constants[i].first && msr <= constants[i].last)
+			return &constants[i];
+	return NULL;
+}
+
+static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
+	uint64_t *value)
+{
+	const struct msr_constant *constant;
+
+	switch (msr) {
+	case MSR_APIC_BASE:
+		*value = lapic_base_read(vcpu->lapic);
+		return STATUS_OK;
+	case MSR_TSC_DEADLINE:
+		*value = lapic_tsc_deadline_read(vcpu->lapic);
+		return STATUS_OK;
+	case MSR_TSC:
+		*value = rdtsc() + vcpu_tsc_offset(vcpu->vcpu);
+		return STATUS_OK;
+	}
+	(void)now;
+	constant = constant_find(msr);
+	if (constant == NULL)
+		return STATUS_FAIL(STATUS_FAULT);
+	*value = constant->value;
+	return STATUS_OK;
+}
+
+static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
+	uint64_t *value)
+{
+	enum status status;
+
+	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
+		bus_enter(&vcpu->vm->bus);
+		status = lapic_msr_read(vcpu->lapic, now, msr, value);
+		bus_leave(vcpu->vm, now);
+		return status;
+	}
+	status = vcpu_read_msr(vcpu->vcpu, msr, value);
+	return status == STATUS_NOT_FOUND ? platform_read(vcpu, msr, now, value) : status;
+}
+
+// The TSC as the guest sees it moves; so does a pending TSC deadline.
+static void tsc_write(struct vm_vcpu *vcpu, struct guest_time now, uint64_t value)
+{
+	struct vm *vm = vcpu->vm;
+	uint64_t host = rdtsc(), unshifted = host - vm->tsc_base;
+
+	vcpu_set_tsc_offset(vcpu->vcpu, value - host);
+	vcpu->tsc_shift = value - unshifted;
+	bus_enter(&vm->bus);
+	lapic_set_tsc_offset(vcpu->lapic, now, (int64_t)vcpu->tsc_shift);
+	bus_leave(vm, now);
+}
+
+static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
+	uint64_t value)
+{
+	const struct msr_constant *constant;
+	enum status status;
+
+	switch (msr) {
+	case MSR_APIC_BASE:
+		if (value >> vcpu->physical_bits != 0)
+			return STATUS_FAIL(STATUS_FAULT);
+		bus_enter(&vcpu->vm->bus);
+		status = vcpu->vm->config.x2apic || (value & LAPIC_BASE_X2APIC) == 0
+			? lapic_base_write(vcpu->lapic, now, value)
+			: STATUS_FAIL(STATUS_FAULT);
+		bus_leave(vcpu->vm, now);
+		return status;
+	case MSR_TSC_DEADLINE:
+		bus_enter(&vcpu->vm->bus);
+		lapic_tsc_deadline_write(vcpu->lapic, now, value);
+		bus_leave(vcpu->vm, now);
+		return STATUS_OK;
+	case MSR_TSC:
+		tsc_write(vcpu, now, value);
+		return STATUS_OK;
+	}
+	constant = constant_find(msr);
+	if (constant == NULL || (!constant->ignore && value != constant->value))
+		return STATUS_FAIL(STATUS_FAULT);
+	return STATUS_OK;
+}
+
+static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
+	uint64_t value)
+{
+	enum status status;
+
+	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
+		bus_enter(&vcpu->vm->bus);
+		status = lapic_msr_write(vcpu->lapic, now, msr, value);
+		bus_leave(vcpu->vm, now);
+		return status;
+	}
+	status = vcpu_write_msr(vcpu->vcpu, msr, value);
+	return status == STATUS_NOT_FOUND ? platform_write(vcpu, msr, now, value) : status;
+}
+
+void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_RDMSR);
+	uint64_t *gpr = vcpu_gpr(vcpu->vcpu), value;
+
+	if (length == 0)
+		return;
+	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], now, &value) != STATUS_OK)) {
+		vm_inject_gp(vcpu);
+		return;
+	}
+	gpr[GPR_RAX] = (uint32_t)value;
+	gpr[GPR_RDX] = value >> 32;
+	vcpu_advance(vcpu->vcpu, length);
+}
+
+void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WRMSR);
+	const uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
+	uint64_t value = gpr[GPR_RDX] << 32 | (uint32_t)gpr[GPR_RAX];
+
+	if (length == 0)
+		return;
+	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], now, value) != STATUS_OK))
+		vm_inject_gp(vcpu);
+	else
+		vcpu_advance(vcpu->vcpu, length);
+}

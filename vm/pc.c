@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/pc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "emul/acpi_pm.h"
+#include "emul/debug_exit.h"
+#include "emul/debugcon.h"
+#include "emul/i8042.h"
+#include "emul/i8254.h"
+#include "emul/i8259.h"
+#include "emul/ioapic.h"
+#include "emul/lapic.h"
+#include "emul/mc146818.h"
+#include "emul/pci_host.h"
+#include "emul/port61.h"
+#include "emul/pvpanic.h"
+#include "emul/reset_control.h"
+#include "emul/uart16550.h"
+#include "kernel/clock.h"
+#include "vm/env.h"
+#include "vm/vm.h"
+
+#define IOAPIC_BASE 0xfec00000u
+
+enum pc_slot {
+	PC_PIC, PC_LAPIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_RESET,
+	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT,
+	PC_SLOTS
+};
+
+static const struct device_model *const slot_models[PC_SLOTS] = {
+	[PC_PIC] = &i8259_model, [PC_LAPIC] = &lapic_model, [PC_IOAPIC] = &ioapic_model,
+	[PC_PIT] = &i8254_model, [PC_PORT61] = &port61_model, [PC_RTC] = &mc146818_model,
+	[PC_ACPI_PM] = &acpi_pm_model, [PC_PCI_HOST] = &pci_host_model,
+	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
+	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
+	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
+};
+
+// Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
+static const struct pc_place {
+	uint8_t slot, region, space, max_bytes;
+	uint64_t base, bytes;
+} places[] = {
+	{PC_PIC, I8259_REGION_MASTER, DEVICE_SPACE_PORT, 1, 0x20, 2},
+	{PC_PIC, I8259_REGION_SLAVE, DEVICE_SPACE_PORT, 1, 0xa0, 2},
+	{PC_PIC, I8259_REGION_ELCR, DEVICE_SPACE_PORT, 1, 0x4d0, 2},
+	{PC_PIT, I8254_REGION_PORTS, DEVICE_SPACE_PORT, 1, 0x40, 4},
+	{PC_PORT61, PORT61_REGION_PORT, DEVICE_SPACE_PORT, 1, 0x61, 1},
+	{PC_RTC, MC146818_REGION_PORTS, DEVICE_SPACE_PORT, 1, MC146818_PORT, MC146818_PORT_BYTES},
+	{PC_ACPI_PM, ACPI_PM_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, ACPI_PM_BASE, ACPI_PM_BYTES},
+	{PC_ACPI_PM, ACPI_PM_REGION_SMI, DEVICE_SPACE_PORT, 1, ACPI_PM_SMI_PORT,
+		ACPI_PM_SMI_BYTES},
+	{PC_PCI_HOST, PCI_HOST_REGION_ADDRESS, DEVICE_SPACE_PORT, 4, PCI_HOST_ADDRESS_PORT,
+		PCI_HOST_PORT_BYTES},
+	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 4, PCI_HOST_DATA_PORT,
+		PCI_HOST_PORT_BYTES},
+	{PC_RESET, RESET_CONTROL_REGION_FAST, DEVICE_SPACE_PORT, 1, RESET_CONTROL_FAST_PORT, 1},
+	{PC_RESET, RESET_CONTROL_REGION_RESET, DEVICE_SPACE_PORT, 1, RESET_CONTROL_RESET_PORT, 1},
+	{PC_I8042, I8042_REGION_DATA, DEVICE_SPACE_PORT, 1, I8042_DATA_PORT, 1},
+	{PC_I8042, I8042_REGION_COMMAND, DEVICE_SPACE_PORT, 1, I8042_COMMAND_PORT, 1},
+	{PC_UART, UART16550_REGION_PORTS, DEVICE_SPACE_PORT, 1, 0x3f8, 8},
+	{PC_PVPANIC, PVPANIC_REGION_PORT, DEVICE_SPACE_PORT, 1, 0x505, 1},
+	{PC_DEBUGCON, DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT, 1, 0xe9, 1},
+	{PC_DEBUG_EXIT, DEBUG_EXIT_REGION_PORTS, DEVICE_SPACE_PORT, 4, 0x501, 4},
+	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
+};
+
+// Lines from device to device. ISA interrupts lead to the 8259 pair and to the I/O APIC; IRQ 0 is
+// pin 2 there, as the MADT says.
+static const struct pc_wire {
+	uint8_t from, output, to, input;
+} wires[] = {
+	{PC_PIT, I8254_OUTPUT_OUT0, PC_PIC, 0},
+	{PC_PIT, I8254_OUTPUT_OUT0, PC_IOAPIC, 2},
+	{PC_PIT, I8254_OUTPUT_OUT2, PC_PORT61, PORT61_INPUT_OUT2},
+	{PC_PORT61, PORT61_OUTPUT_GATE2, PC_PIT, I8254_INPUT_GATE2},
+	{PC_UART, UART16550_OUTPUT_IRQ, PC_PIC, 4},
+	{PC_UART, UART16550_OUTPUT_IRQ, PC_IOAPIC, 4},
+	{PC_RTC, MC146818_OUTPUT_IRQ, PC_PIC, 8},
+	{PC_RTC, MC146818_OUTPUT_IRQ, PC_IOAPIC, 8},
+	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_PIC, 9},
+	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_IOAPIC, 9},
+	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_PIC, 1},
+	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_IOAPIC, 1},
+	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_PIC, 12},
+	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_IOAPIC, 12},
+	{PC_PIC, I8259_OUTPUT_INTR, PC_LAPIC, LAPIC_INPUT_LINT0},
+};
+
+extern const struct device_model *const device_models_start[];
+extern const struct device_model *const device_models_end[];
+
+const struct device_model *pc_model(unsigned index)
+{
+	const struct device_model *const *at = device_models_start + index;
+
+	return at < device_models_end ? *at : NULL;
+}
+
+static bool slot_wanted(const struct vm *vm, unsigned slot)
+{
+	return (slot != PC_DEBUGCON || vm->config.debugcon) &&
+		(slot != PC_DEBUG_EXIT || vm->config.debug_exit);
+}
+
+static struct device *device_create(struct vm *vm, const struct device_model *model)
+{
+	struct vm_device *slot = &vm->devices[vm->device_count];
+	struct device *device = calloc(1, model->instance_bytes);
+	struct wire *outputs = calloc(model->outputs + 1u, sizeof(*outputs));
+
+	if (device == NULL || outputs == NULL) {
+		free(device);
+		free(outputs);
+		return NULL;
+	}
+	ASSERT(model->timers <= VM_DEVICE_TIMERS_MAX && vm->device_count < VM_DEVICES_MAX);
+	*device = (struct device){.model = model, .env = &vm_env, .owner = slot,
+		.id = (uint16_t)vm->device_count};
+	*slot = (struct vm_device){.vm = vm, .device = device, .wires = outputs};
+	for (unsigned i = 0; i < model->timers; i++)
+		event_timer_init(&slot->timers[i], device->id, (uint16_t)i);
+	vm->device_count++;
+	return device;
+}
+
+static void wire_add(struct device *from, unsigned output, const struct wire_sink *sink)
+{
+	struct wire *wire = &((struct vm_device *)from->owner)->wires[output];
+
+	for (unsigned i = 0; i < BUS_SINKS_MAX; i++)
+		if (wire->sinks[i].kind == WIRE_NOWHERE) {
+			wire->sinks[i] = *sink;
+			return;
+		}
+	ASSERT(!"a line with more ends than a wire can have");
+}
+
+static void cmos_fill(struct vm *vm)
+{
+	uint64_t low = vm->ram.low_bytes, high = vm->ram.high_bytes / (64 * KIB);
+	uint64_t extended = (low - MIB) / KIB, above16 = low > 16 * MIB ? (low - 16 * MIB) / (64 * KIB) : 0;
+
+	if (extended > 0xffff)
+		extended = 0xffff;
+	if (above16 > 0xffff)
+		above16 = 0xffff;
+	// As a PC's firmware leaves them: sizes in KiB, then in 64 KiB above 16 MiB and 4 GiB.
+	mc146818_set_cmos(vm->rtc, 0x15, 639 & 0xff);
+	mc146818_set_cmos(vm->rtc, 0x16, 639 >> 8);
+	mc146818_set_cmos(vm->rtc, 0x17, (uint8_t)extended);
+	mc146818_set_cmos(vm->rtc, 0x18, (uint8_t)(extended >> 8));
+	mc146818_set_cmos(vm->rtc, 0x30, (uint8_t)extended);
+	mc146818_set_cmos(vm->rtc, 0x31, (uint8_t)(extended >> 8));
+	mc146818_set_cmos(vm->rtc, 0x34, (uint8_t)above16);
+	mc146818_set_cmos(vm->rtc, 0x35, (uint8_t)(above16 >> 8));
+	mc146818_set_cmos(vm->rtc, 0x5b, (uint8_t)high);
+	mc146818_set_cmos(vm->rtc, 0x5c, (uint8_t)(high >> 8));
+	mc146818_set_cmos(vm->rtc, 0x5d, (uint8_t)(high >> 16));
+}
+
+enum status pc_create(struct vm *vm)
+{
+	struct device *slots[PC_SLOTS] = {NULL};
+	struct device *lapic;
+
+	for (unsigned i = 0; i < PC_SLOTS; i++) {
+		if (!slot_wanted(vm, i))
+			continue;
+		slots[i] = device_create(vm, slot_models[i]);
+		if (slots[i] == NULL)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	for (unsigned i = 0; i < ARRAY_COUNT(places); i++)
+		if (slots[places[i].slot] != NULL)
+			bus_map(vm, slots[places[i].slot], places[i].region, places[i].space,
+				places[i].base, places[i].bytes, places[i].max_bytes);
+	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++)
+		wire_add(slots[wires[i].from], wires[i].output,
+			&(struct wire_sink){.kind = WIRE_DEVICE, .device = slots[wires[i].to],
+				.input = wires[i].input});
+	lapic = slots[PC_LAPIC];
+	wire_add(lapic, LAPIC_OUTPUT_NMI, &(struct wire_sink){.kind = WIRE_CPU_NMI});
+	wire_add(lapic, LAPIC_OUTPUT_INIT, &(struct wire_sink){.kind = WIRE_CPU_INIT});
+	vm->vcpu->lapic = lapic;
+	vm->pic = slots[PC_PIC];
+	vm->ioapic = slots[PC_IOAPIC];
+	vm->rtc = slots[PC_RTC];
+	vm->acpi_pm = slots[PC_ACPI_PM];
+	vm->uart = slots[PC_UART];
+	lapic_configure(lapic, 0, clock_calibration()->tsc_hz);
+	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
+	cmos_fill(vm);
+	return STATUS_OK;
+}
+
+void pc_destroy(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		free(vm->devices[i].device);
+		free(vm->devices[i].wires);
+	}
+	vm->device_count = 0;
+}
+
+static void lapic_page_write(struct vm *vm, unsigned reg, uint32_t value, struct guest_time now)
+{
+	bus_mmio_write(vm, (struct gpa){LAPIC_BASE_DEFAULT + reg * 16}, 4, value, now);
+}
+
+void pc_reset(struct vm *vm, enum device_reset kind)
+{
+	struct guest_time now = vm_now(vm);
+
+	vm->receive_pending = false;
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		struct vm_device *slot = &vm->devices[i];
+		struct device *device = slot->device;
+
+		for (unsigned n = 0; n < device->model->timers; n++)
+			event_timer_arm(&vm->queue, &slot->timers[n], GUEST_TIME_NEVER);
+		event_drop(&vm->queue, device->id);
+		slot->bottom_halves = 0;
+		for (unsigned n = 0; n < device->model->outputs; n++)
+			slot->wires[n].level = false;
+	}
+	// One stimulus for all: what one device drives reaches another when both are reset.
+	bus_enter(&vm->bus);
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		vm->devices[i].device->model->reset(vm->devices[i].device, now, kind);
+	bus_leave(vm, now);
+	// Virtual wire mode: SDM vol. 3, 11.6.2.2 and the MP specification, 3.6.2.2.
+	lapic_page_write(vm, LAPIC_SVR, 0x1ff, now);
+	lapic_page_write(vm, LAPIC_LVT_LINT0, 0x700, now);
+	lapic_page_write(vm, LAPIC_LVT_LINT1, 0x400, now);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What CPUID tells a guest: the host's answers through a table of masks, virtualization hidden, and
+// a hypervisor leaf. Computed once when a machine is created, so an exit is one look-up.
+#ifndef VMX_CPUID_H
+#define VMX_CPUID_H
+
+#include "kernel/base/types.h"
+#include "kernel/x86.h"
+
+enum { CPUID_ENTRIES_MAX = 64, CPUID_RANGE_LEAVES = 32 };
+
+#define CPUID_HYPERVISOR_FIRST 0x40000000u
+#define CPUID_HYPERVISOR_LAST  0x40000010u
+
+struct cpuid_config {
+	uint32_t apic_id; // of this vcpu
+	uint32_t vcpus;
+	bool x2apic;
+	uint32_t tsc_khz;  // leaf 0x40000010 EAX
+	uint32_t apic_khz; // leaf 0x40000010 EBX: LAPIC timer at divide 1
+};
+
+struct cpuid_entry {
+	uint32_t leaf, subleaf;
+	struct cpuid value;
+};
+
+struct cpuid_profile {
+	uint32_t count;
+	// First entry of a leaf plus one; 0: the leaf answers zeros.
+	uint8_t basic[CPUID_RANGE_LEAVES], hypervisor[CPUID_RANGE_LEAVES],
+		extended[CPUID_RANGE_LEAVES];
+	struct cpuid_entry entries[CPUID_ENTRIES_MAX];
+};
+
+void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile *profile);
+
+// The answer for a guest whose CR4 and XCR0 are given: OSXSAVE and the size of the XSAVE area
+// depend on them.
+struct cpuid cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,
+	uint32_t subleaf, uint64_t cr4, uint64_t xcr0);
+
+unsigned cpuid_profile_physical_bits(const struct cpuid_profile *profile);
+bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile);
+
+// Bits that a guest may set in EFER and XCR0.
+uint64_t cpuid_efer_mask(void);
+uint64_t cpuid_xcr0_mask(void);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// AMD-V: detection, creation of vcpus, and the entry. APM vol. 2, chapter 15.
+//
+// The kernel runs with interrupts enabled. Around VMRUN the global interrupt flag is clear: an
+// interrupt that comes between the check of `attention` and the guest's first instruction stays
+// pending and ends the guest's run at once; one that ended it is taken by the kernel's own handler
+// at STGI, before vcpu_enter returns.
+#include "vmx/svm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/mem.h"
+#include "kernel/x86.h"
+
+enum { MSRPM_PAGES = 2, IOPM_PAGES = 3, HOST_PAGES = 2 };
+
+struct svm_features svm_features;
+
+// Per image while one CPU runs guests: the host's control block (what VMSAVE keeps), the area that
+// VMRUN itself uses, and the two permission maps, which are the same for every vcpu.
+static struct svm_vmcb *host_vmcb;
+static uint8_t *msrpm, *iopm;
+
+enum status vcpu_engine_init(const char **reason)
+{
+	struct cpuid features = cpuid(0x80000001, 0), svm;
+	uint8_t *pages;
+
+	if ((features.ecx & BIT(2)) == 0) {
+		*reason = "this CPU has no AMD-V: CPUID 80000001 ECX bit 2 (SVM) is clear";
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	if ((rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0) {
+		*reason = "firmware has locked AMD-V: VM_CR (MSR C0010114) bit 4 (SVMDIS) is set";
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	svm = cpuid(0x8000000a, 0);
+	if ((svm.edx & BIT(0)) == 0) {
+		*reason = "AMD-V without nested paging: CPUID 8000000A EDX bit 0 (NP) is clear";
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	svm_features = (struct svm_features){.revision = svm.eax & 0xff, .asids = svm.ebx,
+		.edx = svm.edx, .next_rip = (svm.edx & BIT(3)) != 0,
+		.flush_by_asid = (svm.edx & BIT(6)) != 0};
+	pages = mem_pages_alloc(HOST_PAGES + MSRPM_PAGES + IOPM_PAGES);
+	if (pages == NULL) {
+		*reason = "no memory for the engine's tables";
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	host_vmcb = (struct svm_vmcb *)(void *)pages;
+	msrpm = pages + HOST_PAGES * PAGE_BYTES;
+	iopm = msrpm + MSRPM_PAGES * PAGE_BYTES;
+	memset(iopm, 0xff, IOPM_PAGES * PAGE_BYTES); // every port exits
+	svm_msrpm_init(msrpm);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, hpa_of(pages + PAGE_BYTES).v);
+	__asm__ volatile("vmsave %0" : : "a"(host_vmcb) : "memory");
+	return STATUS_OK;
+}
+
+const char *vcpu_engine_name(void)
+{
+	return "svm";
+}
+
+void vcpu_engine_describe(char *text, size_t bytes)
+{
+	snprintf(text, bytes, "AMD-V (SVM) revision %u, %u ASIDs, nested paging%s%s",
+		svm_features.revision, svm_features.asids,
+		svm_features.next_rip ? ", next RIP" : "",
+		svm_features.flush_by_asid ? ", flush by ASID" : "");
+}
+
+enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
+{
+	struct vcpu *created = calloc(1, sizeof(*created));
+	struct svm_vmcb *vmcb = mem_pages_alloc(1);
+
+	if (created == NULL || vmcb == NULL) {
+		free(created);
+		if (vmcb != NULL)
+			mem_pages_free(vmcb, 1);
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	created->vmcb = vmcb;
+	vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
+	vmcb->intercept3 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
+		SVM_INTERCEPT_INIT | SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID |
+		SVM_INTERCEPT_INVD | SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPGA |
+		SVM_INTERCEPT_IOIO | SVM_INTERCEPT_MSR | SVM_INTERCEPT_FERR_FREEZE |
+		(uint32_t)SVM_INTERCEPT_SHUTDOWN;
+	vmcb->intercept4 = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD |
+		SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
+		SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |
+		SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_XSETBV | SVM_INTERCEPT_RDPRU;
+	vmcb->iopm = hpa_of(iopm).v;
+	vmcb->msrpm = hpa_of(msrpm).v;
+	vmcb->asid = 1;
+	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
+	vmcb->virtual_interrupt = SVM_V_INTR_MASKING;
+	vmcb->nested_control = 1;
+	vmcb->nested_cr3 = nested_map_root(map);
+	vcpu_reset(created);
+	*vcpu = created;
+	return STATUS_OK;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	mem_pages_free(vcpu->vmcb, 1);
+	free(vcpu);
+}
+
+void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct cpu *cpu = cpu_self();
+
+	if (unlikely(vcpu->triple_fault)) {
+		exit->kind = VMEXIT_SHUTDOWN;
+		return;
+	}
+	do {
+		svm_event_prepare(vcpu);
+		vmcb->rax = vcpu->gpr[GPR_RAX];
+		vmcb->rsp = vcpu->gpr[GPR_RSP];
+		__asm__ volatile("clgi" : : : "memory");
+		if (unlikely(cpu->attention)) {
+			__asm__ volatile("stgi" : : : "memory");
+			if (vcpu->stepping) // not begun after all
+				svm_step_cancel(vcpu);
+			exit->kind = VMEXIT_INTERRUPT;
+			exit->length = 0;
+			return;
+		}
+		svm_enter(vcpu->gpr, vmcb, host_vmcb);
+		__asm__ volatile("stgi" : : : "memory");
+		vcpu->gpr[GPR_RAX] = vmcb->rax;
+		vcpu->gpr[GPR_RSP] = vmcb->rsp;
+		vmcb->clean = SVM_CLEAN_ALL;
+		vmcb->tlb_control = SVM_TLB_KEEP;
+		svm_event_collect(vcpu);
+	} while (svm_exit_decode(vcpu, exit));
+}

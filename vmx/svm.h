@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// AMD's engine: what its files share.
+//   svm.c         detection, creation, entry
+//   svm_exit.c    from exit codes to struct vmexit
+//   svm_event.c   injection, windows, shadows, stepping
+//   svm_state.c   registers and MSRs
+//   npt.c         nested page tables
+#ifndef VMX_SVM_H
+#define VMX_SVM_H
+
+#include "vmx/svm_abi.h"
+#include "vmx/vcpu.h"
+
+// #DB and #AC: a guest that loops in their delivery would never leave the CPU. #MC is the host's.
+#define SVM_EXCEPTIONS_INTERCEPTED ((uint32_t)(BIT(1) | BIT(17) | BIT(18)))
+
+struct vcpu {
+	uint64_t gpr[GPR_COUNT]; // first: vcpu_gpr(). RAX and RSP are copied at each entry and exit
+	struct svm_vmcb *vmcb;
+	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
+	uint64_t event;
+	bool triple_fault;     // a fault during the delivery of #DF: the next entry is a shutdown
+	bool nmi_blocked;
+	// Wanted for the next entry, cleared by every exit.
+	bool interrupt_window, nmi_window;
+	bool windows_armed;    // the control block has intercepts for a window
+	bool stepping;         // TF is ours: one instruction, then #DB
+	bool step_over_iret;
+	bool step_guest_tf;    // what TF was before
+	uint64_t step_rip, step_dr6;
+	uint64_t tsc_aux, xcr0;
+	uint64_t dr[4];
+};
+
+// Features that CPUID 8000000A lists, as found at vcpu_engine_init.
+struct svm_features {
+	uint32_t revision, asids, edx;
+	bool next_rip; // EDX bit 3
+	bool flush_by_asid; // EDX bit 6
+};
+extern struct svm_features svm_features;
+
+void svm_enter(uint64_t *gpr, struct svm_vmcb *guest, struct svm_vmcb *host);
+
+// Marks what changed since the last entry: SVM_CLEAN_ bits.
+static inline void svm_dirty(struct vcpu *vcpu, uint64_t bits)
+{
+	vcpu->vmcb->clean &= ~bits;
+}
+
+// Fills `exit` from the control block. May answer that the guest shall be entered again at once.
+bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
+
+// Before an entry: moves the pending event, step and windows into the control block.
+void svm_event_prepare_slow(struct vcpu *vcpu);
+static always_inline void svm_event_prepare(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->interrupt_window || vcpu->nmi_window || vcpu->windows_armed))
+		svm_event_prepare_slow(vcpu);
+	vcpu->vmcb->event_injection = vcpu->event;
+}
+
+// After an exit: keeps an event whose delivery was interrupted.
+void svm_event_collect_slow(struct vcpu *vcpu);
+static always_inline void svm_event_collect(struct vcpu *vcpu)
+{
+	vcpu->event = 0;
+	vcpu->interrupt_window = vcpu->nmi_window = false;
+	if (unlikely((vcpu->vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
+		svm_event_collect_slow(vcpu);
+}
+
+// Any exit while stepping: TF is the guest's again. True where the step was done: a #DB of ours.
+bool svm_step_finish(struct vcpu *vcpu);
+void svm_step_cancel(struct vcpu *vcpu); // before the entry that would have begun it
+// An IRET exit while an NMI waits: ends the blocking after that IRET.
+void svm_nmi_unblock(struct vcpu *vcpu);
+
+void svm_msrpm_init(uint8_t *msrpm);
+uint64_t nested_map_root(const struct nested_map *map);
+
+#endif

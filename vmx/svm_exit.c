@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From AMD's exit codes to struct vmexit. APM vol. 2, appendix C.
+#include "vmx/svm.h"
+
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/console.h"
+#include "kernel/x86.h"
+
+static const char *const kind_names[VMEXIT_KIND_COUNT] = {
+	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
+	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
+	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
+	[VMEXIT_NMI_WINDOW] = "nmi-window", [VMEXIT_EXCEPTION] = "exception",
+	[VMEXIT_CR8_WRITE] = "cr8-write", [VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
+	[VMEXIT_PAUSE] = "pause", [VMEXIT_MONITOR] = "monitor",
+	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
+	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
+};
+
+// Exits that carry nothing beyond their kind.
+static const uint8_t plain_kinds[] = {
+	[SVM_EXIT_INTR - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
+	[SVM_EXIT_NMI - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
+	[SVM_EXIT_SMI - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
+	[SVM_EXIT_INIT - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
+	[SVM_EXIT_VINTR - SVM_EXIT_INTR] = VMEXIT_INTERRUPT_WINDOW,
+	[SVM_EXIT_RDPMC - SVM_EXIT_INTR] = VMEXIT_RDPMC,
+	[SVM_EXIT_CPUID - SVM_EXIT_INTR] = VMEXIT_CPUID,
+	[SVM_EXIT_INVD - SVM_EXIT_INTR] = VMEXIT_CACHE,
+	[SVM_EXIT_HLT - SVM_EXIT_INTR] = VMEXIT_HLT,
+	[SVM_EXIT_INVLPGA - SVM_EXIT_INTR] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_FERR_FREEZE - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
+	[SVM_EXIT_SHUTDOWN - SVM_EXIT_INTR] = VMEXIT_SHUTDOWN,
+	[SVM_EXIT_VMRUN - SVM_EXIT_INTR ... SVM_EXIT_SKINIT - SVM_EXIT_INTR] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_WBINVD - SVM_EXIT_INTR] = VMEXIT_CACHE,
+	[SVM_EXIT_MONITOR - SVM_EXIT_INTR] = VMEXIT_MONITOR,
+	[SVM_EXIT_MWAIT - SVM_EXIT_INTR] = VMEXIT_MONITOR,
+	[SVM_EXIT_XSETBV - SVM_EXIT_INTR] = VMEXIT_XSETBV,
+	[SVM_EXIT_RDPRU - SVM_EXIT_INTR] = VMEXIT_UNDEFINED,
+};
+
+const char *vmexit_kind_name(enum vmexit_kind kind)
+{
+	return kind < VMEXIT_KIND_COUNT ? kind_names[kind] : "unknown";
+}
+
+static uint8_t next_rip_length(const struct svm_vmcb *vmcb)
+{
+	uint64_t length = vmcb->next_rip - vmcb->rip;
+
+	return svm_features.next_rip && length <= 15 ? (uint8_t)length : 0;
+}
+
+static void decode_io(const struct svm_vmcb *vmcb, struct vmexit *exit)
+{
+	uint64_t info = vmcb->exit_info1;
+
+	exit->kind = VMEXIT_IO;
+	exit->length = (uint8_t)(vmcb->exit_info2 - vmcb->rip);
+	exit->io.port = (uint16_t)(info >> SVM_IO_PORT_SHIFT);
+	exit->io.size = (info >> SVM_IO_SIZE_SHIFT) & 7;
+	exit->io.in = (info & SVM_IO_IN) != 0;
+	exit->io.string = (info & SVM_IO_STRING) != 0;
+	exit->io.rep = (info & SVM_IO_REP) != 0;
+	exit->io.address_bytes = (uint8_t)((info >> SVM_IO_ADDRESS_SHIFT & 7) * 2);
+	exit->io.segment = (info >> SVM_IO_SEGMENT_SHIFT) & 7;
+}
+
+static void decode_memory(const struct svm_vmcb *vmcb, struct vmexit *exit)
+{
+	exit->kind = VMEXIT_MEMORY;
+	exit->length = 0;
+	exit->memory.gpa.v = vmcb->exit_info2;
+	exit->memory.write = (vmcb->exit_info1 & SVM_NPF_WRITE) != 0;
+	exit->memory.fetch = (vmcb->exit_info1 & SVM_NPF_FETCH) != 0;
+}
+
+// True: enter again at once.
+static bool decode_exception(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vmcb *vmcb = vcpu->vmcb;
+	uint8_t vector = (uint8_t)(vmcb->exit_code - SVM_EXIT_EXCEPTION_FIRST);
+
+	if (vector == VECTOR_MC) { // the host's handler takes it: it does not return
+		__asm__ volatile("int $18");
+		return true;
+	}
+	exit->kind = VMEXIT_EXCEPTION;
+	exit->length = 0;
+	exit->exception.vector = vector;
+	exit->exception.has_error_code = (BIT(vector) &
+		(BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) |
+			BIT(VECTOR_GP) | BIT(VECTOR_PF) | BIT(VECTOR_AC))) != 0;
+	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
+	if (vector == VECTOR_PF)
+		vcpu_set_cr2(vcpu, vmcb->exit_info2);
+	return false;
+}
+
+bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
+{
+	const struct svm_vmcb *vmcb = vcpu->vmcb;
+	uint64_t code = vmcb->exit_code;
+
+	if (unlikely(vcpu->stepping) && svm_step_finish(vcpu)) {
+		exit->kind = VMEXIT_STEP;
+		exit->length = 0;
+		exit->step_rip = vcpu->step_rip;
+		return false;
+	}
+	switch (code) {
+	case SVM_EXIT_NPF:
+		decode_memory(vmcb, exit);
+		return false;
+	case SVM_EXIT_IOIO:
+		decode_io(vmcb, exit);
+		return false;
+	case SVM_EXIT_MSR:
+		exit->kind = vmcb->exit_info1 != 0 ? VMEXIT_MSR_WRITE : VMEXIT_MSR_READ;
+		exit->length = next_rip_length(vmcb);
+		return false;
+	case SVM_EXIT_IRET:
+		svm_nmi_unblock(vcpu);
+		return true;
+	case SVM_EXIT_CR8_WRITE:
+		exit->kind = VMEXIT_CR8_WRITE;
+		exit->length = next_rip_length(vmcb);
+		// Decode assists: APM vol. 2, 15.33.1.
+		exit->cr8_gpr = (vmcb->exit_info1 & BIT(63)) != 0 ? vmcb->exit_info1 & 15 : 0xff;
+		return false;
+	case SVM_EXIT_EXCEPTION_FIRST ... SVM_EXIT_EXCEPTION_LAST:
+		return decode_exception(vcpu, exit);
+	}
+	exit->length = next_rip_length(vmcb);
+	if (code >= SVM_EXIT_INTR && code - SVM_EXIT_INTR < sizeof(plain_kinds))
+		exit->kind = plain_kinds[code - SVM_EXIT_INTR];
+	else if (code == SVM_EXIT_VMMCALL)
+		exit->kind = VMEXIT_UNDEFINED;
+	else
+		exit->kind = VMEXIT_INVALID; // VMEXIT_INVALID, or one that nobody asked for
+	return false;
+}
+
+void vcpu_print_entry_failure(const struct vcpu *vcpu)
+{
+	const struct svm_vmcb *vmcb = vcpu->vmcb;
+
+#define PRINT(name, value) log_error("  %-10s %016llx", name, (unsigned long long)(value))
+	log_error("AMD-V exit code %llx, info %llx %llx",
+		(unsigned long long)vmcb->exit_code, (unsigned long long)vmcb->exit_info1,
+		(unsigned long long)vmcb->exit_info2);
+	// The fields that VMRUN checks: APM vol. 2, 15.5.1.
+	PRINT("EFER", vmcb->efer);
+	PRINT("CR0", vmcb->cr0);
+	PRINT("CR3", vmcb->cr3);
+	PRINT("CR4", vmcb->cr4);
+	PRINT("DR6", vmcb->dr6);
+	PRINT("DR7", vmcb->dr7);
+	PRINT("CS", vmcb->cs.attributes);
+	PRINT("ASID", vmcb->asid);
+	PRINT("EVENTINJ", vmcb->event_injection);
+	PRINT("RIP", vmcb->rip);
+#undef PRINT
+}
