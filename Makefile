@@ -27,13 +27,13 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_enter.S vmx/svm_event.c vmx/svm_exit.c \
+VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_enter.S vmx/svm_event.c vmx/svm_exit.c \
 	vmx/svm_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/bus.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c \
-	vm/exit.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c \
-	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/paging.c vm/pc.c \
+	vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c \
+	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/mtrr.c vm/paging.c vm/pc.c \
 	vm/run.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)

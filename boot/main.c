@@ -59,7 +59,7 @@ static void machine_ended(void *owner)
 	(void)owner;
 	log_info("%s: ended: %s", machine->name, vm_state_name(machine));
 	if (config.host.quit_on_exit)
-		leave(machine->end_status);
+		leave(machine->end_status >> 1); // the debug exit below shifts it again
 }
 
 static const struct boot_file *file_find(const struct boot_info *info, const char *name)

@@ -137,6 +137,8 @@ static void protections_enable(void)
 		if ((features.ebx & BIT(20)) != 0)
 			cr4 |= CR4_SMAP;
 	}
+	if ((cpuid(1, 0).ecx & BIT(26)) != 0)
+		cr4 |= CR4_OSXSAVE; // guests' XCR0 is read and set here
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	cr0_write((cr0_read() | CR0_WP | CR0_MP | CR0_NE) & ~(CR0_TS | CR0_EM));
 	cr3_write(hpa_of(root).v);

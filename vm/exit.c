@@ -95,7 +95,8 @@ static void exit_cpuid(struct vm_vcpu *vcpu, const struct vmexit *exit, struct g
 	if (length == 0)
 		return;
 	value = cpuid_profile_query(&vcpu->cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX],
-		vcpu_paging(vcpu->vcpu).cr4, vcpu_xcr0(vcpu->vcpu));
+		vcpu_paging(vcpu->vcpu).cr4,
+		(uint32_t)gpr[GPR_RAX] == 0x0d ? vcpu_xcr0(vcpu->vcpu) : 1);
 	if ((uint32_t)gpr[GPR_RAX] == 1 && (lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
 		value.edx &= ~(uint32_t)BIT(9);
 	gpr[GPR_RAX] = value.eax;
@@ -255,6 +256,7 @@ static exit_handler *const handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT_WINDOW] = exit_interrupt,
 	[VMEXIT_NMI_WINDOW] = exit_interrupt,
 	[VMEXIT_EXCEPTION] = exit_exception,
+	[VMEXIT_CR_WRITE] = vm_exit_cr_write,
 	[VMEXIT_CR8_WRITE] = exit_cr8_write,
 	[VMEXIT_XSETBV] = exit_xsetbv,
 	[VMEXIT_CACHE] = exit_cache,

@@ -5,8 +5,6 @@
 #include "kernel/x86.h"
 #include "vm/vm.h"
 
-enum { MTRR_CAP_VALUE = 0x500, MTRR_TYPES = 0xc07 }; // write combining, fixed ranges; none variable
-
 // MSRs with a fixed value that accept being written the same, or anything (`ignore`).
 static const struct msr_constant {
 	uint32_t first, last;
@@ -14,7 +12,6 @@ static const struct msr_constant {
 	bool ignore;
 } constants[] = {
 	{MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, 0x01000065, true}, // microcode: a recent one
-	{MSR_MTRR_CAP, MSR_MTRR_CAP, 0, false},
 	{MSR_MCG_CAP, MSR_MCG_CAP, 0, false}, // no banks
 	{MSR_MCG_STATUS, MSR_MCG_STATUS, 0, true},
 	{0xc0010015, 0xc0010015, 0x01000010, true}, // HWCR: TSC counts at P0, SMM locked
@@ -41,6 +38,7 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, struct gues
 	uint64_t *value)
 {
 	const struct msr_constant *constant;
+	enum status status;
 
 	switch (msr) {
 	case MSR_APIC_BASE:
@@ -54,6 +52,9 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, struct gues
 		return STATUS_OK;
 	}
 	(void)now;
+	status = mtrr_read(&vcpu->mtrr, msr, value);
+	if (status != STATUS_NOT_FOUND)
+		return status;
 	constant = constant_find(msr);
 	if (constant == NULL)
 		return STATUS_FAIL(STATUS_FAULT);
@@ -114,6 +115,9 @@ static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct gue
 		tsc_write(vcpu, now, value);
 		return STATUS_OK;
 	}
+	status = mtrr_write(&vcpu->mtrr, msr, value, vcpu->physical_bits);
+	if (status != STATUS_NOT_FOUND)
+		return status;
 	constant = constant_find(msr);
 	if (constant == NULL || (!constant->ignore && value != constant->value))
 		return STATUS_FAIL(STATUS_FAULT);

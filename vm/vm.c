@@ -130,6 +130,7 @@ static enum status vcpu_part_create(struct vm *vm)
 	vm->vcpu->vm = vm;
 	cpuid_profile_build(&config, &vm->vcpu->cpuid);
 	vm->vcpu->physical_bits = (uint8_t)cpuid_profile_physical_bits(&vm->vcpu->cpuid);
+	vm->vcpu->cr4_allowed = cpuid_profile_cr4_mask(&vm->vcpu->cpuid);
 	vm->vcpu->gigabyte_pages = cpuid_profile_has_gigabyte_pages(&vm->vcpu->cpuid);
 	return vcpu_create(vm->nested, &vm->vcpu->vcpu);
 }
@@ -229,6 +230,7 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 	ASSERT(status == STATUS_OK);
 	vm->vcpu->halted = vm->vcpu->nmi_pending = false;
 	vm->vcpu->tpr = 0;
+	mtrr_reset(&vm->vcpu->mtrr);
 	paging_forget(&vm->vcpu->paging);
 }
 

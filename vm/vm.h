@@ -20,6 +20,7 @@
 #include "kernel/loop.h"
 #include "vm/bus.h"
 #include "vm/guest_ram.h"
+#include "vm/mtrr.h"
 #include "vm/paging.h"
 #include "vmx/cpuid.h"
 #include "vmx/vcpu.h"
@@ -94,6 +95,7 @@ struct vm_vcpu {
 	uint8_t tpr; // CR8 as the engine has it
 	struct vm_fault fault; // what an emulated access raised
 	uint64_t tsc_shift;     // guest TSC minus TSC ticks in guest time
+	uint64_t cr4_allowed;   // bits that its CPUID offers
 	uint8_t physical_bits;  // MAXPHYADDR as its CPUID says
 	bool gigabyte_pages;
 	struct vm_exit_count exit_counts[VMEXIT_KIND_COUNT];
@@ -101,6 +103,7 @@ struct vm_vcpu {
 	struct vm_last_exit last_exits[VM_LAST_EXITS];
 	struct paging paging;
 	struct decode_cache decode;
+	struct mtrr mtrr;
 	struct cpuid_profile cpuid;
 };
 
@@ -166,6 +169,7 @@ void vm_carry_out_requests(struct vm *vm);
 void vm_exit_handle(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
 void vm_exit_io(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
 void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
+void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
 void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
 void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
 // The length of the instruction at RIP: exit->length, or by its bytes. 0: an exception was

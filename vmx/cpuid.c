@@ -246,3 +246,27 @@ bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile)
 {
 	return (cpuid_profile_query(profile, 0x80000001, 0, 0, 0).edx & 1u << 26) != 0;
 }
+
+uint64_t cpuid_profile_cr4_mask(const struct cpuid_profile *profile)
+{
+	struct cpuid features = cpuid_profile_query(profile, 1, 0, 0, 0);
+	struct cpuid more = cpuid_profile_query(profile, 7, 0, 0, 0);
+	uint64_t mask = CR4_PCE;
+
+	// SDM vol. 3, 2.5, and vol. 2, CPUID.
+	mask |= (features.edx & 1u << 1) != 0 ? CR4_VME | CR4_PVI : 0;
+	mask |= (features.edx & 1u << 2) != 0 ? CR4_DE : 0;
+	mask |= (features.edx & 1u << 3) != 0 ? CR4_PSE : 0;
+	mask |= (features.edx & 1u << 4) != 0 ? CR4_TSD : 0;
+	mask |= (features.edx & 1u << 6) != 0 ? CR4_PAE : 0;
+	mask |= (features.edx & 1u << 7) != 0 ? CR4_MCE : 0;
+	mask |= (features.edx & 1u << 13) != 0 ? CR4_PGE : 0;
+	mask |= (features.edx & 1u << 24) != 0 ? CR4_OSFXSR : 0;
+	mask |= (features.edx & 1u << 25) != 0 ? CR4_OSXMMEXCPT : 0;
+	mask |= (features.ecx & 1u << 26) != 0 ? CR4_OSXSAVE : 0;
+	mask |= (more.ebx & 1u << 0) != 0 ? CR4_FSGSBASE : 0;
+	mask |= (more.ebx & 1u << 7) != 0 ? CR4_SMEP : 0;
+	mask |= (more.ebx & 1u << 20) != 0 ? CR4_SMAP : 0;
+	mask |= (more.ecx & 1u << 2) != 0 ? CR4_UMIP : 0;
+	return mask;
+}

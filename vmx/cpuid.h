@@ -43,6 +43,9 @@ struct cpuid cpuid_profile_query(const struct cpuid_profile *profile, uint32_t l
 unsigned cpuid_profile_physical_bits(const struct cpuid_profile *profile);
 bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile);
 
+// Bits of CR4 that exist for this guest.
+uint64_t cpuid_profile_cr4_mask(const struct cpuid_profile *profile);
+
 // Bits that a guest may set in EFER and XCR0.
 uint64_t cpuid_efer_mask(void);
 uint64_t cpuid_xcr0_mask(void);

@@ -87,6 +87,7 @@ enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
 	created->vmcb = vmcb;
+	vmcb->intercept_cr = SVM_INTERCEPT_CR0_WRITE | SVM_INTERCEPT_CR4_WRITE;
 	vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
 	vmcb->intercept3 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
 		SVM_INTERCEPT_INIT | SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID |

@@ -28,8 +28,7 @@ struct vcpu {
 	bool step_over_iret;
 	bool step_guest_tf;    // what TF was before
 	uint64_t step_rip, step_dr6;
-	uint64_t tsc_aux, xcr0;
-	uint64_t dr[4];
+	uint64_t tsc_aux;
 };
 
 // Features that CPUID 8000000A lists, as found at vcpu_engine_init.
@@ -55,7 +54,8 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
 void svm_event_prepare_slow(struct vcpu *vcpu);
 static always_inline void svm_event_prepare(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->interrupt_window || vcpu->nmi_window || vcpu->windows_armed))
+	if (unlikely(vcpu->interrupt_window || vcpu->nmi_window || vcpu->nmi_blocked ||
+		    vcpu->windows_armed))
 		svm_event_prepare_slow(vcpu);
 	vcpu->vmcb->event_injection = vcpu->event;
 }
@@ -73,7 +73,7 @@ static always_inline void svm_event_collect(struct vcpu *vcpu)
 // Any exit while stepping: TF is the guest's again. True where the step was done: a #DB of ours.
 bool svm_step_finish(struct vcpu *vcpu);
 void svm_step_cancel(struct vcpu *vcpu); // before the entry that would have begun it
-// An IRET exit while an NMI waits: ends the blocking after that IRET.
+// An IRET exit: ends the blocking of NMIs after that IRET.
 void svm_nmi_unblock(struct vcpu *vcpu);
 
 void svm_msrpm_init(uint8_t *msrpm);

@@ -35,7 +35,10 @@
 #define SVM_INTERCEPT_XSETBV  BIT(13)
 #define SVM_INTERCEPT_RDPRU   BIT(14)
 
-#define SVM_INTERCEPT_CR8_WRITE BIT(24) // of the CR vector, offset 0
+// Of the CR vector, offset 0.
+#define SVM_INTERCEPT_CR0_WRITE BIT(16)
+#define SVM_INTERCEPT_CR4_WRITE BIT(20)
+#define SVM_INTERCEPT_CR8_WRITE BIT(24)
 
 // Virtual interrupt control, offset 0x60.
 #define SVM_V_TPR_MASK     0x0full
@@ -58,6 +61,8 @@
 
 // Exit codes.
 enum svm_exit_code {
+	SVM_EXIT_CR0_WRITE = 0x10,
+	SVM_EXIT_CR4_WRITE = 0x14,
 	SVM_EXIT_CR8_WRITE = 0x18,
 	SVM_EXIT_EXCEPTION_FIRST = 0x40,
 	SVM_EXIT_EXCEPTION_LAST = 0x5f,

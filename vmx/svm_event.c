@@ -144,20 +144,15 @@ static bool in_shadow(const struct vcpu *vcpu)
 void svm_event_prepare_slow(struct vcpu *vcpu)
 {
 	struct svm_vmcb *vmcb = vcpu->vmcb;
-	bool virtual_interrupt = false, iret = false;
+	// An NMI handler ends with IRET, whether or not another NMI waits.
+	bool iret = vcpu->nmi_blocked && !vcpu->stepping;
+	bool wanted = vcpu->interrupt_window ||
+		(vcpu->nmi_window && !vcpu->nmi_blocked);
+	bool virtual_interrupt = vcpu->interrupt_window && !in_shadow(vcpu);
 
-	if (vcpu->event == 0 && !vcpu->stepping) {
-		if (vcpu->nmi_window && vcpu->nmi_blocked)
-			iret = true;
-		if (vcpu->interrupt_window && !in_shadow(vcpu))
-			virtual_interrupt = true;
-		if (in_shadow(vcpu) &&
-			((vcpu->nmi_window && !vcpu->nmi_blocked) ||
-				(vcpu->interrupt_window && (vmcb->rflags & RFLAGS_IF) != 0)))
-			step_begin(vcpu, false);
-		else if (vcpu->interrupt_window)
-			virtual_interrupt = true;
-	}
+	if (wanted && in_shadow(vcpu) && vcpu->event == 0 && !vcpu->stepping &&
+		(vcpu->nmi_window || (vmcb->rflags & RFLAGS_IF) != 0))
+		step_begin(vcpu, false);
 	vmcb->virtual_interrupt &= ~(SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT);
 	vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
 	if (virtual_interrupt) {

@@ -13,7 +13,7 @@ static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
 	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
 	[VMEXIT_NMI_WINDOW] = "nmi-window", [VMEXIT_EXCEPTION] = "exception",
-	[VMEXIT_CR8_WRITE] = "cr8-write", [VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
+	[VMEXIT_CR_WRITE] = "cr-write", [VMEXIT_CR8_WRITE] = "cr8-write", [VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
 	[VMEXIT_PAUSE] = "pause", [VMEXIT_MONITOR] = "monitor",
 	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
 	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
@@ -124,6 +124,11 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 	case SVM_EXIT_IRET:
 		svm_nmi_unblock(vcpu);
 		return true;
+	case SVM_EXIT_CR0_WRITE:
+	case SVM_EXIT_CR4_WRITE:
+		exit->kind = VMEXIT_CR_WRITE;
+		exit->length = 0;
+		return false;
 	case SVM_EXIT_CR8_WRITE:
 		exit->kind = VMEXIT_CR8_WRITE;
 		exit->length = next_rip_length(vmcb);

@@ -14,6 +14,31 @@
 #define PAT_RESET 0x0007040600070406u
 #define CR0_RESET (CR0_CD | CR0_NW | CR0_ET)
 
+static bool xcr0_exists(void)
+{
+	return (cr4_read() & CR4_OSXSAVE) != 0;
+}
+
+// The register itself is asked: not every implementation exits on XSETBV.
+uint64_t vcpu_xcr0(const struct vcpu *vcpu)
+{
+	uint32_t low, high;
+
+	(void)vcpu;
+	if (!xcr0_exists())
+		return 1;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
+static void xcr0_set(uint64_t value)
+{
+	if (xcr0_exists())
+		__asm__ volatile("xsetbv"
+			:
+			: "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
 uint64_t vcpu_rip(const struct vcpu *vcpu)
 {
 	return vcpu->vmcb->rip;
@@ -138,7 +163,7 @@ void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 	state->pat = vmcb->pat;
 	state->debugctl = vmcb->debugctl;
 	state->tsc_aux = vcpu->tsc_aux;
-	state->xcr0 = vcpu->xcr0;
+	state->xcr0 = vcpu_xcr0(vcpu);
 	state->interrupt_shadow = (vmcb->interrupt_shadow & 1) != 0;
 	state->nmi_blocked = vcpu->nmi_blocked;
 }
@@ -208,7 +233,7 @@ enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->pat = state->pat;
 	vmcb->debugctl = state->debugctl;
 	vcpu->tsc_aux = state->tsc_aux;
-	vcpu->xcr0 = state->xcr0;
+	xcr0_set(state->xcr0);
 	vmcb->interrupt_shadow = state->interrupt_shadow;
 	vcpu->nmi_blocked = state->nmi_blocked;
 	vcpu->event = 0;
@@ -268,9 +293,13 @@ void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept)
 {
 	uint32_t before = vcpu->vmcb->intercept_cr;
 
-	vcpu->vmcb->intercept_cr = intercept ? SVM_INTERCEPT_CR8_WRITE : 0;
-	if (vcpu->vmcb->intercept_cr != before)
-		svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
+	uint32_t after = (before & ~(uint32_t)SVM_INTERCEPT_CR8_WRITE) |
+		(intercept ? (uint32_t)SVM_INTERCEPT_CR8_WRITE : 0);
+
+	if (likely(after == before))
+		return;
+	vcpu->vmcb->intercept_cr = after;
+	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 }
 
 void vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
@@ -282,11 +311,6 @@ void vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 uint64_t vcpu_tsc_offset(const struct vcpu *vcpu)
 {
 	return vcpu->vmcb->tsc_offset;
-}
-
-uint64_t vcpu_xcr0(const struct vcpu *vcpu)
-{
-	return vcpu->xcr0;
 }
 
 // MSRs of the VMCB that a guest reads and writes without an exit.
@@ -372,7 +396,6 @@ enum status vcpu_xsetbv(struct vcpu *vcpu)
 	if ((uint32_t)vcpu->gpr[GPR_RCX] != 0 || vcpu->vmcb->cpl != 0 || (value & 1) == 0 ||
 		(value & ~cpuid_xcr0_mask()) != 0 || ((value & 4) != 0 && (value & 2) == 0))
 		return STATUS_FAIL(STATUS_FAULT);
-	vcpu->xcr0 = value;
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+	xcr0_set(value);
 	return STATUS_OK;
 }

@@ -73,6 +73,7 @@ enum vmexit_kind {
 	VMEXIT_INTERRUPT_WINDOW, // RFLAGS.IF and no shadow: the window that was asked for
 	VMEXIT_NMI_WINDOW,
 	VMEXIT_EXCEPTION,        // #DB or #AC of the guest's own: to be injected back
+	VMEXIT_CR_WRITE,         // CR0 or CR4, by MOV, LMSW or CLTS: decode which
 	VMEXIT_CR8_WRITE,
 	VMEXIT_XSETBV,
 	VMEXIT_CACHE,            // WBINVD, INVD: nothing to do but to advance
@@ -167,6 +168,10 @@ must_check enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state
 // one of them. STATUS_FAULT: the guest must take #GP(0).
 must_check enum status vcpu_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 must_check enum status vcpu_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+// Writes to CR0 and CR4 exit. `allowed`: the bits that the guest's CPUID offers. STATUS_FAULT:
+// #GP(0).
+must_check enum status vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
+must_check enum status vcpu_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 // XSETBV with the guest's ECX, EDX:EAX. STATUS_FAULT: #GP(0).
 must_check enum status vcpu_xsetbv(struct vcpu *vcpu);
 
