@@ -40,14 +40,15 @@ bool vm_fetch(struct vm_vcpu *vcpu, struct paging_code *code)
 {
 	uint64_t rip = vcpu_rip(vcpu->vcpu);
 	unsigned access = vcpu_cpl(vcpu->vcpu) == 3 ? PAGING_USER : 0;
+	enum status status;
 
 	vm_paging_update(vcpu);
 	if (vcpu_code_bits(vcpu->vcpu) != 64)
 		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
-	if (likely(paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, code) ==
-		    STATUS_OK))
+	status = paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, code);
+	if (likely(status == STATUS_OK))
 		return true;
-	if (code->next_fault)
+	if (status == STATUS_FAULT)
 		vm_inject_page_fault(vcpu, &code->fault);
 	else // nobody answers: the CPU reads all ones, which is no instruction
 		vm_inject_ud(vcpu);

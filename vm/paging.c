@@ -104,8 +104,9 @@ static uint64_t reserved_bits(const struct paging *paging, unsigned level, bool 
 	if (!(paging->efer & EFER_NXE))
 		reserved |= PAGING_ENTRY_NX;
 	if (paging->mode == PAGING_PAE) {
-		if (level == 3) // PDPTE, table 4-8
-			return paging->reserved | (UINT64_MAX - (BIT(52) - 1)) | 0x1e6;
+		// PDPTE, table 4-8; but below nested paging some CPUs mark it accessed (bit 5).
+		if (level == 3)
+			return paging->reserved | (UINT64_MAX - (BIT(52) - 1)) | 0x1c6;
 		reserved |= BIT(63) - BIT(52);
 	}
 	if (leaf && level == 2)

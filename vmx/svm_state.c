@@ -332,7 +332,6 @@ void svm_msrpm_init(uint8_t *msrpm)
 	memset(msrpm, 0xff, 2 * PAGE_BYTES);
 	for (unsigned i = 0; i < ARRAY_COUNT(msrs_passed); i++)
 		msrpm_pass(msrpm, msrs_passed[i]);
-	msrpm[MSR_TSC / 4] = (uint8_t)(msrpm[MSR_TSC / 4] & ~(1u << MSR_TSC % 4 * 2)); // reads
 }
 
 enum status vcpu_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
