@@ -140,4 +140,55 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 		$(GUEST_LIB)
 .SECONDARY:
 
--include $(wildcard $(B)/guest/*.d $(B)/guest/lib/*.d) $(wildcard $(OBJS:.o=.d))
+# Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
+UNITS := acpi_pm acpi_tables config cpio debug_exit debugcon decode direct_boot direct_boot_elf \
+	e820 i8042 i8254 i8259 ini insn insn_model insn_random ioapic lapic lapic_timer \
+	lapic_x2apic mc146818 memory_map paging pci_host port61 pvpanic reset_control uart16550
+UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
+UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
+	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
+UNIT_INSN := kernel/decode.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c
+$(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
+unit_lapic := $(UNIT_LAPIC)
+unit_lapic_timer := $(UNIT_LAPIC)
+unit_lapic_x2apic := $(UNIT_LAPIC)
+unit_ini := boot/ini.c
+unit_config := boot/config.c boot/ini.c boot/path.c boot/text.c
+unit_cpio := boot/cpio.c boot/path.c
+unit_memory_map := boot/memory_map.c
+unit_decode := kernel/decode.c
+unit_paging := vm/paging.c vm/guest_ram.c
+unit_insn := $(UNIT_INSN)
+unit_insn_model := $(UNIT_INSN)
+unit_insn_random := $(UNIT_INSN)
+unit_e820 := $(UNIT_BOOT)
+unit_direct_boot := $(UNIT_BOOT)
+unit_direct_boot_elf := $(UNIT_BOOT)
+unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_tables.c
+
+UNIT_CFLAGS := -std=gnu17 -I. -I$(B)/.. -g -O1 -fsanitize=address,undefined \
+	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include -MMD -MP
+UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
+UNIT_ZYDIS := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o)
+
+$(B)/unit/zydis/%.o: | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(UNIT_CFLAGS) -w -fno-sanitize=undefined -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
+$(B)/unit/%.c.o: %.c | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(UNIT_CFLAGS) $(WARN) -c $< -o $@
+$(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
+define unit_rule
+$(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
+		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_ZYDIS)
+	@gcc -fsanitize=address,undefined $$^ -lcmocka -o $$@
+$(B)/unit/$(1).ok: $(B)/unit/$(1)_test
+	@timeout 120 $$< >$$(@:.ok=.log) 2>&1 || { cat $$(@:.ok=.log); echo "FAIL unit $(1)"; exit 1; }
+	@touch $$@
+endef
+$(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
+.PHONY: unit
+unit: $(UNITS:%=$(B)/unit/%.ok)
+	@echo "unit tests: $(words $(UNITS)) programs passed"
+
+-include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d) $(wildcard $(OBJS:.o=.d))
