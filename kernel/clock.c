@@ -8,11 +8,11 @@
 #include "kernel/pagetable.h"
 #include "kernel/x86.h"
 
-enum { CALIBRATION_MS = 10, SCALE_SHIFT = 48, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182 };
+enum { CALIBRATION_MS = 10, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182 };
 
 #define FEMTOSECONDS_PER_SECOND 1000000000000000u
 
-struct clock_scale clock_tsc_to_ns;
+uint64_t clock_tsc_to_ns;
 static struct clock_calibration calibration;
 
 // A counter that goes up: `mask` is its width.
@@ -93,8 +93,7 @@ void clock_init(void)
 		.apic_hz = mul_div_u64(apic, reference.hz, elapsed),
 	};
 	ASSERT(calibration.tsc_hz > 1000000 && calibration.apic_hz > 100000);
-	clock_tsc_to_ns = (struct clock_scale){
-		mul_div_u64(NS_PER_SECOND, BIT(SCALE_SHIFT), calibration.tsc_hz), SCALE_SHIFT};
+	clock_tsc_to_ns = mul_div_u64(NS_PER_SECOND, BIT(CLOCK_TSC_SHIFT), calibration.tsc_hz);
 	log_info("clock: TSC %llu kHz, APIC timer %llu kHz, by the %s",
 		(unsigned long long)(calibration.tsc_hz / 1000),
 		(unsigned long long)(calibration.apic_hz / 1000), reference.name);

@@ -18,7 +18,9 @@ struct clock_scale {
 	uint32_t shift;
 };
 
-extern struct clock_scale clock_tsc_to_ns; // constant after clock_init
+// Nanoseconds of the TSC: ticks * clock_tsc_to_ns >> CLOCK_TSC_SHIFT. Constant after clock_init.
+#define CLOCK_TSC_SHIFT 48
+extern uint64_t clock_tsc_to_ns;
 
 void clock_init(void);
 const struct clock_calibration *clock_calibration(void);
@@ -26,6 +28,11 @@ const struct clock_calibration *clock_calibration(void);
 static always_inline uint64_t clock_scale_apply(struct clock_scale scale, uint64_t ticks)
 {
 	return (uint64_t)((unsigned __int128)ticks * scale.mult >> scale.shift);
+}
+
+static always_inline uint64_t clock_tsc_ns(uint64_t ticks)
+{
+	return (uint64_t)((unsigned __int128)ticks * clock_tsc_to_ns >> CLOCK_TSC_SHIFT);
 }
 
 // Ticks that take at least `ns`.

@@ -108,11 +108,21 @@ static void heap_remove(struct event_queue *queue, struct event_timer *timer)
 		heap_move_down(queue, at, last);
 }
 
+static void timer_disarm(struct event_queue *queue, struct event_timer *timer)
+{
+	if (timer->heap_index == EVENT_TIMER_IDLE)
+		return;
+	if ((timer->heap_index & EVENT_TIMER_DUE) != 0)
+		queue->due[timer->heap_index & ~EVENT_TIMER_DUE] = NULL;
+	else
+		heap_remove(queue, timer);
+	timer->heap_index = EVENT_TIMER_IDLE;
+}
+
 void event_timer_arm(struct event_queue *queue, struct event_timer *timer,
 	struct guest_time deadline)
 {
-	if (timer->heap_index != EVENT_TIMER_IDLE)
-		heap_remove(queue, timer);
+	timer_disarm(queue, timer);
 	timer->deadline = deadline;
 	if (deadline.ns != GUEST_TIME_NEVER.ns) {
 		ASSERT(queue->heap_count < EVENT_TIMERS_MAX);
@@ -124,18 +134,28 @@ void event_timer_arm(struct event_queue *queue, struct event_timer *timer,
 
 static void deliver_timers(struct event_queue *queue, struct guest_time now)
 {
-	// A handler that arms its timer in the past gets it with the next delivery.
-	for (uint32_t left = queue->heap_count; left > 0 && queue->next_deadline.ns <= now.ns;
-		left--) {
-		struct event_timer *timer = queue->heap[0];
-		struct event event = {
-			.kind = EVENT_TIMER,
-			.device = timer->device,
-			.index = timer->index,
-			.sequence = queue->sequence++,
-			.value = timer->deadline.ns,
-		};
+	uint32_t count = 0;
 
+	// A handler that arms a timer in the past gets it with the next delivery.
+	while (queue->heap_count > 0 && queue->heap[0]->deadline.ns <= now.ns) {
+		struct event_timer *timer = queue->heap[0];
+
+		heap_remove(queue, timer);
+		timer->heap_index = EVENT_TIMER_DUE | count;
+		queue->due[count++] = timer;
+	}
+	queue->next_deadline =
+		queue->heap_count != 0 ? queue->heap[0]->deadline : GUEST_TIME_NEVER;
+	for (uint32_t i = 0; i < count; i++) {
+		struct event_timer *timer = queue->due[i];
+		struct event event = {.kind = EVENT_TIMER};
+
+		if (timer == NULL)
+			continue;
+		event.device = timer->device;
+		event.index = timer->index;
+		event.sequence = queue->sequence++;
+		event.value = timer->deadline.ns;
 		event_timer_arm(queue, timer, GUEST_TIME_NEVER);
 		queue->deliver(queue->owner, &event, now);
 	}
@@ -143,8 +163,12 @@ static void deliver_timers(struct event_queue *queue, struct guest_time now)
 
 void event_queue_deliver(struct event_queue *queue, struct guest_time now)
 {
+	uint64_t end;
+
 	deliver_timers(queue, now);
-	for (uint32_t left = queue->fifo_count; left > 0 && queue->fifo_count > 0; left--) {
+	// What comes meanwhile has a later number.
+	end = queue->sequence;
+	while (queue->fifo_count > 0 && queue->fifo[queue->fifo_first].sequence < end) {
 		struct event event = queue->fifo[queue->fifo_first];
 
 		queue->fifo_first = (queue->fifo_first + 1) % EVENT_FIFO_MAX;

@@ -41,10 +41,11 @@ struct event {
 
 struct event_timer {
 	struct guest_time deadline;
-	uint32_t heap_index; // EVENT_TIMER_IDLE: not armed
+	uint32_t heap_index; // or EVENT_TIMER_IDLE, or EVENT_TIMER_DUE | index in `due`
 	uint16_t device, index;
 };
 #define EVENT_TIMER_IDLE UINT32_MAX
+#define EVENT_TIMER_DUE  0x80000000u
 
 struct event_queue {
 	struct guest_time next_deadline; // of the heap's first; GUEST_TIME_NEVER: empty
@@ -55,6 +56,7 @@ struct event_queue {
 	void *owner;
 	struct event fifo[EVENT_FIFO_MAX];
 	struct event_timer *heap[EVENT_TIMERS_MAX];
+	struct event_timer *due[EVENT_TIMERS_MAX]; // of this delivery; NULL: cancelled meanwhile
 };
 
 void event_queue_init(struct event_queue *queue, void *owner,

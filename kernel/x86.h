@@ -181,6 +181,25 @@ X86_CONTROL_REGISTER(cr0)
 X86_CONTROL_REGISTER(cr2)
 X86_CONTROL_REGISTER(cr3)
 X86_CONTROL_REGISTER(cr4)
+X86_CONTROL_REGISTER(dr0)
+X86_CONTROL_REGISTER(dr1)
+X86_CONTROL_REGISTER(dr2)
+X86_CONTROL_REGISTER(dr3)
+
+static inline uint64_t xgetbv(uint32_t index)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void xsetbv(uint32_t index, uint64_t value)
+{
+	__asm__ volatile("xsetbv"
+		:
+		: "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
 
 static inline void invlpg(const void *address)
 {

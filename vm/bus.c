@@ -94,9 +94,28 @@ void bus_map(struct vm *vm, struct device *device, unsigned number, enum device_
 			(uint8_t)max_bytes, (uint8_t)space};
 		if (space == DEVICE_SPACE_PORT)
 			ports_fill(bus, i);
+		else
+			bus->mmio[bus->mmio_count++] = (uint8_t)i;
 		return;
 	}
 	ASSERT(!"more regions than a machine can have");
+}
+
+static void ports_forget(struct bus *bus, unsigned index)
+{
+	for (uint64_t port = 0; port < BUS_PORTS; port++)
+		if (bus->ports[port] == index)
+			bus->ports[port] = 0;
+}
+
+static void mmio_forget(struct bus *bus, unsigned index)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < bus->mmio_count; i++)
+		if (bus->mmio[i] != index)
+			bus->mmio[kept++] = bus->mmio[i];
+	bus->mmio_count = (uint8_t)kept;
 }
 
 void bus_unmap(struct vm *vm, const struct device *device, unsigned number)
@@ -109,19 +128,19 @@ void bus_unmap(struct vm *vm, const struct device *device, unsigned number)
 		if (region->device != device || region->region != number)
 			continue;
 		if (region->space == DEVICE_SPACE_PORT)
-			for (uint64_t port = 0; port < BUS_PORTS; port++)
-				if (bus->ports[port] == i)
-					bus->ports[port] = 0;
+			ports_forget(bus, i);
+		else
+			mmio_forget(bus, i);
 		*region = (struct bus_region){0};
 	}
 }
 
 static const struct bus_region *mmio_find(const struct bus *bus, uint64_t at)
 {
-	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
-		const struct bus_region *region = &bus->regions[i];
+	for (unsigned i = 0; i < bus->mmio_count; i++) {
+		const struct bus_region *region = &bus->regions[bus->mmio[i]];
 
-		if (at - region->base < region->bytes && region->space == DEVICE_SPACE_MMIO)
+		if (at - region->base < region->bytes)
 			return region;
 	}
 	return NULL;
@@ -137,7 +156,7 @@ static const struct bus_region *region_find(const struct bus *bus, enum device_s
 	return &bus->regions[bus->ports[at]];
 }
 
-static uint64_t read_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
+static always_inline uint64_t read_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
 	unsigned bytes, struct guest_time now)
 {
 	struct device *device = region->device;
@@ -151,7 +170,7 @@ static uint64_t read_whole(struct vm *vm, const struct bus_region *region, uint6
 	return value;
 }
 
-static void write_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
+static always_inline void write_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
 	unsigned bytes, uint64_t value, struct guest_time now)
 {
 	struct device *device = region->device;
@@ -168,23 +187,41 @@ static bool fits(const struct bus_region *region, uint64_t at, unsigned bytes)
 	return bytes <= region->max_bytes && at - region->base + bytes <= region->bytes;
 }
 
-static always_inline uint64_t access_read(struct vm *vm, enum device_space space, uint64_t at,
+static uint64_t access_split_read(struct vm *vm, enum device_space space, uint64_t at,
 	unsigned bytes, struct guest_time now)
 {
-	const struct bus_region *region = region_find(&vm->bus, space, at);
 	uint64_t value = 0;
 
-	if (likely(region != NULL && fits(region, at, bytes)))
-		return read_whole(vm, region, at, bytes, now);
 	for (unsigned i = 0; i < bytes; i++) {
+		const struct bus_region *region = region_find(&vm->bus, space, at + i);
 		uint64_t byte = 0xff;
 
-		region = region_find(&vm->bus, space, at + i);
 		if (region != NULL)
 			byte = read_whole(vm, region, at + i, 1, now) & 0xff;
 		value |= byte << 8 * i;
 	}
 	return value;
+}
+
+static always_inline uint64_t access_read(struct vm *vm, enum device_space space, uint64_t at,
+	unsigned bytes, struct guest_time now)
+{
+	const struct bus_region *region = region_find(&vm->bus, space, at);
+
+	if (likely(region != NULL && fits(region, at, bytes)))
+		return read_whole(vm, region, at, bytes, now);
+	return access_split_read(vm, space, at, bytes, now);
+}
+
+static void access_split_write(struct vm *vm, enum device_space space, uint64_t at, unsigned bytes,
+	uint64_t value, struct guest_time now)
+{
+	for (unsigned i = 0; i < bytes; i++) {
+		const struct bus_region *region = region_find(&vm->bus, space, at + i);
+
+		if (region != NULL)
+			write_whole(vm, region, at + i, 1, value >> 8 * i & 0xff, now);
+	}
 }
 
 static always_inline void access_write(struct vm *vm, enum device_space space, uint64_t at,
@@ -196,11 +233,7 @@ static always_inline void access_write(struct vm *vm, enum device_space space, u
 		write_whole(vm, region, at, bytes, value, now);
 		return;
 	}
-	for (unsigned i = 0; i < bytes; i++) {
-		region = region_find(&vm->bus, space, at + i);
-		if (region != NULL)
-			write_whole(vm, region, at + i, 1, value >> 8 * i & 0xff, now);
-	}
+	access_split_write(vm, space, at, bytes, value, now);
 }
 
 // An access that passes port 0xffff finds nobody there.

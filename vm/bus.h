@@ -62,6 +62,8 @@ struct bus {
 	uint32_t effect_first, effect_count;
 	struct bus_effect effects[BUS_EFFECTS_MAX];
 	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free
+	uint8_t mmio_count; // indexes of the regions in guest-physical space
+	uint8_t mmio[BUS_REGIONS_MAX];
 	uint8_t ports[BUS_PORTS];                   // index of a port's region; 0: none
 };
 

@@ -5,8 +5,6 @@
 
 #include "kernel/x86.h"
 
-#define DR6_BS BIT(14)
-
 enum { SEGMENT_TYPE_WRITABLE = 2, SEGMENT_TYPE_EXPAND_DOWN = 4, SEGMENT_TYPE_CODE = 8 };
 
 static enum status raise(struct vm_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
@@ -85,7 +83,7 @@ static enum status page_fault(struct vm_vcpu *vcpu, const struct paging_fault *f
 static unsigned access_bits(const struct cpu_access *access, bool write)
 {
 	return (write ? PAGING_WRITE : 0u) |
-		(vcpu_cpl(access->vcpu->vcpu) == 3 ? PAGING_USER : 0u);
+		(access->vcpu->code.cpl == 3 ? PAGING_USER : 0u);
 }
 
 static uint64_t part_read(struct cpu_access *access, struct gpa at, unsigned bytes)
@@ -122,6 +120,13 @@ static uint64_t value_mask(unsigned bytes)
 	return UINT64_MAX >> (64 - 8 * bytes);
 }
 
+// The exit told where the instruction's one access leads. The CPU has checked it.
+static always_inline bool access_is_known(const struct cpu_access *access, struct gva at)
+{
+	return access->known.v != GPA_UNKNOWN.v &&
+		((at.v ^ access->known.v) & (PAGE_BYTES - 1)) == 0;
+}
+
 static enum status read_crossing(struct cpu_access *access, struct gva from, unsigned bytes,
 	bool modify, uint64_t *value)
 {
@@ -148,6 +153,11 @@ static enum status access_read(void *owner, struct gva from, unsigned bytes, boo
 	struct paging_fault fault;
 	struct gpa at;
 
+	if (likely(access_is_known(access, from))) {
+		*value = bus_mmio_read(access->vcpu->vm, access->known, bytes, access->now) &
+			value_mask(bytes);
+		return STATUS_OK;
+	}
 	if (unlikely(from.v % PAGE_BYTES + bytes > PAGE_BYTES))
 		return read_crossing(access, from, bytes, modify, value);
 	if (unlikely(paging_translate(&access->vcpu->paging, &access->vcpu->vm->ram, from,
@@ -179,6 +189,11 @@ static enum status access_write(void *owner, struct gva to, unsigned bytes, uint
 	struct paging_fault fault;
 	struct gpa at;
 
+	if (likely(access_is_known(access, to))) {
+		bus_mmio_write(access->vcpu->vm, access->known, bytes, value & value_mask(bytes),
+			access->now);
+		return STATUS_OK;
+	}
 	if (unlikely(to.v % PAGE_BYTES + bytes > PAGE_BYTES))
 		return write_crossing(access, to, bytes, value);
 	if (unlikely(paging_translate(&access->vcpu->paging, &access->vcpu->vm->ram, to,
@@ -229,13 +244,14 @@ static const struct insn_cpu_ops access_ops = {
 
 void cpu_access_begin(struct cpu_access *access, struct vm_vcpu *vcpu, struct guest_time now)
 {
-	unsigned bits = vcpu_code_bits(vcpu->vcpu);
+	unsigned bits = vcpu->code.bits;
 
 	access->vcpu = vcpu;
 	access->now = now;
+	access->known = GPA_UNKNOWN;
 	access->cpu.gpr = vcpu_gpr(vcpu->vcpu);
-	access->cpu.rip = vcpu_rip(vcpu->vcpu);
-	access->cpu.rflags = vcpu_rflags(vcpu->vcpu);
+	access->cpu.rip = vcpu->code.rip;
+	access->cpu.rflags = vcpu->code.rflags;
 	access->cpu.ops = &access_ops;
 	access->cpu.owner = access;
 	access->cpu.mode = (uint8_t)bits;

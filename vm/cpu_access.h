@@ -6,10 +6,14 @@
 #include "vm/insn.h"
 #include "vm/vm.h"
 
+#define GPA_UNKNOWN ((struct gpa){UINT64_MAX})
+
 struct cpu_access {
 	struct insn_cpu cpu;
 	struct vm_vcpu *vcpu;
 	struct guest_time now;
+	// Where the instruction's only memory access leads, if the exit told; else GPA_UNKNOWN.
+	struct gpa known;
 };
 
 void cpu_access_begin(struct cpu_access *access, struct vm_vcpu *vcpu, struct guest_time now);

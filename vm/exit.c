@@ -24,28 +24,27 @@ void vm_inject_page_fault(struct vm_vcpu *vcpu, const struct paging_fault *fault
 
 void vm_paging_update(struct vm_vcpu *vcpu)
 {
-	struct vcpu_paging now = vcpu_paging(vcpu->vcpu);
+	const struct vcpu_code *now = &vcpu->code;
 	struct paging *paging = &vcpu->paging;
 
-	paging->rflags = vcpu_rflags(vcpu->vcpu);
-	if (likely(paging->cr3 == now.cr3 && paging->cr0 == now.cr0 && paging->cr4 == now.cr4 &&
-		    paging->efer == now.efer))
+	vcpu_get_code(vcpu->vcpu, &vcpu->code);
+	vcpu->paging_current = true;
+	paging->rflags = now->rflags;
+	if (likely(paging->cr3 == now->cr3 && paging->cr0 == now->cr0 && paging->cr4 == now->cr4 &&
+		    paging->efer == now->efer))
 		return;
-	paging_set(paging, now.cr0, now.cr3, now.cr4, now.efer, vcpu->physical_bits,
+	paging_set(paging, now->cr0, now->cr3, now->cr4, now->efer, vcpu->physical_bits,
 		vcpu->gigabyte_pages);
-	paging->rflags = vcpu_rflags(vcpu->vcpu);
+	paging->rflags = now->rflags;
 }
 
 bool vm_fetch(struct vm_vcpu *vcpu, struct paging_code *code)
 {
-	uint64_t rip = vcpu_rip(vcpu->vcpu);
-	unsigned access = vcpu_cpl(vcpu->vcpu) == 3 ? PAGING_USER : 0;
 	enum status status;
 
 	vm_paging_update(vcpu);
-	if (vcpu_code_bits(vcpu->vcpu) != 64)
-		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
-	status = paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, code);
+	status = paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){vcpu->code.linear_rip},
+		vcpu->code.cpl == 3 ? PAGING_USER : 0, code);
 	if (likely(status == STATUS_OK))
 		return true;
 	if (status == STATUS_FAULT)
@@ -59,78 +58,90 @@ static unsigned length_by_decoding(struct vm_vcpu *vcpu, const struct paging_cod
 {
 	struct insn insn = {.length = 0};
 
-	(void)!decode_insn((enum decode_mode)vcpu_code_bits(vcpu->vcpu), code->bytes,
-		code->available, &insn);
+	(void)!decode_insn((enum decode_mode)vcpu->code.bits, code->bytes, code->available, &insn);
 	if (insn.length == 0)
 		vm_inject_ud(vcpu);
 	return insn.length;
 }
 
-unsigned vm_exit_length(struct vm_vcpu *vcpu, const struct vmexit *exit, enum decode_known which)
+unsigned vm_exit_length_slow(struct vm_vcpu *vcpu, enum decode_known which)
 {
 	struct paging_code code;
-	unsigned length = exit->length;
+	unsigned length;
 
-	if (length != 0)
-		return length;
 	if (!vm_fetch(vcpu, &code))
 		return 0;
 	length = decode_length_known(code.bytes, code.available, which);
 	return likely(length != 0) ? length : length_by_decoding(vcpu, &code);
 }
 
-static void exit_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)vcpu;
 	(void)exit;
-	(void)now;
+	(void)tsc;
 }
 
-static void exit_cpuid(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+// Bits of the answer that mirror the CPU's state.
+static __attribute__((noinline)) void cpuid_follow_state(struct vm_vcpu *vcpu, uint32_t leaf,
+	uint32_t subleaf)
+{
+	uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
+
+	if (leaf == 0x0d) {
+		if (subleaf == 0)
+			gpr[GPR_RBX] = cpuid_xsave_bytes(vcpu_xcr0(vcpu->vcpu));
+		return;
+	}
+	if ((vcpu_paging(vcpu->vcpu).cr4 & CR4_OSXSAVE) != 0)
+		gpr[GPR_RCX] |= CPUID_1_ECX_OSXSAVE;
+	if ((lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
+		gpr[GPR_RDX] &= ~CPUID_1_EDX_APIC;
+}
+
+static void exit_cpuid(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_CPUID);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
-	struct cpuid value;
+	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
+	const struct cpuid *value = cpuid_profile_query(&vcpu->cpuid, leaf, subleaf);
 
-	(void)now;
-	if (length == 0)
+	(void)tsc;
+	if (unlikely(length == 0))
 		return;
-	value = cpuid_profile_query(&vcpu->cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX],
-		vcpu_paging(vcpu->vcpu).cr4,
-		(uint32_t)gpr[GPR_RAX] == 0x0d ? vcpu_xcr0(vcpu->vcpu) : 1);
-	if ((uint32_t)gpr[GPR_RAX] == 1 && (lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
-		value.edx &= ~(uint32_t)BIT(9);
-	gpr[GPR_RAX] = value.eax;
-	gpr[GPR_RBX] = value.ebx;
-	gpr[GPR_RCX] = value.ecx;
-	gpr[GPR_RDX] = value.edx;
+	gpr[GPR_RAX] = value->eax;
+	gpr[GPR_RBX] = value->ebx;
+	gpr[GPR_RCX] = value->ecx;
+	gpr[GPR_RDX] = value->edx;
+	if (unlikely(leaf == 1 || leaf == 0x0d))
+		cpuid_follow_state(vcpu, leaf, subleaf);
 	vcpu_advance(vcpu->vcpu, length);
 }
 
-static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_HLT);
 
-	(void)now;
+	(void)tsc;
 	if (length == 0)
 		return;
 	vcpu_advance(vcpu->vcpu, length);
 	vcpu->halted = true;
 }
 
-static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
-	(void)now;
+	(void)tsc;
 	vcpu_inject_exception(vcpu->vcpu, exit->exception.vector, exit->exception.has_error_code,
 		exit->exception.error_code);
 }
 
-static void exit_cr8_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_cr8_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = exit->length, source = exit->cr8_gpr;
 	uint64_t value;
 
-	(void)now;
+	(void)tsc;
 	if (length == 0 || source == 0xff) {
 		struct paging_code code;
 
@@ -154,11 +165,11 @@ static void exit_cr8_write(struct vm_vcpu *vcpu, const struct vmexit *exit, stru
 	vcpu_advance(vcpu->vcpu, length);
 }
 
-static void exit_xsetbv(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_xsetbv(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_XSETBV);
 
-	(void)now;
+	(void)tsc;
 	if (length == 0)
 		return;
 	if (vcpu_xsetbv(vcpu->vcpu) != STATUS_OK)
@@ -167,44 +178,45 @@ static void exit_xsetbv(struct vm_vcpu *vcpu, const struct vmexit *exit, struct 
 		vcpu_advance(vcpu->vcpu, length);
 }
 
-static void exit_cache(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_cache(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WBINVD);
 
-	(void)now;
+	(void)tsc;
 	if (length != 0)
 		vcpu_advance(vcpu->vcpu, length);
 }
 
-static void exit_undefined(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_undefined(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)exit;
-	(void)now;
+	(void)tsc;
 	vm_inject_ud(vcpu);
 }
 
 // No performance counters: #GP for any index.
-static void exit_rdpmc(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_rdpmc(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)exit;
-	(void)now;
+	(void)tsc;
 	vm_inject_gp(vcpu);
 }
 
 // The stepped instruction ran with the engine's TF. If it was PUSHF, the image on the guest's
 // stack shows it.
-static void exit_step(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_step(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
-	const unsigned access = vcpu_cpl(vcpu->vcpu) == 3 ? PAGING_USER : 0;
 	uint64_t rip = exit->step_rip, stack = vcpu_gpr(vcpu->vcpu)[GPR_RSP];
 	struct paging_code code;
 	struct paging_fault fault;
 	struct gpa at;
+	unsigned access;
 	uint8_t byte;
 
-	(void)now;
+	(void)tsc;
 	vm_paging_update(vcpu);
-	if (vcpu_code_bits(vcpu->vcpu) != 64) {
+	access = vcpu->code.cpl == 3 ? PAGING_USER : 0;
+	if (vcpu->code.bits != 64) {
 		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
 		if ((vcpu_segment(vcpu->vcpu, SEGMENT_SS).attributes & SEGMENT_ATTRIBUTE_DB) == 0)
 			stack &= 0xffff;
@@ -226,27 +238,25 @@ static void exit_step(struct vm_vcpu *vcpu, const struct vmexit *exit, struct gu
 }
 
 // A PC's chip set answers the shutdown cycle of a triple fault with a reset.
-static void exit_shutdown(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_shutdown(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)exit;
-	(void)now;
+	(void)tsc;
 	log_warn("%s: triple fault at RIP %llx", vcpu->vm->name,
 		(unsigned long long)vcpu_rip(vcpu->vcpu));
 	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
 }
 
-static void exit_invalid(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+static void exit_invalid(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)exit;
-	(void)now;
+	(void)tsc;
 	log_error("%s: the CPU refused to enter the guest; this machine stops", vcpu->vm->name);
 	vcpu_print_entry_failure(vcpu->vcpu);
 	vm_end(vcpu->vm, VM_END_FAILED, 0);
 }
 
-typedef void exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-
-static exit_handler *const handlers[VMEXIT_KIND_COUNT] = {
+vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = exit_interrupt,
 	[VMEXIT_IO] = vm_exit_io,
 	[VMEXIT_MEMORY] = vm_exit_memory,
@@ -269,9 +279,3 @@ static exit_handler *const handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
 	[VMEXIT_INVALID] = exit_invalid,
 };
-
-void vm_exit_handle(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
-{
-	ASSERT(exit->kind < VMEXIT_KIND_COUNT && handlers[exit->kind] != NULL);
-	handlers[exit->kind](vcpu, exit, now);
-}

@@ -41,10 +41,10 @@ static enum status cr_write(struct vm_vcpu *vcpu, unsigned number, uint64_t valu
 	return STATUS_FAIL(STATUS_FAULT);
 }
 
-void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
-	uint64_t cr0 = vcpu_paging(vcpu->vcpu).cr0, value;
 	const struct insn *insn = vm_decode(vcpu);
+	uint64_t cr0 = vcpu->code.cr0, value;
 	unsigned number = 0;
 
 	(void)exit;
@@ -55,7 +55,7 @@ void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct gu
 		value = cr0 & ~CR0_TS;
 		break;
 	case INSN_LMSW:
-		if (lmsw_source(vcpu, insn, now, &value) != STATUS_OK)
+		if (lmsw_source(vcpu, insn, vm_time(vcpu->vm, tsc), &value) != STATUS_OK)
 			return;
 		value = lmsw_value(cr0, value);
 		break;
@@ -67,9 +67,10 @@ void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct gu
 		}
 		number = insn->to.number;
 		value = vcpu_gpr(vcpu->vcpu)[insn->from.number];
-		if (vcpu_code_bits(vcpu->vcpu) != 64)
+		if (vcpu->code.bits != 64)
 			value = (uint32_t)value;
 	}
+	vcpu->paging_current = false;
 	if (cr_write(vcpu, number, value) != STATUS_OK)
 		vm_inject_gp(vcpu);
 	else

@@ -44,9 +44,10 @@ static void io_string(struct vm_vcpu *vcpu, struct guest_time now)
 	cpu_access_end(&access, status);
 }
 
-void vm_exit_io(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+void vm_exit_io(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	uint64_t *rax = &vcpu_gpr(vcpu->vcpu)[GPR_RAX];
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 	unsigned length;
 
 	if (unlikely(exit->io.string)) {

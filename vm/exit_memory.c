@@ -18,13 +18,14 @@ static void delivery_failed(struct vm_vcpu *vcpu, const struct vmexit *exit)
 
 const struct insn *vm_decode(struct vm_vcpu *vcpu)
 {
-	enum decode_mode mode = (enum decode_mode)vcpu_code_bits(vcpu->vcpu);
 	struct paging_code code;
 	const struct insn *insn;
 
+	code.next_fault = false;
 	if (!vm_fetch(vcpu, &code))
 		return NULL;
-	insn = decode_cached(&vcpu->decode, mode, vcpu_rip(vcpu->vcpu), code.bytes, code.available);
+	insn = decode_cached(&vcpu->decode, (enum decode_mode)vcpu->code.bits, vcpu->code.rip,
+		code.bytes, code.available);
 	if (likely(insn != NULL))
 		return insn;
 	if (vcpu->decode.status == STATUS_TRUNCATED && code.next_fault)
@@ -33,12 +34,12 @@ const struct insn *vm_decode(struct vm_vcpu *vcpu)
 		vm_inject_ud(vcpu);
 	if (vcpu->decode.status == STATUS_UNSUPPORTED)
 		log_warn("%s: instruction at RIP %llx (%02x %02x %02x %02x) cannot access a device",
-			vcpu->vm->name, (unsigned long long)vcpu_rip(vcpu->vcpu), code.bytes[0],
+			vcpu->vm->name, (unsigned long long)vcpu->code.rip, code.bytes[0],
 			code.bytes[1], code.bytes[2], code.bytes[3]);
 	return NULL;
 }
 
-void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	struct cpu_access access;
 	const struct insn *insn;
@@ -55,7 +56,11 @@ void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, struct gues
 	insn = vm_decode(vcpu);
 	if (insn == NULL)
 		return;
-	cpu_access_begin(&access, vcpu, now);
+	cpu_access_begin(&access, vcpu, vm_time(vcpu->vm, tsc));
+	// A plain move that does not cross a page touches nothing but what the exit names.
+	if (likely(insn_is_plain_move(insn) && exit->memory.gpa.v % PAGE_BYTES <= PAGE_BYTES - 8 &&
+		    guest_ram_kind(&vcpu->vm->ram, exit->memory.gpa) == GUEST_RAM_NONE))
+		access.known = exit->memory.gpa;
 	status = insn_execute(&access.cpu, insn);
 	cpu_access_end(&access, status);
 }

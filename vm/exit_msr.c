@@ -135,18 +135,20 @@ static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_ti
 		bus_leave(vcpu->vm, now);
 		return status;
 	}
+	if (msr == MSR_EFER)
+		vcpu->paging_current = false;
 	status = vcpu_write_msr(vcpu->vcpu, msr, value);
 	return status == STATUS_NOT_FOUND ? platform_write(vcpu, msr, now, value) : status;
 }
 
-void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_RDMSR);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu), value;
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], now, &value) != STATUS_OK)) {
+	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], vm_time(vcpu->vm, tsc), &value) != STATUS_OK)) {
 		vm_inject_gp(vcpu);
 		return;
 	}
@@ -155,7 +157,7 @@ void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, struct gu
 	vcpu_advance(vcpu->vcpu, length);
 }
 
-void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now)
+void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WRMSR);
 	const uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
@@ -163,7 +165,7 @@ void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct g
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], now, value) != STATUS_OK))
+	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], vm_time(vcpu->vm, tsc), value) != STATUS_OK))
 		vm_inject_gp(vcpu);
 	else
 		vcpu_advance(vcpu->vcpu, length);

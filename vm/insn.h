@@ -75,6 +75,11 @@ struct insn_cpu {
 
 // Executes `insn`, which was decoded at cpu->rip in cpu->mode. STATUS_OK: done, rip is behind it
 // (or REP has not finished: rip stays). STATUS_UNSUPPORTED: not executed here.
+static inline bool insn_is_plain_move(const struct insn *insn)
+{
+	return insn->op >= INSN_LOAD && insn->op <= INSN_STORE_IMMEDIATE;
+}
+
 must_check enum status insn_execute(struct insn_cpu *cpu, const struct insn *insn);
 
 // The same for INS and OUTS, whose ports are the caller's (IOPL and bitmap are checked already).

@@ -229,7 +229,7 @@ static bool set_flags(struct guest_ram *ram, struct walk *walk)
 static void remember(struct paging *paging, const struct guest_ram *ram, const struct walk *walk)
 {
 	struct paging_memo *memo =
-		&paging->memos[(walk->from / PAGE_BYTES ^ walk->access) % PAGING_MEMOS];
+		&paging->memos[paging_memo_index(walk->from, walk->access)];
 	uint64_t ac = paging->rflags & RFLAGS_AC ? PAGING_MEMO_AC : 0;
 
 	if (paging->mode != PAGING_4_LEVEL && paging->mode != PAGING_PAE)

@@ -79,22 +79,45 @@ must_check enum status paging_walk(struct paging *paging, struct guest_ram *ram,
 	unsigned access, bool set_accessed_dirty, struct gpa *to, struct paging_fault *fault);
 
 // The finished walk that answers for this page and access, or NULL.
+// One half for instructions, one for data: code and the device it drives never push each other
+// out, whatever their pages' numbers.
+static always_inline unsigned paging_memo_index(uint64_t from, unsigned access)
+{
+	uint64_t page = from / PAGE_BYTES;
+
+	return (unsigned)((page ^ page >> 4) % (PAGING_MEMOS / 2)) | (access & PAGING_FETCH) / 2;
+}
+
+// Is this memo one of the page that holds `from`, whoever may access it?
+static always_inline bool paging_memo_is_of(const struct paging_memo *memo, uint64_t from)
+{
+	return ((memo->key ^ from) & ~(PAGE_BYTES - 1)) == 0 &&
+		(memo->key & PAGING_MEMO_VALID) != 0;
+}
+
+// Are all entries of the walk still what they were?
+static always_inline bool paging_memo_holds(const struct paging_memo *memo)
+{
+	uint64_t changed;
+
+	changed = __atomic_load_n(memo->at[0], __ATOMIC_RELAXED) ^ memo->entry[0];
+	changed |= __atomic_load_n(memo->at[1], __ATOMIC_RELAXED) ^ memo->entry[1];
+	changed |= __atomic_load_n(memo->at[2], __ATOMIC_RELAXED) ^ memo->entry[2];
+	changed |= __atomic_load_n(memo->at[3], __ATOMIC_RELAXED) ^ memo->entry[3];
+	return changed == 0;
+}
+
 static always_inline const struct paging_memo *paging_find(const struct paging *paging,
 	uint64_t from, unsigned access)
 {
 	uint64_t ac = paging->rflags >> 9 & PAGING_MEMO_AC;
 	uint64_t key = (from & ~(PAGE_BYTES - 1)) | access | ac | PAGING_MEMO_VALID;
 	const struct paging_memo *memo =
-		&paging->memos[(from / PAGE_BYTES ^ access) % PAGING_MEMOS];
-	uint64_t changed;
+		&paging->memos[paging_memo_index(from, access)];
 
 	if (unlikely(memo->key != key || memo->cr3 != paging->cr3))
 		return NULL;
-	changed = __atomic_load_n(memo->at[0], __ATOMIC_RELAXED) ^ memo->entry[0];
-	changed |= __atomic_load_n(memo->at[1], __ATOMIC_RELAXED) ^ memo->entry[1];
-	changed |= __atomic_load_n(memo->at[2], __ATOMIC_RELAXED) ^ memo->entry[2];
-	changed |= __atomic_load_n(memo->at[3], __ATOMIC_RELAXED) ^ memo->entry[3];
-	return likely(changed == 0) ? memo : NULL;
+	return likely(paging_memo_holds(memo)) ? memo : NULL;
 }
 
 // Translates one address. `access` is a sum of PAGING_*. STATUS_FAULT: a page fault, described in

@@ -15,21 +15,21 @@
 #include "vm/vm.h"
 
 // A pending NMI goes before interrupts: SDM vol. 3, table 6-2.
-static bool nmi_choose(struct vm_vcpu *vcpu)
+static void nmi_choose(struct vm_vcpu *vcpu)
 {
-	if (vcpu_can_inject(vcpu->vcpu, VCPU_EVENT_NMI)) {
-		vcpu->nmi_pending = false;
-		vcpu->halted = false;
-		vcpu_inject_nmi(vcpu->vcpu);
-		return true;
+	if (!vcpu_can_inject(vcpu->vcpu, VCPU_EVENT_NMI)) {
+		vcpu_request_nmi_window(vcpu->vcpu);
+		return;
 	}
-	vcpu_request_nmi_window(vcpu->vcpu);
-	return false;
+	vcpu->nmi_pending = false;
+	vcpu->halted = false;
+	vcpu_inject_nmi(vcpu->vcpu);
 }
 
-static uint8_t interrupt_acknowledge(struct vm_vcpu *vcpu, struct guest_time now)
+static uint8_t interrupt_acknowledge(struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	struct vm *vm = vcpu->vm;
+	struct guest_time now = vm_time(vm, tsc);
 	uint8_t vector;
 
 	bus_enter(&vm->bus);
@@ -48,49 +48,52 @@ static bool interrupt_is_pending(const struct vm_vcpu *vcpu)
 	return lapic_pending_vector(vcpu->lapic) >= 0 || lapic_extint_pending(vcpu->lapic);
 }
 
-static void inject_choose(struct vm_vcpu *vcpu, struct guest_time now)
+static __attribute__((noinline)) void interrupt_choose(struct vm_vcpu *vcpu, uint64_t tsc)
 {
-	if (unlikely(vcpu->nmi_pending) && nmi_choose(vcpu)) {
-		if (interrupt_is_pending(vcpu))
-			vcpu_request_interrupt_window(vcpu->vcpu);
-		return;
-	}
-	if (!interrupt_is_pending(vcpu))
-		return;
 	if (vcpu_can_inject(vcpu->vcpu, VCPU_EVENT_INTERRUPT)) {
 		vcpu->halted = false;
-		vcpu_inject_interrupt(vcpu->vcpu, interrupt_acknowledge(vcpu, now));
+		vcpu_inject_interrupt(vcpu->vcpu, interrupt_acknowledge(vcpu, tsc));
 		// An ExtINT has no priority that would hold the next one back until EOI.
-		if (unlikely(interrupt_is_pending(vcpu)))
-			vcpu_request_interrupt_window(vcpu->vcpu);
-		return;
+		if (likely(!interrupt_is_pending(vcpu)))
+			return;
 	}
 	if (!vcpu->halted)
 		vcpu_request_interrupt_window(vcpu->vcpu);
 }
 
+static always_inline void inject_choose(struct vm_vcpu *vcpu, uint64_t tsc)
+{
+	if (unlikely(vcpu->nmi_pending))
+		nmi_choose(vcpu);
+	if (unlikely(interrupt_is_pending(vcpu)))
+		interrupt_choose(vcpu, tsc);
+}
+
 // CR8 moves without an exit; only when an interrupt waits for it to fall does a write exit.
-static void tpr_give(struct vm_vcpu *vcpu)
+static always_inline void tpr_give(struct vm_vcpu *vcpu)
 {
 	uint8_t tpr = lapic_get_tpr(vcpu->lapic) >> 4;
+	bool blocked = lapic_is_blocked(vcpu->lapic);
 
 	if (unlikely(tpr != vcpu->tpr)) {
 		vcpu->tpr = tpr;
 		vcpu_set_tpr(vcpu->vcpu, tpr);
 	}
-	vcpu_intercept_tpr(vcpu->vcpu, lapic_is_blocked(vcpu->lapic));
+	if (unlikely(blocked != vcpu->tpr_intercepted)) {
+		vcpu->tpr_intercepted = blocked;
+		vcpu_intercept_tpr(vcpu->vcpu, blocked);
+	}
 }
 
-static void tpr_take(struct vm_vcpu *vcpu)
+static always_inline void tpr_take(struct vm_vcpu *vcpu, uint8_t tpr)
 {
-	uint8_t tpr = vcpu_tpr(vcpu->vcpu);
-
 	if (unlikely(tpr != vcpu->tpr)) {
 		vcpu->tpr = tpr;
 		lapic_set_tpr(vcpu->lapic, (uint8_t)(tpr << 4));
 	}
 }
 
+// The deadline in host time, for the timer and for the run loop's own look.
 static always_inline void host_timer_set(struct vm *vm)
 {
 	struct guest_time deadline = vm->queue.next_deadline;
@@ -104,61 +107,85 @@ static always_inline void host_timer_set(struct vm *vm)
 		timer_set(&vm->timer, clock_ns_to_tsc(deadline.ns) + vm->tsc_base);
 }
 
-static void exit_note(struct vm_vcpu *vcpu, const struct vmexit *exit)
+static always_inline bool delivery_is_due(const struct vm *vm, uint64_t tsc)
+{
+	return vm->queue.fifo_count != 0 || tsc >= vm->timer.deadline || vm->requests != 0;
+}
+
+static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *exit)
 {
 	struct vm_last_exit *last = &vcpu->last_exits[vcpu->exit_total++ % VM_LAST_EXITS];
 
-	last->kind = exit->kind;
-	last->rip = vcpu_rip(vcpu->vcpu);
+	last->rip = exit->rip;
 	last->detail = exit->memory.gpa.v;
+	last->kind = exit->kind;
 }
 
-bool vm_run(struct loop_task *task)
+// Steps 1 and 2, and whatever was asked of the machine meanwhile. False: it does not go on.
+static __attribute__((noinline)) bool deliver(struct vm *vm, uint64_t tsc)
 {
-	struct vm *vm = CONTAINER_OF(task, struct vm, task);
-	struct vm_vcpu *vcpu = vm->vcpu;
-	const struct cpu *cpu = cpu_self();
-	bool heap_was_frozen, busy = true;
+	struct guest_time now = vm_time(vm, tsc);
 
-	if (vm->state != VM_RUNNING)
-		return false;
-	heap_was_frozen = libc_heap_freeze(true);
+	if (event_queue_is_due(&vm->queue, now))
+		event_queue_deliver(&vm->queue, now);
+	if (unlikely(vm->requests != 0)) {
+		libc_heap_freeze(false);
+		vm_carry_out_requests(vm);
+		libc_heap_freeze(true);
+	}
+	host_timer_set(vm);
+	return vm->state == VM_RUNNING;
+}
+
+// Enters the guest until something other than its own exits wants the core. True: there is more
+// to do at once.
+static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struct cpu *cpu)
+{
+	struct vm_exit_count *count = NULL;
+	uint64_t left = 0;
+
 	while (!cpu->attention) {
-		uint64_t entered = rdtsc(), left;
-		struct guest_time now = vm_time(vm, entered);
+		uint64_t tsc = rdtsc();
 		struct vmexit exit;
-		struct vm_exit_count *count;
 
-		if (event_queue_is_due(&vm->queue, now))
-			event_queue_deliver(&vm->queue, now);
-		if (unlikely(vm->requests != 0)) {
-			libc_heap_freeze(false);
-			vm_carry_out_requests(vm);
-			libc_heap_freeze(true);
-		}
-		if (unlikely(vm->state != VM_RUNNING)) {
-			busy = false;
-			break;
-		}
-		inject_choose(vcpu, now);
+		if (likely(count != NULL))
+			count->ticks += tsc - left;
+		count = NULL;
 		host_timer_set(vm);
-		if (vcpu->halted) {
-			busy = vm->queue.fifo_count != 0;
-			if (!busy)
-				break;
+		if (unlikely(delivery_is_due(vm, tsc)) && !deliver(vm, tsc))
+			return false;
+		inject_choose(vcpu, tsc);
+		if (unlikely(vcpu->halted)) {
+			if (vm->queue.fifo_count == 0)
+				return false;
 			continue;
 		}
 		tpr_give(vcpu);
 		timer_program();
 		vcpu_enter(vcpu->vcpu, &exit);
 		left = rdtsc();
-		tpr_take(vcpu);
+		tpr_take(vcpu, exit.tpr);
 		exit_note(vcpu, &exit);
-		vm_exit_handle(vcpu, &exit, vm_time(vm, left));
+		vm_exit_handlers[exit.kind](vcpu, &exit, left);
 		count = &vcpu->exit_counts[exit.kind];
 		count->count++;
-		count->ticks += rdtsc() - left;
+		if (unlikely(vm->state != VM_RUNNING))
+			return false;
 	}
+	if (count != NULL)
+		count->ticks += rdtsc() - left;
+	return true;
+}
+
+bool vm_run(struct loop_task *task)
+{
+	struct vm *vm = CONTAINER_OF(task, struct vm, task);
+	bool heap_was_frozen, busy;
+
+	if (vm->state != VM_RUNNING)
+		return false;
+	heap_was_frozen = libc_heap_freeze(true);
+	busy = run_until_attention(vm, vm->vcpu, cpu_self());
 	libc_heap_freeze(heap_was_frozen);
 	return busy;
 }

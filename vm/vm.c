@@ -25,7 +25,7 @@ struct guest_time vm_now(const struct vm *vm)
 {
 	if (vm->state == VM_RUNNING)
 		return vm_time(vm, rdtsc());
-	return (struct guest_time){clock_scale_apply(clock_tsc_to_ns, vm->paused_tsc)};
+	return (struct guest_time){clock_tsc_ns(vm->paused_tsc)};
 }
 
 const char *vm_state_name(const struct vm *vm)
@@ -232,6 +232,7 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 	vm->vcpu->tpr = 0;
 	mtrr_reset(&vm->vcpu->mtrr);
 	paging_forget(&vm->vcpu->paging);
+	vm->vcpu->paging_current = false;
 }
 
 static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])

@@ -93,14 +93,17 @@ struct vm_vcpu {
 	bool halted;
 	bool nmi_pending;
 	uint8_t tpr; // CR8 as the engine has it
+	bool tpr_intercepted;
 	struct vm_fault fault; // what an emulated access raised
+	struct vcpu_code code; // as of the last vm_paging_update
+	bool paging_current; // nobody wrote CR0, CR4 or EFER since: the mode of `paging` holds
 	uint64_t tsc_shift;     // guest TSC minus TSC ticks in guest time
 	uint64_t cr4_allowed;   // bits that its CPUID offers
 	uint8_t physical_bits;  // MAXPHYADDR as its CPUID says
 	bool gigabyte_pages;
 	struct vm_exit_count exit_counts[VMEXIT_KIND_COUNT];
 	uint64_t exit_total;
-	struct vm_last_exit last_exits[VM_LAST_EXITS];
+	struct vm_last_exit last_exits[VM_LAST_EXITS]; // a ring, by exit_total
 	struct paging paging;
 	struct decode_cache decode;
 	struct mtrr mtrr;
@@ -155,7 +158,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm);
 
 static always_inline struct guest_time vm_time(const struct vm *vm, uint64_t tsc)
 {
-	return (struct guest_time){clock_scale_apply(clock_tsc_to_ns, tsc - vm->tsc_base)};
+	return (struct guest_time){clock_tsc_ns(tsc - vm->tsc_base)};
 }
 
 // Of a machine that may be paused.
@@ -165,24 +168,38 @@ struct guest_time vm_now(const struct vm *vm);
 bool vm_run(struct loop_task *task);
 void vm_end(struct vm *vm, enum vm_end end, uint32_t status);
 void vm_carry_out_requests(struct vm *vm);
-// Handles an exit; the machine's state says whether it goes on.
-void vm_exit_handle(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-void vm_exit_io(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, struct guest_time now);
-// The length of the instruction at RIP: exit->length, or by its bytes. 0: an exception was
-// injected instead.
-unsigned vm_exit_length(struct vm_vcpu *vcpu, const struct vmexit *exit, enum decode_known which);
+// Handles an exit that came at `tsc`; the machine's state says whether it goes on.
+typedef void vm_exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc);
+extern vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT]; // none is NULL
+vm_exit_handler vm_exit_io, vm_exit_memory, vm_exit_cr_write, vm_exit_msr_read, vm_exit_msr_write;
+unsigned vm_exit_length_slow(struct vm_vcpu *vcpu, enum decode_known which);
 void vm_inject_gp(struct vm_vcpu *vcpu);
 void vm_inject_ud(struct vm_vcpu *vcpu);
-// Brings vcpu->paging up to the vcpu's registers.
+// Brings vcpu->code and vcpu->paging up to the vcpu's registers.
 void vm_paging_update(struct vm_vcpu *vcpu);
 // The code bytes at RIP. False: an exception was injected.
 must_check bool vm_fetch(struct vm_vcpu *vcpu, struct paging_code *code);
 void vm_inject_page_fault(struct vm_vcpu *vcpu, const struct paging_fault *fault);
 void interrupt_route(struct vm *vm, const struct device *sender,
 	const struct interrupt_message *message, struct guest_time now);
+
+// The length of the instruction that exited: as the CPU told, or by its bytes. 0: an exception was
+// injected instead. The CPU fetched those bytes just now, so where they are is all that counts.
+static always_inline unsigned vm_exit_length(struct vm_vcpu *vcpu, const struct vmexit *exit,
+	enum decode_known which)
+{
+	const struct paging_memo *memo =
+		&vcpu->paging.memos[paging_memo_index(exit->linear_rip, PAGING_FETCH)];
+	uint64_t offset = exit->linear_rip % PAGE_BYTES;
+	unsigned length = exit->length;
+
+	if (length != 0)
+		return length;
+	if (likely(vcpu->paging_current && paging_memo_is_of(memo, exit->linear_rip) &&
+		    memo->cr3 == exit->cr3 && paging_memo_holds(memo) && memo->host != NULL &&
+		    offset <= PAGE_BYTES - PAGING_CODE_BYTES))
+		length = decode_length_known(memo->host + offset, PAGING_CODE_BYTES, which);
+	return likely(length != 0) ? length : vm_exit_length_slow(vcpu, which);
+}
 
 #endif

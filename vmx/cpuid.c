@@ -62,10 +62,11 @@ enum {
 	LAST_BASIC = 0x0d,
 	LEAF1_X2APIC = 1u << 21,
 	LEAF1_TSC_DEADLINE = 1u << 24,
-	LEAF1_OSXSAVE = 1u << 27,
 	LEAF1_HYPERVISOR = 1u << 31,
 	LEAF6_ARAT = 1u << 2,
 };
+static const struct cpuid zeros;
+
 #define LAST_EXTENDED 0x80000008u
 
 uint64_t cpuid_efer_mask(void)
@@ -112,8 +113,7 @@ static uint32_t bits_for(uint32_t count)
 	return bits;
 }
 
-// Size of the standard-format XSAVE area for a set of components. SDM vol. 1, 13.4.
-static uint32_t xsave_bytes(uint64_t xcr0)
+uint32_t cpuid_xsave_bytes(uint64_t xcr0)
 {
 	return (xcr0 & 4) != 0 ? 576 + 256 : 576;
 }
@@ -144,7 +144,8 @@ static struct cpuid adjust(const struct cpuid_config *config, uint32_t leaf, uin
 	case 0x0000000d:
 		if (subleaf == 0) {
 			value.eax &= XCR0_MASK;
-			value.ecx = xsave_bytes(value.eax);
+			value.ecx = cpuid_xsave_bytes(value.eax);
+			value.ebx = cpuid_xsave_bytes(1);
 		} else if (subleaf == 1) {
 			value = (struct cpuid){.eax = value.eax & 1};
 		} else {
@@ -199,11 +200,23 @@ void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile
 	add_hypervisor_leaves(config, profile);
 }
 
-struct cpuid cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,
-	uint32_t subleaf, uint64_t cr4, uint64_t xcr0)
+// Leaves whose answer depends on ECX: zeros past the last subleaf.
+static const struct cpuid *query_subleaf(const struct cpuid_profile *profile,
+	const struct cpuid_entry *entry, uint32_t subleaf)
+{
+	const struct cpuid_entry *end = &profile->entries[profile->count];
+	uint32_t leaf = entry->leaf;
+
+	for (; entry < end && entry->leaf == leaf; entry++)
+		if (entry->subleaf == subleaf)
+			return &entry->value;
+	return &zeros;
+}
+
+const struct cpuid *cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,
+	uint32_t subleaf)
 {
 	const struct cpuid_entry *entry;
-	struct cpuid value;
 	unsigned index = 0;
 
 	if (leaf < CPUID_RANGE_LEAVES)
@@ -213,44 +226,29 @@ struct cpuid cpuid_profile_query(const struct cpuid_profile *profile, uint32_t l
 	else if (leaf - CPUID_HYPERVISOR_FIRST < CPUID_RANGE_LEAVES)
 		index = profile->hypervisor[leaf - CPUID_HYPERVISOR_FIRST];
 	if (index == 0)
-		return (struct cpuid){0, 0, 0, 0};
+		return &zeros;
 	entry = &profile->entries[index - 1];
-	value = entry->value;
-	if (leaf == 1) {
-		if ((cr4 & CR4_OSXSAVE) != 0)
-			value.ecx |= LEAF1_OSXSAVE;
-		return value;
-	}
-	if (leaf != 0x0b && leaf != 0x0d && leaf != 0x07)
-		return value;
-	while (entry->leaf == leaf && entry->subleaf != subleaf)
-		if (++entry == &profile->entries[profile->count])
-			return (struct cpuid){0, 0, 0, 0};
-	if (entry->leaf != leaf) // past the last: zeros, but leaf 0xB repeats its inputs
-		return leaf == 0x0b ? (struct cpuid){.ecx = subleaf & 0xff, .edx = value.edx}
-				    : (struct cpuid){0, 0, 0, 0};
-	value = entry->value;
-	if (leaf == 0x0d && subleaf == 0)
-		value.ebx = xsave_bytes(xcr0);
-	return value;
+	if (unlikely(leaf == 0x0b || leaf == 0x0d || leaf == 0x07))
+		return query_subleaf(profile, entry, subleaf);
+	return &entry->value;
 }
 
 unsigned cpuid_profile_physical_bits(const struct cpuid_profile *profile)
 {
-	unsigned bits = cpuid_profile_query(profile, 0x80000008, 0, 0, 0).eax & 0xff;
+	unsigned bits = cpuid_profile_query(profile, 0x80000008, 0)->eax & 0xff;
 
 	return bits != 0 ? bits : 36;
 }
 
 bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile)
 {
-	return (cpuid_profile_query(profile, 0x80000001, 0, 0, 0).edx & 1u << 26) != 0;
+	return (cpuid_profile_query(profile, 0x80000001, 0)->edx & 1u << 26) != 0;
 }
 
 uint64_t cpuid_profile_cr4_mask(const struct cpuid_profile *profile)
 {
-	struct cpuid features = cpuid_profile_query(profile, 1, 0, 0, 0);
-	struct cpuid more = cpuid_profile_query(profile, 7, 0, 0, 0);
+	struct cpuid features = *cpuid_profile_query(profile, 1, 0);
+	struct cpuid more = *cpuid_profile_query(profile, 7, 0);
 	uint64_t mask = CR4_PCE;
 
 	// SDM vol. 3, 2.5, and vol. 2, CPUID.

@@ -35,10 +35,17 @@ struct cpuid_profile {
 
 void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile *profile);
 
-// The answer for a guest whose CR4 and XCR0 are given: OSXSAVE and the size of the XSAVE area
-// depend on them.
-struct cpuid cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,
-	uint32_t subleaf, uint64_t cr4, uint64_t xcr0);
+// Bits of leaf 1 that mirror the CPU's state: the caller sets OSXSAVE and clears APIC.
+#define CPUID_1_ECX_OSXSAVE BIT(27)
+#define CPUID_1_EDX_APIC    BIT(9)
+
+// Never NULL.
+const struct cpuid *cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,
+	uint32_t subleaf);
+
+// Size of the standard-format XSAVE area for a set of components (leaf 0xD, subleaf 0, EBX). SDM
+// vol. 1, 13.4.
+uint32_t cpuid_xsave_bytes(uint64_t xcr0);
 
 unsigned cpuid_profile_physical_bits(const struct cpuid_profile *profile);
 bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile);

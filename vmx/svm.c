@@ -116,13 +116,40 @@ void vcpu_destroy(struct vcpu *vcpu)
 	free(vcpu);
 }
 
+// What every exit tells, whatever its kind.
+static always_inline void exit_describe(const struct svm_vmcb *vmcb, struct vmexit *exit)
+{
+	exit->rip = exit->linear_rip = vmcb->rip;
+	exit->cr3 = vmcb->cr3;
+	exit->tpr = vmcb->virtual_interrupt & SVM_V_TPR_MASK;
+	if (unlikely((vmcb->efer & EFER_LMA) == 0 ||
+		    (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_L) == 0))
+		exit->linear_rip = (uint32_t)(vmcb->rip + vmcb->cs.base);
+}
+
+static void exit_without_entry(struct vcpu *vcpu, struct vmexit *exit, enum vmexit_kind kind)
+{
+	exit_describe(vcpu->vmcb, exit);
+	exit->kind = (uint8_t)kind;
+	exit->length = 0;
+	if (vcpu->stepping) // not begun after all
+		svm_step_cancel(vcpu);
+}
+
+static always_inline bool exit_is_plain(const struct vcpu *vcpu, uint64_t code, uint8_t *kind)
+{
+	if (code - SVM_EXIT_INTR >= SVM_PLAIN_KINDS || vcpu->stepping)
+		return false;
+	*kind = svm_plain_kinds[code - SVM_EXIT_INTR];
+	return *kind != 0;
+}
+
 void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct svm_vmcb *vmcb = vcpu->vmcb;
-	struct cpu *cpu = cpu_self();
 
 	if (unlikely(vcpu->triple_fault)) {
-		exit->kind = VMEXIT_SHUTDOWN;
+		exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
 		return;
 	}
 	do {
@@ -130,12 +157,9 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 		vmcb->rax = vcpu->gpr[GPR_RAX];
 		vmcb->rsp = vcpu->gpr[GPR_RSP];
 		__asm__ volatile("clgi" : : : "memory");
-		if (unlikely(cpu->attention)) {
+		if (unlikely(cpu_self()->attention)) {
 			__asm__ volatile("stgi" : : : "memory");
-			if (vcpu->stepping) // not begun after all
-				svm_step_cancel(vcpu);
-			exit->kind = VMEXIT_INTERRUPT;
-			exit->length = 0;
+			exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
 			return;
 		}
 		svm_enter(vcpu->gpr, vmcb, host_vmcb);
@@ -145,5 +169,10 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 		vmcb->clean = SVM_CLEAN_ALL;
 		vmcb->tlb_control = SVM_TLB_KEEP;
 		svm_event_collect(vcpu);
+		exit_describe(vmcb, exit);
+		if (likely(exit_is_plain(vcpu, vmcb->exit_code, &exit->kind))) {
+			exit->length = svm_next_rip_length(vmcb);
+			return;
+		}
 	} while (svm_exit_decode(vcpu, exit));
 }

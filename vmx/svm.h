@@ -20,10 +20,15 @@ struct vcpu {
 	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
 	uint64_t event;
 	bool triple_fault;     // a fault during the delivery of #DF: the next entry is a shutdown
-	bool nmi_blocked;
-	// Wanted for the next entry, cleared by every exit.
-	bool interrupt_window, nmi_window;
-	bool windows_armed;    // the control block has intercepts for a window
+	union {
+		struct {
+			// Wanted for the next entry, cleared by every exit.
+			bool interrupt_window, nmi_window;
+			bool nmi_blocked;
+			bool windows_armed; // the control block has intercepts for a window
+		};
+		uint32_t special; // any of them: the entry is not a plain one
+	};
 	bool stepping;         // TF is ours: one instruction, then #DB
 	bool step_over_iret;
 	bool step_guest_tf;    // what TF was before
@@ -47,6 +52,18 @@ static inline void svm_dirty(struct vcpu *vcpu, uint64_t bits)
 	vcpu->vmcb->clean &= ~bits;
 }
 
+// Kinds of the exits from SVM_EXIT_INTR on that carry nothing else; 0: not one of them, or
+// VMEXIT_INTERRUPT.
+enum { SVM_PLAIN_KINDS = 0x2f };
+extern const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS];
+
+static always_inline uint8_t svm_next_rip_length(const struct svm_vmcb *vmcb)
+{
+	uint64_t length = vmcb->next_rip - vmcb->rip;
+
+	return unlikely(svm_features.next_rip) && length <= 15 ? (uint8_t)length : 0;
+}
+
 // Fills `exit` from the control block. May answer that the guest shall be entered again at once.
 bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
 
@@ -54,8 +71,7 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
 void svm_event_prepare_slow(struct vcpu *vcpu);
 static always_inline void svm_event_prepare(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->interrupt_window || vcpu->nmi_window || vcpu->nmi_blocked ||
-		    vcpu->windows_armed))
+	if (unlikely(vcpu->special != 0))
 		svm_event_prepare_slow(vcpu);
 	vcpu->vmcb->event_injection = vcpu->event;
 }

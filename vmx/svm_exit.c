@@ -20,7 +20,7 @@ static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 };
 
 // Exits that carry nothing beyond their kind.
-static const uint8_t plain_kinds[] = {
+const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS] = {
 	[SVM_EXIT_INTR - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
 	[SVM_EXIT_NMI - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
 	[SVM_EXIT_SMI - SVM_EXIT_INTR] = VMEXIT_INTERRUPT,
@@ -44,13 +44,6 @@ static const uint8_t plain_kinds[] = {
 const char *vmexit_kind_name(enum vmexit_kind kind)
 {
 	return kind < VMEXIT_KIND_COUNT ? kind_names[kind] : "unknown";
-}
-
-static uint8_t next_rip_length(const struct svm_vmcb *vmcb)
-{
-	uint64_t length = vmcb->next_rip - vmcb->rip;
-
-	return svm_features.next_rip && length <= 15 ? (uint8_t)length : 0;
 }
 
 static void decode_io(const struct svm_vmcb *vmcb, struct vmexit *exit)
@@ -104,6 +97,10 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 	const struct svm_vmcb *vmcb = vcpu->vmcb;
 	uint64_t code = vmcb->exit_code;
 
+	if (likely(code == SVM_EXIT_IOIO && !vcpu->stepping)) {
+		decode_io(vmcb, exit);
+		return false;
+	}
 	if (unlikely(vcpu->stepping) && svm_step_finish(vcpu)) {
 		exit->kind = VMEXIT_STEP;
 		exit->length = 0;
@@ -119,7 +116,7 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		return false;
 	case SVM_EXIT_MSR:
 		exit->kind = vmcb->exit_info1 != 0 ? VMEXIT_MSR_WRITE : VMEXIT_MSR_READ;
-		exit->length = next_rip_length(vmcb);
+		exit->length = svm_next_rip_length(vmcb);
 		return false;
 	case SVM_EXIT_IRET:
 		svm_nmi_unblock(vcpu);
@@ -131,16 +128,16 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		return false;
 	case SVM_EXIT_CR8_WRITE:
 		exit->kind = VMEXIT_CR8_WRITE;
-		exit->length = next_rip_length(vmcb);
+		exit->length = svm_next_rip_length(vmcb);
 		// Decode assists: APM vol. 2, 15.33.1.
 		exit->cr8_gpr = (vmcb->exit_info1 & BIT(63)) != 0 ? vmcb->exit_info1 & 15 : 0xff;
 		return false;
 	case SVM_EXIT_EXCEPTION_FIRST ... SVM_EXIT_EXCEPTION_LAST:
 		return decode_exception(vcpu, exit);
 	}
-	exit->length = next_rip_length(vmcb);
-	if (code >= SVM_EXIT_INTR && code - SVM_EXIT_INTR < sizeof(plain_kinds))
-		exit->kind = plain_kinds[code - SVM_EXIT_INTR];
+	exit->length = svm_next_rip_length(vmcb);
+	if (code >= SVM_EXIT_INTR && code - SVM_EXIT_INTR < SVM_PLAIN_KINDS)
+		exit->kind = svm_plain_kinds[code - SVM_EXIT_INTR];
 	else if (code == SVM_EXIT_VMMCALL)
 		exit->kind = VMEXIT_UNDEFINED;
 	else

@@ -22,21 +22,14 @@ static bool xcr0_exists(void)
 // The register itself is asked: not every implementation exits on XSETBV.
 uint64_t vcpu_xcr0(const struct vcpu *vcpu)
 {
-	uint32_t low, high;
-
 	(void)vcpu;
-	if (!xcr0_exists())
-		return 1;
-	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-	return (uint64_t)high << 32 | low;
+	return xcr0_exists() ? xgetbv(0) : 1;
 }
 
 static void xcr0_set(uint64_t value)
 {
 	if (xcr0_exists())
-		__asm__ volatile("xsetbv"
-			:
-			: "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+		xsetbv(0, value);
 }
 
 uint64_t vcpu_rip(const struct vcpu *vcpu)
@@ -121,9 +114,26 @@ unsigned vcpu_code_bits(const struct vcpu *vcpu)
 
 	if ((vmcb->efer & EFER_LMA) != 0 && (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_L) != 0)
 		return 64;
-	if ((vmcb->cr0 & CR0_PE) == 0 || (vmcb->rflags & RFLAGS_VM) != 0)
-		return (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_DB) != 0 ? 32 : 16;
 	return (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_DB) != 0 ? 32 : 16;
+}
+
+void vcpu_get_code(const struct vcpu *vcpu, struct vcpu_code *code)
+{
+	const struct svm_vmcb *vmcb = vcpu->vmcb;
+
+	code->rip = code->linear_rip = vmcb->rip;
+	code->rflags = vmcb->rflags;
+	code->cr0 = vmcb->cr0;
+	code->cr3 = vmcb->cr3;
+	code->cr4 = vmcb->cr4;
+	code->efer = vmcb->efer;
+	code->cpl = vmcb->cpl;
+	code->bits = 64;
+	if (unlikely((vmcb->efer & EFER_LMA) == 0 ||
+		    (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_L) == 0)) {
+		code->bits = (uint8_t)vcpu_code_bits(vcpu);
+		code->linear_rip = (uint32_t)(vmcb->rip + vmcb->cs.base);
+	}
 }
 
 void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
@@ -142,10 +152,10 @@ void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 	state->efer = vmcb->efer & ~EFER_SVME;
 	state->dr6 = vmcb->dr6;
 	state->dr7 = vmcb->dr7;
-	__asm__ volatile("mov %%dr0, %0" : "=r"(state->dr[0]));
-	__asm__ volatile("mov %%dr1, %0" : "=r"(state->dr[1]));
-	__asm__ volatile("mov %%dr2, %0" : "=r"(state->dr[2]));
-	__asm__ volatile("mov %%dr3, %0" : "=r"(state->dr[3]));
+	state->dr[0] = dr0_read();
+	state->dr[1] = dr1_read();
+	state->dr[2] = dr2_read();
+	state->dr[3] = dr3_read();
 	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
 		state->segment[i] = vcpu_segment(vcpu, i);
 	state->gdtr_base = vmcb->gdtr.base;
@@ -224,10 +234,10 @@ enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->efer = state->efer | EFER_SVME;
 	vmcb->dr6 = state->dr6;
 	vmcb->dr7 = state->dr7;
-	__asm__ volatile("mov %0, %%dr0" : : "r"(state->dr[0]));
-	__asm__ volatile("mov %0, %%dr1" : : "r"(state->dr[1]));
-	__asm__ volatile("mov %0, %%dr2" : : "r"(state->dr[2]));
-	__asm__ volatile("mov %0, %%dr3" : : "r"(state->dr[3]));
+	dr0_write(state->dr[0]);
+	dr1_write(state->dr[1]);
+	dr2_write(state->dr[2]);
+	dr3_write(state->dr[3]);
 	segments_set(vmcb, state);
 	syscall_registers_set(vmcb, state);
 	vmcb->pat = state->pat;
@@ -274,11 +284,6 @@ void vcpu_set_cr2(struct vcpu *vcpu, uint64_t cr2)
 {
 	vcpu->vmcb->cr2 = cr2;
 	svm_dirty(vcpu, SVM_CLEAN_CR2);
-}
-
-uint8_t vcpu_tpr(const struct vcpu *vcpu)
-{
-	return vcpu->vmcb->virtual_interrupt & SVM_V_TPR_MASK;
 }
 
 void vcpu_set_tpr(struct vcpu *vcpu, uint8_t cr8)

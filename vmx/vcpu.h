@@ -90,6 +90,10 @@ enum vmexit_kind {
 struct vmexit {
 	uint8_t kind;   // enum vmexit_kind
 	uint8_t length; // of the instruction; 0: unknown, to be decoded
+	uint8_t tpr;    // CR8 as the guest left it
+	uint64_t rip;   // at the exit
+	// Where the length is not known: what finding the instruction's bytes takes.
+	uint64_t linear_rip, cr3;
 	union {
 		struct {
 			uint16_t port;
@@ -155,6 +159,16 @@ struct vcpu_paging {
 	uint64_t cr0, cr3, cr4, efer;
 };
 struct vcpu_paging vcpu_paging(const struct vcpu *vcpu);
+
+// What fetching and executing the instruction at RIP needs, in one go.
+struct vcpu_code {
+	uint64_t rip, linear_rip, rflags;
+	uint64_t cr0, cr3, cr4, efer;
+	uint8_t bits; // 16, 32 or 64: the default operand and address size
+	uint8_t cpl;
+};
+void vcpu_get_code(const struct vcpu *vcpu, struct vcpu_code *code);
+
 struct vcpu_segment_state vcpu_segment(const struct vcpu *vcpu, enum vcpu_segment segment);
 unsigned vcpu_cpl(const struct vcpu *vcpu);
 // 16, 32 or 64: the default operand and address size of the code being run.
@@ -175,8 +189,7 @@ must_check enum status vcpu_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_
 // XSETBV with the guest's ECX, EDX:EAX. STATUS_FAULT: #GP(0).
 must_check enum status vcpu_xsetbv(struct vcpu *vcpu);
 
-// CR8 as the guest last wrote it without an exit; and what it will read.
-uint8_t vcpu_tpr(const struct vcpu *vcpu);
+// What the guest will read from CR8.
 void vcpu_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 // MOV to CR8 exits while something waits for a lower priority.
 void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept);

@@ -16,6 +16,8 @@ enum status status_origin_record(enum status status, const char *file, int line)
 
 _Noreturn void assert_fail(const char *condition, const char *file, int line)
 {
+	if (global_expecting_assert) // inside cmocka's expect_assert_failure()
+		mock_assert(0, condition, file, line);
 	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
 	abort();
 }

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A QEMU whose serial console a test types at."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+
+ESCAPE = b"\x1d"  # Ctrl-]: between the guest and the monitor
+TAIL_BYTES = 1500  # of the output, in the text of a failure
+
+
+class ConsoleError(Exception):
+    """What was waited for did not come."""
+
+
+class Console:
+    """Use it with `with`: the process is gone at the end, whatever happens."""
+
+    def __init__(self, command, log_path, timeout):
+        self.deadline = time.monotonic() + timeout
+        self.output = b""
+        self.position = 0  # of what has been waited for
+        self.log_path = log_path
+        self.command = command
+
+    def __enter__(self):
+        self.socket, other = socket.socketpair()
+        self.log = open(self.log_path, "wb")
+        self.errors = open(self.log_path + ".stderr", "w+b")
+        with other:
+            extra = ["-chardev", f"socket,id=console,fd={other.fileno()}",
+                     "-serial", "chardev:console"]
+            self.process = subprocess.Popen(
+                self.command + extra, stdin=subprocess.DEVNULL, stdout=self.errors,
+                stderr=self.errors, pass_fds=[other.fileno()], start_new_session=True)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.socket.close()
+        self.log.close()
+        self.errors.close()
+
+    def _receive(self, until):
+        """Reads what is there, or waits for it until `until`. False: nothing will come."""
+        wait = max(0, until - time.monotonic())
+        ready, _, _ = select.select([self.socket], [], [], wait)
+        if not ready:
+            return False
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        self.output += data
+        self.log.write(data)
+        self.log.flush()
+        return bool(data)
+
+    def fail(self, reason):
+        tail = self.output[-TAIL_BYTES:].decode("ascii", "backslashreplace")
+        raise ConsoleError(f"{reason}; the console ends with:\n" + tail.replace("\r", ""))
+
+    def expect(self, pattern, timeout=30):
+        """The match of `pattern`, searched in what came since the last match."""
+        regex = re.compile(pattern.encode(), re.MULTILINE)
+        until = min(self.deadline, time.monotonic() + timeout)
+        while True:
+            match = regex.search(self.output, self.position)
+            if match is not None:
+                self.position = match.end()
+                return match
+            if not self._receive(until):
+                self.fail(f"expected {pattern!r}")
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def wait_exit(self, timeout=30):
+        """QEMU's exit code."""
+        until = min(self.deadline, time.monotonic() + timeout)
+        while self._receive(until):
+            pass
+        try:
+            return self.process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.fail("QEMU did not end")

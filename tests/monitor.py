@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A conversation with the monitor, beside a Linux guest that has a shell on its console."""
+
+import re
+
+import console
+
+PROMPT = r"\(reprise\) "
+SHELL = r"guest:\S*# \x1b\[6n"  # the shell asks where the cursor is, and can wait for the answer
+BOOT_SECONDS = 120
+
+
+def command(terminal, text, pattern=None, timeout=20):
+    """Types a command; its output, up to the next prompt. `pattern` must be in it."""
+    terminal.send(text + "\r")
+    terminal.expect(re.escape(text) + r"\s*[\r\n]", timeout)
+    match = terminal.expect(r"(?s)(.*?)" + PROMPT, timeout)
+    output = match.group(1).decode("ascii", "backslashreplace").replace("\r", "")
+    if pattern is not None and re.search(pattern, output, re.MULTILINE) is None:
+        terminal.fail(f"{text}: expected {pattern!r} in {output!r}")
+    return output
+
+
+def shell(terminal, text, pattern, timeout=20):
+    """Types a command at the guest's shell and waits for its output and the prompt."""
+    terminal.send(text + "\r")
+    terminal.expect(pattern, timeout)
+    terminal.expect(SHELL, timeout)
+
+
+def to_monitor(terminal):
+    terminal.send(console.ESCAPE)
+    terminal.expect(PROMPT, 10)
+
+
+def to_guest(terminal):
+    """The shell answers an empty line with another prompt."""
+    terminal.send(console.ESCAPE)
+    terminal.send("\r")
+    terminal.expect(SHELL, 20)
+
+
+def check_stopped(terminal):
+    """A stopped guest does not move."""
+    command(terminal, "stop")
+    command(terminal, "info status", r"paused")
+    first = command(terminal, "info registers", r"RIP=[0-9a-f]{16}")
+    if command(terminal, "info registers") != first:
+        terminal.fail("the registers of a stopped guest changed")
+    rip = re.search(r"RIP=([0-9a-f]{16})", first).group(1)
+    command(terminal, "xp /4xw 0xf0000", r"0x20445352 0x20525450")  # "RSD PTR "
+    command(terminal, f"x /4xb 0x{rip}", r":( 0x[0-9a-f]{2}){4}")
+    command(terminal, "cont")
+    command(terminal, "info status", r"running")
+
+
+def talk(terminal, notes):
+    terminal.expect(SHELL, BOOT_SECONDS)
+    shell(terminal, "echo $((6 * 7))", r"^42\r")
+    to_monitor(terminal)
+    command(terminal, "info status", r"running")
+    command(terminal, "info registers", r"RIP=[0-9a-f]{16}")
+    notes += command(terminal, "info exits", r"\d").splitlines()
+    command(terminal, "no-such-command", r"no-such-command")
+    check_stopped(terminal)
+    to_guest(terminal)
+    shell(terminal, "echo $((7 * 8))", r"^56\r")
+    to_monitor(terminal)
+    command(terminal, "system_reset")
+    terminal.send(console.ESCAPE)
+    terminal.expect(r"Welcome to the Linux guest", BOOT_SECONDS)
+    terminal.expect(SHELL, 20)
+    shell(terminal, "echo $((8 * 9))", r"^72\r")
+    to_monitor(terminal)
+    command(terminal, "system_powerdown")
+    terminal.send(console.ESCAPE)
+    terminal.expect(r"The power button was pressed", 20)
+    terminal.expect(PROMPT, 30)  # the last guest has ended
+    command(terminal, "info status", r"shutdown|powered off")
+    terminal.send("quit\r")
+    code = terminal.wait_exit()
+    if code != 1:  # isa-debug-exit's answer to 0
+        terminal.fail(f"quit: QEMU ended with {code}, expected 1")

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Real guests, the monitor, and configurations that must be refused.
+
+linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
+linux-uefi  the same from a disk by UEFI firmware
+monitor     a Linux with a shell, and the monitor typed at
+bad-config  every bad configuration is named, and the monitor is there afterwards
+
+Linux's warnings must be listed in tests/system/dmesg.allow: REGEX  # REASON.
+"""
+
+import glob
+import os
+import re
+import subprocess
+
+import bad_config
+import console
+import monitor
+import payloads
+import qemu
+
+HOST_EXIT_PORT = 0xf4
+FIRMWARE = os.environ.get("OVMF", "/usr/share/ovmf/OVMF.fd")
+LINUX_TIMEOUT = 300
+MONITOR_TIMEOUT = 240
+SELFTEST = "reprise-selftest: "
+DMESG_LINE = re.compile(r"<(\d+)>\[ *\d+\.\d+\] (.*)")
+WARNING = 4  # KERN_WARNING; smaller is worse
+DATE = "2024-01-01"  # of qemu.base_command()
+CMDLINE = ("console=ttyS0 cryptomgr.notests reprise.script=selftest reprise.reboot_once "
+           f"reprise.date={DATE}")
+
+
+def cases(options, suite):
+    """(name, run, notes) of each case of a suite: the arguments of Case."""
+    if suite == "bad-config":
+        for name, run in bad_config.cases(options, kernel_path()):
+            yield f"bad-config/{name}", run, []
+        return
+    notes = []
+    run = {"linux-pvh": run_pvh, "linux-uefi": run_uefi, "monitor": run_monitor}[suite]
+    yield suite, lambda directory: run(options, directory, notes), notes
+
+
+SUITES = ("linux-pvh", "linux-uefi", "monitor", "bad-config")
+
+
+def cache_directory():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("REPRISE_CACHE") or os.path.join(base, "reprise")
+
+
+def kernel_path():
+    return os.path.join(cache_directory(), "linux", "vmlinuz")
+
+
+def module_paths():
+    return sorted(glob.glob(os.path.join(cache_directory(), "linux", "modules", "*.ko")))
+
+
+def linux_files(options, directory):
+    """{name: path} of the kernel and a fresh initramfs."""
+    kernel = kernel_path()
+    if not os.path.exists(kernel):
+        raise qemu.MissingTool(f"{kernel}: not found (run tools/deps.sh guest)")
+    initramfs = os.path.join(directory, "initramfs.cpio")
+    run_tool([os.path.join(options.top, "tools", "mkinitramfs.sh"), initramfs] +
+             module_paths())
+    return {"vmlinuz": kernel, "initramfs.cpio": initramfs}
+
+
+def run_tool(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        text = done.stdout.decode(errors="replace").strip()
+        raise qemu.MissingTool(f"{os.path.basename(command[0])} failed: {text}")
+
+
+def configuration(cmdline, host=(), rtc_base="host"):
+    return "\n".join(["[reprise]", "log = info", *host, "[vm linux]", "memory = 256M",
+                      "kernel = vmlinuz", "initrd = initramfs.cpio", f"rtc_base = {rtc_base}",
+                      f"cmdline = {cmdline}", ""])
+
+
+def pvh_command(options, directory, config, files, icount=True):
+    members = [("reprise.ini", config.encode())]
+    for name, path in files.items():
+        with open(path, "rb") as file:
+            members.append((name, file.read()))
+    archive = os.path.join(directory, "esp.cpio")
+    with open(archive, "wb") as file:
+        file.write(qemu.cpio_newc(members))
+    if not os.path.exists(options.image):
+        raise FileNotFoundError(2, "no such image", options.image)
+    return (qemu.base_command(memory=1024, icount=icount) + qemu.debug_exit(HOST_EXIT_PORT) +
+            ["-kernel", options.image, "-initrd", archive])
+
+
+def run_pvh(options, directory, notes):
+    config = configuration(CMDLINE, rtc_base=1704067200, host=[
+        f"debug_exit = {HOST_EXIT_PORT:#x}", "quit_on_exit = on"])
+    command = pvh_command(options, directory, config, linux_files(options, directory))
+    result = qemu.run(command, os.path.join(directory, "serial.log"),
+                      LINUX_TIMEOUT * options.timeout_scale)
+    problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]
+    return report(options, result, problems, notes)
+
+
+def run_uefi(options, directory, notes):
+    """Without debug_exit: Reprise must power the machine off by ACPI."""
+    if not os.path.exists(FIRMWARE):
+        raise qemu.MissingTool(f"{FIRMWARE}: not found (install ovmf or set OVMF)")
+    files = linux_files(options, directory)
+    config = os.path.join(directory, "reprise.ini")
+    with open(config, "w", encoding="ascii") as file:
+        file.write(configuration(CMDLINE, host=["quit_on_exit = on"]))
+    disk = os.path.join(directory, "esp.img")
+    run_tool([os.path.join(options.top, "tools", "mkesp.sh"), "--gpt", disk,
+              os.path.join(options.build, "BOOTX64.EFI"), config] +
+             [f"{name}={path}" for name, path in files.items()])
+    command = qemu.base_command(memory=1024) + [
+        "-bios", FIRMWARE, "-drive", f"file={disk},format=raw,if=none,id=disk,snapshot=on",
+        "-device", "ide-hd,drive=disk,bootindex=0"]
+    result = qemu.run(command, os.path.join(directory, "serial.log"),
+                      LINUX_TIMEOUT * options.timeout_scale)
+    problems = [] if result.code == 0 else [result.describe() + ", expected a power-off"]
+    return report(options, result, problems, notes)
+
+
+def report(options, result, problems, notes):
+    """None, or the text of the failure."""
+    lines = result.guest_lines()
+    problems = problems + result.errors + check_selftest(lines)
+    problems += check_dmesg(lines, os.path.join(options.top, "tests", "system", "dmesg.allow"),
+                            notes)
+    if not problems:
+        return None
+    return "\n".join(problems + ["the console ends with:"] + result.log_lines()[-10:] + lines[-10:])
+
+
+def check_selftest(lines):
+    said = [line[len(SELFTEST):] for line in lines if line.startswith(SELFTEST)]
+    problems = [line for line in said if "FAIL" in line]
+    begins = [line for line in said if line.startswith("begin")]
+    if begins != ["begin, boot 1", "begin, boot 2"]:
+        problems.append(f"expected two boots, the self-test began with {begins}")
+    if said.count("ok") != 2:
+        problems.append(f"the self-test passed {said.count('ok')} times, expected 2")
+    return problems
+
+
+def dmesg_lines(lines):
+    """What stands between the markers, of all boots."""
+    inside = False
+    found = []
+    for line in lines:
+        if line == "=== dmesg begin":
+            inside = True
+        elif line == "=== dmesg end":
+            inside = False
+        elif inside:
+            found.append(line)
+    return found
+
+
+def check_dmesg(lines, allow_path, notes):
+    allowed = payloads.read_differences(allow_path)
+    used = set()
+    problems = []
+    messages = dmesg_lines(lines)
+    if not messages:
+        return ["no kernel messages between the markers"]
+    for line in messages:
+        match = DMESG_LINE.fullmatch(line)
+        if match is None:
+            problems.append("not a line of dmesg -r: " + line)
+            continue
+        if int(match.group(1)) & 7 > WARNING:
+            continue
+        hits = [i for i, (regex, _) in enumerate(allowed) if regex.fullmatch(match.group(2))]
+        used.update(hits)
+        if not hits:
+            problems.append("kernel warning: " + match.group(2))
+    notes += ["dmesg.allow: did not occur: " + regex.pattern
+              for i, (regex, _) in enumerate(allowed) if i not in used]
+    return problems
+
+
+def run_monitor(options, directory, notes):
+    files = linux_files(options, directory)
+    if not any(os.path.basename(path) == "button.ko" for path in module_paths()):
+        raise qemu.MissingTool("button.ko: not found (run tools/deps.sh guest)")
+    config = configuration("console=ttyS0 cryptomgr.notests quiet",
+                           host=[f"debug_exit = {HOST_EXIT_PORT:#x}"])
+    command = pvh_command(options, directory, config, files, icount=False)
+    try:
+        with console.Console(command, os.path.join(directory, "serial.log"),
+                             MONITOR_TIMEOUT * options.timeout_scale) as terminal:
+            monitor.talk(terminal, notes)
+    except console.ConsoleError as error:
+        return str(error)
+    return None

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The monitor's commands, typed at its prompt, against a machine that is not there: the real
+// monitor, page-table walks and guest memory; console, fibers and the run loop are fakes.
+#include "tests/unit/fake_ram.h"
+
+#include <asm/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/fiber.h"
+#include "kernel/libc.h"
+#include "kernel/mem.h"
+#include "vm/console.h"
+#include "vm/monitor.h"
+#include "vm/vm.h"
+
+static struct cpu cpu = {.self = &cpu};
+static struct vm machine;
+static struct vm_vcpu machine_vcpu = {.vm = &machine, .physical_bits = 40, .gigabyte_pages = true};
+static struct vcpu_state registers;
+static char screen[65536];
+static size_t screen_bytes;
+static bool monitor_shown = true, prompt_due;
+static const struct console_monitor_ops *ops;
+static char calls[256]; // of the machine's functions
+static unsigned pauses, interrupt_at_pause;
+
+uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT - 1); // half a nanosecond a tick
+
+// One fiber, as a context of its own.
+static ucontext_t test_context, fiber_context;
+static void (*fiber_entry)(void *argument);
+static bool fiber_woken, in_fiber;
+
+static void fiber_main(void)
+{
+	fiber_entry(NULL);
+	abort();
+}
+
+struct fiber *fiber_create(const char *name, void (*entry)(void *argument), void *argument)
+{
+	static char stack[256 * 1024];
+
+	(void)name;
+	(void)argument;
+	fiber_entry = entry;
+	getcontext(&fiber_context);
+	fiber_context.uc_stack.ss_sp = stack;
+	fiber_context.uc_stack.ss_size = sizeof(stack);
+	makecontext(&fiber_context, fiber_main, 0);
+	return (struct fiber *)(void *)&fiber_context;
+}
+
+struct fiber *fiber_self(void)
+{
+	return in_fiber ? (struct fiber *)(void *)&fiber_context : NULL;
+}
+
+static void typed(const char *text)
+{
+	ops->input((const uint8_t *)text, strlen(text));
+}
+
+bool fiber_wait(uint64_t deadline)
+{
+	if (deadline != TIMER_NEVER && ++pauses == interrupt_at_pause)
+		typed("\x03");
+	if (deadline == TIMER_NEVER && !fiber_woken) {
+		in_fiber = false;
+		swapcontext(&fiber_context, &test_context);
+		in_fiber = true;
+	}
+	fiber_woken = false;
+	return true;
+}
+
+void fiber_wake(struct fiber *fiber)
+{
+	assert_ptr_equal(fiber, &fiber_context);
+	fiber_woken = true;
+}
+
+// The event loop.
+static void loop(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (prompt_due && monitor_shown) {
+			prompt_due = false;
+			ops->show();
+		}
+		if (fiber_woken) {
+			in_fiber = true;
+			swapcontext(&test_context, &fiber_context);
+		}
+	}
+}
+
+void console_monitor_set(const struct console_monitor_ops *set)
+{
+	ops = set;
+}
+
+void console_monitor_write(const char *text, size_t bytes)
+{
+	assert_true(screen_bytes + bytes < sizeof(screen));
+	memcpy(screen + screen_bytes, text, bytes);
+	screen_bytes += bytes;
+	screen[screen_bytes] = '\0';
+}
+
+bool console_monitor_is_shown(void)
+{
+	return monitor_shown;
+}
+
+void console_prompt_due(void)
+{
+	prompt_due = true;
+}
+
+static void call_note(const char *name)
+{
+	strcat(calls, name);
+}
+
+void vm_stop(struct vm *vm)
+{
+	vm->state = VM_PAUSED;
+	call_note("stop ");
+}
+
+void vm_continue(struct vm *vm)
+{
+	vm->state = VM_RUNNING;
+	call_note("continue ");
+}
+
+enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX])
+{
+	(void)vm;
+	snprintf(error, VM_ERROR_MAX, "no kernel");
+	return STATUS_INVALID;
+}
+
+enum status vm_reset_request(struct vm *vm)
+{
+	(void)vm;
+	call_note("reset ");
+	return STATUS_OK;
+}
+
+enum status vm_power_button(struct vm *vm)
+{
+	return vm->state == VM_ENDED ? STATUS_REFUSED : STATUS_BUSY;
+}
+
+const char *vm_state_name(const struct vm *vm)
+{
+	static const char *const names[] = {"created", "running", "paused", "shutdown"};
+
+	return names[vm->state];
+}
+
+uint64_t vm_overhead_bytes(const struct vm *vm)
+{
+	(void)vm;
+	return 600 * KIB;
+}
+
+struct mem_counts mem_count(void)
+{
+	return (struct mem_counts){GIB, 3, 100, 200};
+}
+
+size_t libc_heap_bytes(void)
+{
+	return 64 * KIB;
+}
+
+const struct clock_calibration *clock_calibration(void)
+{
+	static const struct clock_calibration clock = {"HPET", 2400007000, 1000000000};
+
+	return &clock;
+}
+
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return ns;
+}
+
+const char *vmexit_kind_name(enum vmexit_kind kind)
+{
+	return kind == VMEXIT_IO ? "io" : kind == VMEXIT_HLT ? "hlt" : "other";
+}
+
+void vcpu_engine_describe(char *text, size_t bytes)
+{
+	snprintf(text, bytes, "an engine");
+}
+
+void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	(void)vcpu;
+	*state = registers;
+}
+
+unsigned vcpu_cpl(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return 0;
+}
+
+struct vcpu_paging vcpu_paging(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return (struct vcpu_paging){registers.cr0, registers.cr3, registers.cr4, registers.efer};
+}
+
+static void quit(void)
+{
+	call_note("quit ");
+}
+
+static int setup(void **state)
+{
+	static const struct monitor_config config = {.vm = &machine, .version = "1.2",
+		.boot_path = "UEFI", .image_bytes = 512 * KIB, .quit = quit};
+
+	(void)state;
+	if (ops == NULL) {
+		syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu);
+		assert_int_equal(monitor_init(&config), STATUS_OK);
+		fiber_woken = true;
+		loop();
+	}
+	memset(&machine, 0, sizeof(machine));
+	memset(&registers, 0, sizeof(registers));
+	machine.state = VM_RUNNING;
+	machine.vcpu = &machine_vcpu;
+	machine.config.memory_bytes = 256 * MIB;
+	monitor_vm_set(&machine);
+	(void)ops->hide();
+	screen_bytes = 0;
+	calls[0] = '\0';
+	pauses = interrupt_at_pause = 0;
+	return 0;
+}
+
+// Runs a command and compares what it prints.
+static void check(const char *command, const char *expected)
+{
+	char line[256];
+
+	screen_bytes = 0;
+	screen[0] = '\0';
+	snprintf(line, sizeof(line), "%s", command);
+	monitor_execute(line);
+	assert_string_equal(screen, expected);
+}
+
+static void check_contains(const char *command, const char *expected)
+{
+	char line[256];
+
+	screen_bytes = 0;
+	snprintf(line, sizeof(line), "%s", command);
+	monitor_execute(line);
+	if (strstr(screen, expected) == NULL)
+		fail_msg("%s: no \"%s\" in:\n%s", command, expected, screen);
+}
+
+static void test_dispatch(void **state)
+{
+	(void)state;
+	check("", "");
+	check("   ", "");
+	check("foo 1", "unknown command: 'foo'\r\n");
+	check("stop/4", "unknown command: 'stop/4'\r\n");
+	check("stop now", "stop: extraneous characters at the end of line\r\n"
+		"Try \"help stop\" for more information\r\n");
+	check("x", "x: argument expected: addr\r\nTry \"help x\" for more information\r\n");
+	check("help \"a", "help: unterminated string\r\n");
+	check("help foo", "unknown command: 'foo'\r\n");
+	check("help cont", "cont|c -- resume emulation\r\n");
+	check("help xp", "xp/fmt addr -- physical memory dump starting at 'addr'\r\n");
+	check("info foo", "unknown command: 'info foo'\r\n");
+	check("info status x", "info status: extraneous characters at the end of line\r\n"
+		"Try \"help info\" for more information\r\n");
+	check_contains("help", "info [subcommand] -- show various information\r\nquit|q --");
+	check_contains("info", "info devices -- ");
+	check_contains("help info", "info version -- ");
+}
+
+static void test_machine(void **state)
+{
+	(void)state;
+	check(" stop ", "");
+	check("info status", "VM status: paused\r\n");
+	check("c", "");
+	check("info status", "VM status: running\r\n");
+	check("system_reset", "");
+	assert_string_equal(calls, "stop continue reset ");
+	check("system_powerdown", "Error: busy\r\n");
+	machine.state = VM_ENDED;
+	check("info status", "VM status: paused (shutdown)\r\n");
+	check("cont", "Error: Resetting the Virtual Machine is required\r\n");
+	check("system_powerdown", "Error: the machine is not running (shutdown)\r\n");
+	machine.end = VM_END_DEBUG_EXIT;
+	machine.end_status = 3;
+	check("info status", "VM status: paused (debug exit with status 3)\r\n");
+	machine.state = VM_CREATED;
+	check("cont", "Error: no kernel\r\n");
+	check("quit", "");
+	assert_string_equal(calls, "stop continue reset quit ");
+}
+
+static void test_no_machine(void **state)
+{
+	static const char *const commands[] = {"stop", "cont", "system_reset", "system_powerdown",
+		"x 0", "xp 0", "info status", "info registers", "info exits", "info devices"};
+
+	(void)state;
+	monitor_vm_set(NULL);
+	for (unsigned i = 0; i < ARRAY_COUNT(commands); i++)
+		check(commands[i], "no machine\r\n");
+	check_contains("info memory", "image                             512 KiB\r\n");
+	check_contains("info version", "Reprise 1.2, booted by UEFI\r\n");
+}
+
+static void test_info(void **state)
+{
+	static const struct device_model model = {.name = "dev", .description = "a device"};
+	static struct device device = {.model = &model, .id = 0};
+
+	(void)state;
+	check("info version", "Reprise 1.2, booted by UEFI\r\nengine: an engine\r\n"
+		"clock: TSC 2400.007 MHz, APIC timer 1000.000 MHz, measured by HPET\r\n");
+	machine_vcpu.exit_counts[VMEXIT_HLT] = (struct vm_exit_count){2, 400};
+	machine_vcpu.exit_counts[VMEXIT_IO] = (struct vm_exit_count){10, 10000};
+	check("info exits", "exit                        count      mean ns\r\n"
+		"io                             10          500\r\n"
+		"hlt                             2          100\r\n"
+		"total                          12          433\r\n");
+	machine.device_count = 1;
+	machine.devices[0].device = &device;
+	machine.bus.regions[3] = (struct bus_region){&device, 0x3f8, 8, 0, 1, DEVICE_SPACE_PORT};
+	machine.bus.regions[1] =
+		(struct bus_region){&device, 0xfec00000, 4096, 1, 8, DEVICE_SPACE_MMIO};
+	check("info devices", " 0 dev: a device\r\n"
+		"    memory 0x00000000fec00000-0x00000000fec00fff\r\n"
+		"    port   0x03f8-0x03ff\r\n");
+	check_contains("info memory", "guest memory                   262144 KiB\r\n");
+	registers.gpr[GPR_RAX] = 0xabc;
+	check_contains("info registers", "RAX=0000000000000abc RBX=");
+}
+
+static void put64(uint64_t at, uint64_t value)
+{
+	assert_int_equal(guest_ram_write(&machine.ram, (struct gpa){at}, &value, 8), STATUS_OK);
+}
+
+static void test_memory(void **state)
+{
+	struct guest_ram *ram = fake_ram_create(2 * MIB, 0);
+	static uint8_t before[2 * MIB];
+
+	(void)state;
+	machine.ram = *ram;
+	// 4-level: 0x40000000 -> 0x5000 (a user page), and the next page is not there.
+	registers = (struct vcpu_state){.cr0 = BIT(31) | 1, .cr3 = 0x1000, .cr4 = BIT(5) | BIT(21),
+		.efer = 0xd00, .rip = 0x40000ff8};
+	for (uint64_t at = 0x1000; at < 0x5000; at += 8)
+		put64(at, 0);
+	put64(0x1000, 0x2000 | 7);
+	put64(0x2008, 0x3000 | 7);
+	put64(0x3000, 0x4000 | 7);
+	put64(0x4000, 0x5000 | 7);
+	put64(0x5ff8, 0x1122334455667788);
+	memcpy(before, ram->blocks[0], sizeof(before));
+	check("x $rip", "0000000040000ff8: 0x55667788\r\n");
+	check("x/2xb $rip + 1", "0000000040000ff9: 0x77 0x66\r\n");
+	check("x $pc", "0000000040000ff8: 0x88\r\n"); // the size holds
+	check("x /1gx 0x40000ff8", "0000000040000ff8: 0x1122334455667788\r\n");
+	check("x/3gx 0x40000fe8", "0000000040000fe8: 0xa5a5a5a5a5a5a5a5 0xa5a5a5a5a5a5a5a5\r\n"
+		"0000000040000ff8: 0x1122334455667788\r\n");
+	check("x/2gx 0x40000ff8", "0000000040000ff8: Cannot access memory\r\n");
+	check("x 0", "0000000000000000: Cannot access memory\r\n");
+	check("xp/1wx 0x5ff8", "0000000000005ff8: 0x55667788\r\n");
+	check("xp 0xfee00000", "00000000fee00000: Cannot access memory\r\n");
+	check("xp 0xa0000", "00000000000a0000: Cannot access memory\r\n");
+	check("xp/4cb 0x5ff9", "0000000000005ff9: 'w' 'f' 'U' 'D'\r\n");
+	check("x/i $rip", "x/i: there is no disassembler in this monitor\r\n");
+	check("x/z 0", "invalid char in format: 'z'\r\n");
+	check("xp 12z", "xp: invalid char in number: 'z'\r\n");
+	// No accessed flag, nothing at all.
+	assert_memory_equal(before, ram->blocks[0], sizeof(before));
+	fake_ram_destroy(ram);
+}
+
+static void test_prompt(void **state)
+{
+	struct guest_ram *ram = fake_ram_create(2 * MIB, 0);
+
+	(void)state;
+	machine.ram = *ram;
+	loop();
+	screen_bytes = 0;
+	typed("stop\rinfo sta\t\r"); // two lines at once
+	loop();
+	assert_string_equal(calls, "stop ");
+	assert_non_null(strstr(screen, "VM status: paused\r\n"));
+	assert_non_null(strstr(screen, "(reprise) "));
+	// Something from outside pushes the prompt down, and it comes back with what was typed.
+	typed("he");
+	loop();
+	screen_bytes = 0;
+	monitor_puts("event\n");
+	loop();
+	assert_string_equal(screen, "\r\x1b[Kevent\r\n\r(reprise) he\x1b[K");
+	// Ctrl-C ends a dump.
+	typed("\x15xp/100000wx 0\r");
+	interrupt_at_pause = 5;
+	loop();
+	assert_int_equal(pauses, 5);
+	// Not shown: what was typed ahead waits.
+	calls[0] = '\0';
+	typed("cont\r");
+	monitor_shown = false;
+	loop();
+	assert_string_equal(calls, "");
+	monitor_shown = true;
+	prompt_due = true;
+	loop();
+	assert_string_equal(calls, "continue ");
+	fake_ram_destroy(ram);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_dispatch, setup),
+		cmocka_unit_test_setup(test_machine, setup),
+		cmocka_unit_test_setup(test_no_machine, setup),
+		cmocka_unit_test_setup(test_info, setup),
+		cmocka_unit_test_setup(test_memory, setup),
+		cmocka_unit_test_setup(test_prompt, setup),
+	};
+
+	return cmocka_run_group_tests_name("monitor_command", tests, NULL, NULL);
+}

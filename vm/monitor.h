@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The monitor: commands about the machine, typed at the console, named after QEMU's.
+//
+// Commands run one after another in a fiber of the monitor's, so they may wait. A command that
+// prints much calls monitor_pause between lines. Ctrl-C ends a wait early: one that may be long
+// looks at monitor_interrupted(). Lines end with '\n'; the terminal's '\r' is added here.
+#ifndef VM_MONITOR_H
+#define VM_MONITOR_H
+
+#include "kernel/base/status.h"
+#include "vm/monitor_format.h"
+
+struct vm;
+
+struct monitor_call {
+	const struct monitor_command *command;
+	unsigned count; // of arguments, the command's name not counted
+	char **arguments;
+	const char *rest; // all that follows the command's name, as typed
+	const char *format; // what stands after the name's '/'; NULL: no slash
+};
+
+struct monitor_command {
+	const char *name;
+	const char *alias;     // a shorter name; NULL: none
+	const char *arguments; // for help: "[command]"; "" where there are none
+	const char *description;
+	uint8_t arguments_min, arguments_max;
+	bool takes_format; // name/FMT
+	bool takes_rest;   // `rest` is the one argument, spaces and quotes included
+	void (*handler)(const struct monitor_call *call);
+	struct monitor_command *next; // the registry's, by name
+};
+
+struct monitor_config {
+	struct vm *vm; // NULL: no machine
+	const char *version;   // "0.1"
+	const char *boot_path; // "UEFI"
+	uint64_t image_bytes;
+	void (*quit)(void); // leaves; NULL: `quit` is refused
+};
+
+// After console_init. STATUS_NO_MEMORY: there is no monitor. *config is copied.
+must_check enum status monitor_init(const struct monitor_config *config);
+// The machine appears (or goes, NULL).
+void monitor_vm_set(struct vm *vm);
+
+// Adds a command, or a word after `info`. The struct stays the registry's. A name that is there
+// already is a bug.
+void monitor_command_add(struct monitor_command *command);
+void monitor_info_add(struct monitor_command *command);
+
+// For handlers, and for whoever has something to tell at the monitor.
+void monitor_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void monitor_puts(const char *text);
+// The machine; NULL: there is none, and the user has been told.
+must_check struct vm *monitor_vm_need(void);
+const struct monitor_config *monitor_config(void);
+// Lets everything else go on for a moment.
+void monitor_pause(void);
+// Ctrl-C was typed since the command began.
+bool monitor_interrupted(void);
+
+// One line, as if typed. It is changed. Also for configuration and tests.
+void monitor_execute(char *line);
+
+// Between the files of the monitor.
+void monitor_info_register(void);
+void monitor_memory_register(void);
+void monitor_machine_register(void);
+
+#endif
