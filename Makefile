@@ -31,10 +31,11 @@ VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_enter.S vm
 	vmx/svm_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
-	vm/boot_pvh.c vm/bus.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c \
+	vm/boot_pvh.c vm/bus.c vm/console.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c \
 	vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c \
-	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/mtrr.c vm/paging.c vm/pc.c \
-	vm/run.c vm/vm.c
+	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/monitor.c vm/monitor_format.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+	vm/mtrr.c vm/paging.c vm/pc.c vm/run.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
@@ -143,7 +144,7 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_pm acpi_tables config cpio debug_exit debugcon decode direct_boot direct_boot_elf \
 	e820 i8042 i8254 i8259 ini insn insn_model insn_random ioapic lapic lapic_timer \
-	lapic_x2apic mc146818 memory_map paging pci_host port61 pvpanic reset_control uart16550
+	lapic_x2apic line_editor console monitor monitor_command mc146818 memory_map paging pci_host port61 pvpanic reset_control uart16550
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -156,6 +157,12 @@ unit_ini := boot/ini.c
 unit_config := boot/config.c boot/ini.c boot/path.c boot/text.c
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
+unit_line_editor := vm/line_editor.c
+unit_console := vm/console.c
+unit_monitor := vm/monitor_format.c vm/monitor_registers.c
+unit_monitor_command := vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
+	vm/monitor_memory.c vm/monitor_registers.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
+	tests/unit/fake_ram.c
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)

@@ -343,7 +343,7 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 				"a name that no other VM has", name);
 	if (config->vm_count == CONFIG_VMS_MAX)
 		return config_fail(parser, parser->line, what,
-			"no more than 8 VMs", name);
+			"one VM: this version runs no more", name);
 	vm = &config->vms[config->vm_count++];
 	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true,
 		.rtc_base = CONFIG_RTC_HOST, .autostart = true};

@@ -10,7 +10,7 @@ enum {
 	CONFIG_NAME_MAX = 32,      // of a VM, with the terminating zero
 	CONFIG_PATH_MAX = 128,
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
-	CONFIG_VMS_MAX = 8,
+	CONFIG_VMS_MAX = 1, // this version runs one machine
 	CONFIG_ERROR_MAX = 256,
 };
 

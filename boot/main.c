@@ -19,10 +19,13 @@
 #include "kernel/mem.h"
 #include "kernel/pagetable.h"
 #include "kernel/x86.h"
+#include "vm/console.h"
+#include "vm/monitor.h"
 #include "vm/vm.h"
 
+#define VERSION "0.1"
+
 static struct config config;
-static struct vm *machine;
 
 // Up to here only the CPU and its memory; from here on the kernel's own services.
 static void kernel_init(const struct boot_info *info)
@@ -48,18 +51,20 @@ static _Noreturn void leave(uint32_t status)
 		__asm__ volatile("cli; hlt");
 }
 
-static void machine_output(void *owner, const uint8_t *bytes, size_t count)
+// The monitor's quit.
+static void quit(void)
 {
-	(void)owner;
-	uart_write((const char *)bytes, count);
+	leave(0);
 }
 
 static void machine_ended(void *owner)
 {
-	(void)owner;
+	struct vm *machine = console_guest_vm(owner);
+
 	log_info("%s: ended: %s", machine->name, vm_state_name(machine));
 	if (config.host.quit_on_exit)
 		leave(machine->end_status >> 1); // the debug exit below shifts it again
+	console_show_monitor();
 }
 
 static const struct boot_file *file_find(const struct boot_info *info, const char *name)
@@ -81,18 +86,26 @@ static const struct boot_file *file_need(const struct boot_info *info,
 	return file;
 }
 
-static bool machine_create(const struct boot_info *info, const struct config_vm *vm)
+// NULL: the reason has been told.
+static struct vm *machine_create(const struct boot_info *info, const struct config_vm *vm)
 {
 	const struct boot_file *kernel = file_need(info, vm, "kernel", vm->kernel), *initrd = NULL;
+	struct console_guest *guest;
 	struct vm_config machine_config;
+	struct vm *machine;
 	char error[VM_ERROR_MAX];
 
 	if (kernel == NULL)
-		return false;
+		return NULL;
 	if (vm->initrd[0] != '\0') {
 		initrd = file_need(info, vm, "initrd", vm->initrd);
 		if (initrd == NULL)
-			return false;
+			return NULL;
+	}
+	guest = console_guest_add(vm->name);
+	if (guest == NULL) {
+		log_error("%s: no memory for its console", vm->name);
+		return NULL;
 	}
 	machine_config = (struct vm_config){
 		.name = vm->name,
@@ -106,17 +119,22 @@ static bool machine_create(const struct boot_info *info, const struct config_vm 
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.rtc_epoch = vm->rtc_base == CONFIG_RTC_HOST ? clock_rtc_seconds() : vm->rtc_base,
-		.output = machine_output,
+		.output = console_guest_output,
 		.ended = machine_ended,
+		.owner = guest,
 	};
 	if (vm_create(&machine_config, &machine, error) == STATUS_OK) {
-		if (vm_start(machine, error) == STATUS_OK)
-			return true;
+		console_guest_attach(guest, machine);
+		if (!vm->autostart || vm_start(machine, error) == STATUS_OK) {
+			if (!config.host.start_in_monitor)
+				console_show_guest(guest);
+			return machine;
+		}
+		console_guest_attach(guest, NULL);
 		vm_destroy(machine);
-		machine = NULL;
 	}
 	log_error("%s: [vm %s] (line %u): %s", CONFIG_FILE_NAME, vm->name, vm->line, error);
-	return false;
+	return NULL;
 }
 
 static bool configure(const struct boot_info *info)
@@ -139,20 +157,43 @@ static bool configure(const struct boot_info *info)
 	return true;
 }
 
+static bool input_run(struct loop_task *task)
+{
+	uint8_t bytes[16];
+	size_t count = uart_read(bytes, sizeof(bytes));
+
+	(void)task;
+	if (count > 0)
+		console_input(bytes, count);
+	return count == sizeof(bytes);
+}
+
 void boot_main(struct boot_info *info)
 {
+	static struct loop_task input = {.run = input_run};
+	struct monitor_config monitor = {
+		.version = VERSION,
+		.boot_path = info->path == BOOT_PATH_UEFI ? "UEFI" : "PVH",
+		.image_bytes = info->image_bytes,
+		.quit = quit,
+	};
 	const char *reason;
 
 	cpu_init_boot();
 	(void)uart_init();
-	log_info("Reprise");
+	log_info("Reprise %s", VERSION);
 	kernel_init(info);
+	console_init();
 	if (configure(info)) {
 		if (vcpu_engine_init(&reason) != STATUS_OK)
 			log_error("%s", reason);
 		else
-			for (uint32_t i = 0; i < config.vm_count; i++)
-				(void)machine_create(info, &config.vms[i]);
+			monitor.vm = machine_create(info, &config.vms[0]);
 	}
+	if (monitor_init(&monitor) != STATUS_OK)
+		log_error("no memory for the monitor");
+	if (monitor.vm == NULL)
+		console_show_monitor();
+	loop_task_add(&input);
 	loop_run();
 }

@@ -26,6 +26,9 @@ enum {
 	WAIT_MAX = 1000000, // polls before a stuck transmitter is given up for this chunk
 };
 
+// (a) Set by the interrupt handler, cleared by uart_read before it empties the FIFO.
+static volatile bool received = true;
+
 static struct console_sink sink = {.write = uart_write};
 
 static void uart_interrupt(struct interrupt_frame *frame)
@@ -33,6 +36,7 @@ static void uart_interrupt(struct interrupt_frame *frame)
 	(void)frame;
 	// Masked until uart_read has emptied the FIFO, so that a flood costs one interrupt.
 	outb(INTERRUPT_ENABLE, 0);
+	received = true;
 	cpu_self()->attention = true;
 	apic_eoi();
 }
@@ -64,10 +68,14 @@ size_t uart_read(uint8_t *bytes, size_t capacity)
 {
 	size_t count = 0;
 
+	if (!received)
+		return 0;
 	while (count < capacity && (inb(LINE_STATUS) & LINE_STATUS_DATA) != 0)
 		bytes[count++] = inb(DATA);
-	if (count < capacity)
-		outb(INTERRUPT_ENABLE, 1);
+	if (count < capacity) {
+		received = false;
+		outb(INTERRUPT_ENABLE, 1); // interrupts at once if more has come meanwhile
+	}
 	return count;
 }
 

@@ -304,6 +304,7 @@ static uint8_t read_poll(struct i8259 *i8259, unsigned number)
 	if (input == NONE)
 		return 0;
 	take(&i8259->chips[number], (unsigned)input);
+	update_output(i8259);
 	return (uint8_t)(POLL_REQUEST | input);
 }
 
@@ -330,7 +331,6 @@ static uint64_t i8259_read(struct device *device, struct guest_time now, unsigne
 	(void)now;
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint64_t)read_byte(i8259, region, ((unsigned)offset + i) & 1) << (8 * i);
-	update_output(i8259);
 	return value;
 }
 

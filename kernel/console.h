@@ -26,7 +26,7 @@ void console_write(const char *text, size_t bytes);
 void log_level_set(enum log_level level);
 void log_write(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-// Called before and after a line of log is written (the console multiplexer breaks a guest's
+// Called before a line of log is written (the console multiplexer breaks a guest's
 // unfinished line). May be NULL.
 void log_hook_set(void (*before_line)(void));
 // The ring's content, oldest first, in at most two pieces.

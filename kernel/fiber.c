@@ -132,6 +132,7 @@ bool fiber_wait(uint64_t deadline)
 void fiber_wake(struct fiber *fiber)
 {
 	fiber->woken = true;
+	cpu_self()->attention = true; // the guest, if one runs, makes way for it
 	if (fiber->state == FIBER_WAITING)
 		ready_add(fiber);
 }

@@ -7,7 +7,7 @@
 #include "kernel/timer.h"
 
 // A task is called again and again as long as it answers true. One that answers false is called
-// after the next attention (an interrupt, an expired timer, loop_attention).
+// after the next attention (an interrupt, an expired timer, a fiber that was woken).
 struct loop_task {
 	bool (*run)(struct loop_task *task);
 	struct loop_task *next;

@@ -62,7 +62,7 @@ TABLE = [
     ("elf-far-headers", HOST + VM, {"kernel": elf((1 << 64) - 64)}, r"\[vm a\].* kernel: "),
     ("kernel-too-large", HOST + VM.replace("64M", "16M"),
      {"kernel": lambda path: linux(path, -1)}, r"\[vm a\].* (memory|kernel): "),
-    ("initrd-too-large", HOST + VM + "initrd = ramdisk\n",
+    ("initrd-too-large", HOST + VM.replace("64M", "128M") + "initrd = ramdisk\n",
      {"kernel": lambda path: linux(path, -1), "ramdisk": b"\0" * (80 * MIB)},
      r"\[vm a\].* initrd: "),
     ("too-much-memory", HOST + VM.replace("64M", "8G"),

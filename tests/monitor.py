@@ -5,7 +5,7 @@ import re
 
 import console
 
-PROMPT = r"\(reprise\) "
+PROMPT = r"\(reprise\) \x1b\[K"  # with nothing typed behind it
 SHELL = r"guest:\S*# \x1b\[6n"  # the shell asks where the cursor is, and can wait for the answer
 BOOT_SECONDS = 120
 
@@ -13,8 +13,7 @@ BOOT_SECONDS = 120
 def command(terminal, text, pattern=None, timeout=20):
     """Types a command; its output, up to the next prompt. `pattern` must be in it."""
     terminal.send(text + "\r")
-    terminal.expect(re.escape(text) + r"\s*[\r\n]", timeout)
-    match = terminal.expect(r"(?s)(.*?)" + PROMPT, timeout)
+    match = terminal.expect(r"(?s)[\r\n](.*?)" + PROMPT, timeout)
     output = match.group(1).decode("ascii", "backslashreplace").replace("\r", "")
     if pattern is not None and re.search(pattern, output, re.MULTILINE) is None:
         terminal.fail(f"{text}: expected {pattern!r} in {output!r}")
@@ -60,7 +59,7 @@ def talk(terminal, notes):
     to_monitor(terminal)
     command(terminal, "info status", r"running")
     command(terminal, "info registers", r"RIP=[0-9a-f]{16}")
-    notes += command(terminal, "info exits", r"\d").splitlines()
+    notes += command(terminal, "info exits", r"^total +[1-9]").strip().splitlines()
     command(terminal, "no-such-command", r"no-such-command")
     check_stopped(terminal)
     to_guest(terminal)

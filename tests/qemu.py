@@ -8,7 +8,8 @@ import subprocess
 import time
 
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
-LOG_PREFIX = b"reprise: "  # of Reprise's own lines on the serial console
+# Reprise's own lines on the serial console: its log, and whose console it is.
+LOG_PREFIX = (b"reprise: ", b"[guest ", b"[monitor: ")
 OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild
 
 

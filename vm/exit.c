@@ -28,7 +28,6 @@ void vm_paging_update(struct vm_vcpu *vcpu)
 	struct paging *paging = &vcpu->paging;
 
 	vcpu_get_code(vcpu->vcpu, &vcpu->code);
-	vcpu->paging_current = true;
 	paging->rflags = now->rflags;
 	if (likely(paging->cr3 == now->cr3 && paging->cr0 == now->cr0 && paging->cr4 == now->cr4 &&
 		    paging->efer == now->efer))
@@ -71,6 +70,7 @@ unsigned vm_exit_length_slow(struct vm_vcpu *vcpu, enum decode_known which)
 
 	if (!vm_fetch(vcpu, &code))
 		return 0;
+	vcpu->code_memo = paging_code_memo(&vcpu->paging, vcpu->code.linear_rip);
 	length = decode_length_known(code.bytes, code.available, which);
 	return likely(length != 0) ? length : length_by_decoding(vcpu, &code);
 }
@@ -82,39 +82,44 @@ static void exit_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint
 	(void)tsc;
 }
 
-// Bits of the answer that mirror the CPU's state.
-static __attribute__((noinline)) void cpuid_follow_state(struct vm_vcpu *vcpu, uint32_t leaf,
+// Leaves with subleaves, and those with bits that mirror the CPU's state.
+static __attribute__((noinline)) void cpuid_answer_slow(struct vm_vcpu *vcpu, uint32_t leaf,
 	uint32_t subleaf)
 {
+	struct cpuid value = *cpuid_profile_query(&vcpu->cpuid, leaf, subleaf);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
 
-	if (leaf == 0x0d) {
-		if (subleaf == 0)
-			gpr[GPR_RBX] = cpuid_xsave_bytes(vcpu_xcr0(vcpu->vcpu));
-		return;
-	}
-	if ((vcpu_paging(vcpu->vcpu).cr4 & CR4_OSXSAVE) != 0)
-		gpr[GPR_RCX] |= CPUID_1_ECX_OSXSAVE;
-	if ((lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
-		gpr[GPR_RDX] &= ~CPUID_1_EDX_APIC;
+	if (leaf == 0x0d && subleaf == 0)
+		value.ebx = cpuid_xsave_bytes(vcpu_xcr0(vcpu->vcpu));
+	if (leaf == 1 && (vcpu_paging(vcpu->vcpu).cr4 & CR4_OSXSAVE) != 0)
+		value.ecx |= (uint32_t)CPUID_1_ECX_OSXSAVE;
+	if (leaf == 1 && (lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
+		value.edx &= (uint32_t)~CPUID_1_EDX_APIC;
+	gpr[GPR_RAX] = value.eax;
+	gpr[GPR_RBX] = value.ebx;
+	gpr[GPR_RCX] = value.ecx;
+	gpr[GPR_RDX] = value.edx;
 }
 
 static void exit_cpuid(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_CPUID);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
-	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
-	const struct cpuid *value = cpuid_profile_query(&vcpu->cpuid, leaf, subleaf);
+	const struct cpuid *value;
+	uint32_t leaf = (uint32_t)gpr[GPR_RAX];
 
 	(void)tsc;
 	if (unlikely(length == 0))
 		return;
-	gpr[GPR_RAX] = value->eax;
-	gpr[GPR_RBX] = value->ebx;
-	gpr[GPR_RCX] = value->ecx;
-	gpr[GPR_RDX] = value->edx;
-	if (unlikely(leaf == 1 || leaf == 0x0d))
-		cpuid_follow_state(vcpu, leaf, subleaf);
+	value = cpuid_profile_simple(&vcpu->cpuid, leaf);
+	if (unlikely(value == NULL)) {
+		cpuid_answer_slow(vcpu, leaf, (uint32_t)gpr[GPR_RCX]);
+	} else {
+		gpr[GPR_RAX] = value->eax;
+		gpr[GPR_RBX] = value->ebx;
+		gpr[GPR_RCX] = value->ecx;
+		gpr[GPR_RDX] = value->edx;
+	}
 	vcpu_advance(vcpu->vcpu, length);
 }
 

@@ -70,7 +70,7 @@ void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t 
 		if (vcpu->code.bits != 64)
 			value = (uint32_t)value;
 	}
-	vcpu->paging_current = false;
+	vcpu->code_memo = NULL;
 	if (cr_write(vcpu, number, value) != STATUS_OK)
 		vm_inject_gp(vcpu);
 	else

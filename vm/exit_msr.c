@@ -136,7 +136,7 @@ static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_ti
 		return status;
 	}
 	if (msr == MSR_EFER)
-		vcpu->paging_current = false;
+		vcpu->code_memo = NULL;
 	status = vcpu_write_msr(vcpu->vcpu, msr, value);
 	return status == STATUS_NOT_FOUND ? platform_write(vcpu, msr, now, value) : status;
 }

@@ -47,7 +47,7 @@ static enum paging_mode mode_of(uint64_t cr0, uint64_t cr4, uint64_t efer)
 void paging_forget(struct paging *paging)
 {
 	for (unsigned i = 0; i < PAGING_MEMOS; i++)
-		paging->memos[i].key = 0;
+		paging->memos[i].key = PAGING_MEMO_EMPTY;
 }
 
 void paging_set(struct paging *paging, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer,
@@ -234,7 +234,7 @@ static void remember(struct paging *paging, const struct guest_ram *ram, const s
 
 	if (paging->mode != PAGING_4_LEVEL && paging->mode != PAGING_PAE)
 		return;
-	memo->key = 0;
+	memo->key = PAGING_MEMO_EMPTY;
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned d = i < walk->depth ? i : walk->depth - 1;
 
@@ -246,7 +246,7 @@ static void remember(struct paging *paging, const struct guest_ram *ram, const s
 	memo->cr3 = paging->cr3;
 	memo->page = walk->to.v & ~(PAGE_BYTES - 1);
 	memo->host = guest_ram_page(ram, (struct gpa){memo->page});
-	memo->key = (walk->from & ~(PAGE_BYTES - 1)) | walk->access | ac | PAGING_MEMO_VALID;
+	memo->key = (walk->from & ~(PAGE_BYTES - 1)) | walk->access | ac;
 }
 
 enum status paging_walk(struct paging *paging, struct guest_ram *ram, struct gva from,

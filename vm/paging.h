@@ -40,7 +40,7 @@ enum {
 // A finished walk, kept with the entries that it read: it holds as long as each of them still has
 // its value in guest memory, so it needs no flush (unlike a TLB, which the guest must tell).
 struct paging_memo {
-	uint64_t key; // page, access, RFLAGS.AC and PAGING_MEMO_VALID; 0: empty
+	uint64_t key; // page, access and RFLAGS.AC; PAGING_MEMO_EMPTY
 	uint64_t cr3;
 	const uint64_t *at[4];
 	uint64_t entry[4]; // with accessed and dirty as the access needs them
@@ -48,7 +48,8 @@ struct paging_memo {
 	const uint8_t *host; // of that page; NULL: not memory
 };
 
-enum { PAGING_MEMOS = 16, PAGING_MEMO_VALID = 1 << 10, PAGING_MEMO_AC = 1 << 9 };
+enum { PAGING_MEMOS = 16, PAGING_MEMO_AC = 1 << 9 };
+#define PAGING_MEMO_EMPTY BIT(63) // no canonical address is of this page
 
 // The registers that steer a walk. Fill it with paging_set() when one of them changes; cr3 and
 // rflags may be stored directly at any time (of rflags AC matters, to SMAP). Zero it before the
@@ -91,8 +92,16 @@ static always_inline unsigned paging_memo_index(uint64_t from, unsigned access)
 // Is this memo one of the page that holds `from`, whoever may access it?
 static always_inline bool paging_memo_is_of(const struct paging_memo *memo, uint64_t from)
 {
-	return ((memo->key ^ from) & ~(PAGE_BYTES - 1)) == 0 &&
-		(memo->key & PAGING_MEMO_VALID) != 0;
+	return (memo->key ^ from) < PAGE_BYTES;
+}
+
+// The memo of the instructions at `from`, or NULL.
+static inline const struct paging_memo *paging_code_memo(const struct paging *paging,
+	uint64_t from)
+{
+	const struct paging_memo *memo = &paging->memos[paging_memo_index(from, PAGING_FETCH)];
+
+	return paging_memo_is_of(memo, from) && memo->host != NULL ? memo : NULL;
 }
 
 // Are all entries of the walk still what they were?
@@ -111,7 +120,7 @@ static always_inline const struct paging_memo *paging_find(const struct paging *
 	uint64_t from, unsigned access)
 {
 	uint64_t ac = paging->rflags >> 9 & PAGING_MEMO_AC;
-	uint64_t key = (from & ~(PAGE_BYTES - 1)) | access | ac | PAGING_MEMO_VALID;
+	uint64_t key = (from & ~(PAGE_BYTES - 1)) | access | ac;
 	const struct paging_memo *memo =
 		&paging->memos[paging_memo_index(from, access)];
 

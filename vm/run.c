@@ -144,7 +144,7 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 	struct vm_exit_count *count = NULL;
 	uint64_t left = 0;
 
-	while (!cpu->attention) {
+	for (;;) {
 		uint64_t tsc = rdtsc();
 		struct vmexit exit;
 
@@ -156,8 +156,8 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 			return false;
 		inject_choose(vcpu, tsc);
 		if (unlikely(vcpu->halted)) {
-			if (vm->queue.fifo_count == 0)
-				return false;
+			if (cpu->attention || vm->queue.fifo_count == 0)
+				return cpu->attention;
 			continue;
 		}
 		tpr_give(vcpu);
@@ -171,10 +171,10 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 		count->count++;
 		if (unlikely(vm->state != VM_RUNNING))
 			return false;
+		// Only a host interrupt can have raised it, and the entry looks once more.
+		if (exit.kind == VMEXIT_INTERRUPT && cpu->attention)
+			return true;
 	}
-	if (count != NULL)
-		count->ticks += rdtsc() - left;
-	return true;
 }
 
 bool vm_run(struct loop_task *task)

@@ -232,7 +232,7 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 	vm->vcpu->tpr = 0;
 	mtrr_reset(&vm->vcpu->mtrr);
 	paging_forget(&vm->vcpu->paging);
-	vm->vcpu->paging_current = false;
+	vm->vcpu->code_memo = NULL;
 }
 
 static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
@@ -356,7 +356,7 @@ enum status vm_reset_request(struct vm *vm)
 
 	if (vm->state == VM_CREATED)
 		return STATUS_FAIL(STATUS_REFUSED);
-	if (vm->state == VM_ENDED) { // nothing is running that could be in the way
+	if (vm->state != VM_RUNNING) { // nothing is running that could be in the way
 		vm->requests = (uint32_t)BIT(DEVICE_REQUEST_RESET);
 		vm_carry_out_requests(vm);
 		return STATUS_OK;

@@ -96,7 +96,9 @@ struct vm_vcpu {
 	bool tpr_intercepted;
 	struct vm_fault fault; // what an emulated access raised
 	struct vcpu_code code; // as of the last vm_paging_update
-	bool paging_current; // nobody wrote CR0, CR4 or EFER since: the mode of `paging` holds
+	// The page of the last instruction whose length was looked for. Nobody wrote CR0, CR4 or
+	// EFER since, or it is NULL.
+	const struct paging_memo *code_memo;
 	uint64_t tsc_shift;     // guest TSC minus TSC ticks in guest time
 	uint64_t cr4_allowed;   // bits that its CPUID offers
 	uint8_t physical_bits;  // MAXPHYADDR as its CPUID says
@@ -188,15 +190,14 @@ void interrupt_route(struct vm *vm, const struct device *sender,
 static always_inline unsigned vm_exit_length(struct vm_vcpu *vcpu, const struct vmexit *exit,
 	enum decode_known which)
 {
-	const struct paging_memo *memo =
-		&vcpu->paging.memos[paging_memo_index(exit->linear_rip, PAGING_FETCH)];
+	const struct paging_memo *memo = vcpu->code_memo;
 	uint64_t offset = exit->linear_rip % PAGE_BYTES;
 	unsigned length = exit->length;
 
 	if (length != 0)
 		return length;
-	if (likely(vcpu->paging_current && paging_memo_is_of(memo, exit->linear_rip) &&
-		    memo->cr3 == exit->cr3 && paging_memo_holds(memo) && memo->host != NULL &&
+	if (likely(memo != NULL && paging_memo_is_of(memo, exit->linear_rip) &&
+		    memo->cr3 == exit->cr3 && paging_memo_holds(memo) &&
 		    offset <= PAGE_BYTES - PAGING_CODE_BYTES))
 		length = decode_length_known(memo->host + offset, PAGING_CODE_BYTES, which);
 	return likely(length != 0) ? length : vm_exit_length_slow(vcpu, which);

@@ -198,6 +198,10 @@ void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile
 	// Every leaf that we answer must lie below the limits that we tell.
 	profile->entries[profile->basic[0] - 1].value.eax = LAST_BASIC;
 	add_hypervisor_leaves(config, profile);
+	memcpy(profile->simple_basic, profile->basic, sizeof(profile->basic));
+	memcpy(profile->simple_extended, profile->extended, sizeof(profile->extended));
+	profile->simple_basic[0x01] = profile->simple_basic[0x07] = 0;
+	profile->simple_basic[0x0b] = profile->simple_basic[0x0d] = 0;
 }
 
 // Leaves whose answer depends on ECX: zeros past the last subleaf.

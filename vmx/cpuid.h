@@ -30,6 +30,8 @@ struct cpuid_profile {
 	// First entry of a leaf plus one; 0: the leaf answers zeros.
 	uint8_t basic[CPUID_RANGE_LEAVES], hypervisor[CPUID_RANGE_LEAVES],
 		extended[CPUID_RANGE_LEAVES];
+	// The same for leaves whose answer depends on nothing else.
+	uint8_t simple_basic[CPUID_RANGE_LEAVES], simple_extended[CPUID_RANGE_LEAVES];
 	struct cpuid_entry entries[CPUID_ENTRIES_MAX];
 };
 
@@ -38,6 +40,19 @@ void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile
 // Bits of leaf 1 that mirror the CPU's state: the caller sets OSXSAVE and clears APIC.
 #define CPUID_1_ECX_OSXSAVE BIT(27)
 #define CPUID_1_EDX_APIC    BIT(9)
+
+// The answer of a leaf that depends on nothing but its number; NULL: ask cpuid_profile_query.
+static always_inline const struct cpuid *cpuid_profile_simple(
+	const struct cpuid_profile *profile, uint32_t leaf)
+{
+	unsigned index = 0;
+
+	if (likely(leaf < CPUID_RANGE_LEAVES))
+		index = profile->simple_basic[leaf];
+	else if (leaf - 0x80000000u < CPUID_RANGE_LEAVES)
+		index = profile->simple_extended[leaf - 0x80000000u];
+	return likely(index != 0) ? &profile->entries[index - 1].value : NULL;
+}
 
 // Never NULL.
 const struct cpuid *cpuid_profile_query(const struct cpuid_profile *profile, uint32_t leaf,

@@ -138,7 +138,7 @@ static void exit_without_entry(struct vcpu *vcpu, struct vmexit *exit, enum vmex
 
 static always_inline bool exit_is_plain(const struct vcpu *vcpu, uint64_t code, uint8_t *kind)
 {
-	if (code - SVM_EXIT_INTR >= SVM_PLAIN_KINDS || vcpu->stepping)
+	if (code - SVM_EXIT_INTR >= SVM_PLAIN_KINDS || unlikely(vcpu->special != 0))
 		return false;
 	*kind = svm_plain_kinds[code - SVM_EXIT_INTR];
 	return *kind != 0;
@@ -148,12 +148,15 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct svm_vmcb *vmcb = vcpu->vmcb;
 
-	if (unlikely(vcpu->triple_fault)) {
-		exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
-		return;
-	}
 	do {
-		svm_event_prepare(vcpu);
+		if (unlikely(vcpu->special != 0)) {
+			if (vcpu->triple_fault) {
+				exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
+				return;
+			}
+			svm_event_prepare_slow(vcpu);
+		}
+		vmcb->event_injection = vcpu->event;
 		vmcb->rax = vcpu->gpr[GPR_RAX];
 		vmcb->rsp = vcpu->gpr[GPR_RSP];
 		__asm__ volatile("clgi" : : : "memory");

@@ -19,17 +19,18 @@ struct vcpu {
 	struct svm_vmcb *vmcb;
 	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
 	uint64_t event;
-	bool triple_fault;     // a fault during the delivery of #DF: the next entry is a shutdown
 	union {
 		struct {
 			// Wanted for the next entry, cleared by every exit.
 			bool interrupt_window, nmi_window;
 			bool nmi_blocked;
 			bool windows_armed; // the control block has intercepts for a window
+			bool stepping;      // TF is ours: one instruction, then #DB
+			bool triple_fault;  // a fault during the delivery of #DF: shutdown
+			uint8_t reserved[2];
 		};
-		uint32_t special; // any of them: the entry is not a plain one
+		uint64_t special; // any of them: neither entry nor exit is a plain one
 	};
-	bool stepping;         // TF is ours: one instruction, then #DB
 	bool step_over_iret;
 	bool step_guest_tf;    // what TF was before
 	uint64_t step_rip, step_dr6;
@@ -59,30 +60,29 @@ extern const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS];
 
 static always_inline uint8_t svm_next_rip_length(const struct svm_vmcb *vmcb)
 {
-	uint64_t length = vmcb->next_rip - vmcb->rip;
+	uint64_t length;
 
-	return unlikely(svm_features.next_rip) && length <= 15 ? (uint8_t)length : 0;
+	if (!svm_features.next_rip)
+		return 0;
+	length = vmcb->next_rip - vmcb->rip;
+	return length <= 15 ? (uint8_t)length : 0;
 }
 
 // Fills `exit` from the control block. May answer that the guest shall be entered again at once.
 bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
 
-// Before an entry: moves the pending event, step and windows into the control block.
+// Before an entry that is not plain: moves step and windows into the control block.
 void svm_event_prepare_slow(struct vcpu *vcpu);
-static always_inline void svm_event_prepare(struct vcpu *vcpu)
-{
-	if (unlikely(vcpu->special != 0))
-		svm_event_prepare_slow(vcpu);
-	vcpu->vmcb->event_injection = vcpu->event;
-}
-
 // After an exit: keeps an event whose delivery was interrupted.
 void svm_event_collect_slow(struct vcpu *vcpu);
 static always_inline void svm_event_collect(struct vcpu *vcpu)
 {
+	const struct svm_vmcb *vmcb = vcpu->vmcb;
+
 	vcpu->event = 0;
-	vcpu->interrupt_window = vcpu->nmi_window = false;
-	if (unlikely((vcpu->vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
+	if (unlikely(vcpu->special != 0))
+		vcpu->interrupt_window = vcpu->nmi_window = false;
+	if (unlikely((vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
 		svm_event_collect_slow(vcpu);
 }
 

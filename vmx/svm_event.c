@@ -109,6 +109,12 @@ void svm_step_cancel(struct vcpu *vcpu)
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 	if (!vcpu->step_guest_tf)
 		vcpu->vmcb->rflags &= ~RFLAGS_TF;
+	vcpu->nmi_blocked |= vcpu->step_over_iret;
+}
+
+static bool exit_is_exception(uint64_t code)
+{
+	return code >= SVM_EXIT_EXCEPTION_FIRST && code <= SVM_EXIT_EXCEPTION_LAST;
 }
 
 bool svm_step_finish(struct vcpu *vcpu)
@@ -122,6 +128,10 @@ bool svm_step_finish(struct vcpu *vcpu)
 	// What IRET loaded is the guest's own.
 	if (!vcpu->step_guest_tf && !(done && vcpu->step_over_iret))
 		vmcb->rflags &= ~RFLAGS_TF;
+	// An IRET that faults ends the blocking as well; one that has not run does not.
+	if (vcpu->step_over_iret && vmcb->rip == vcpu->step_rip &&
+		!exit_is_exception(vmcb->exit_code))
+		vcpu->nmi_blocked = true;
 	if (!done || vcpu->step_guest_tf)
 		return false;
 	vmcb->dr6 = vcpu->step_dr6;

@@ -92,6 +92,11 @@ static bool decode_exception(struct vcpu *vcpu, struct vmexit *exit)
 	return false;
 }
 
+static bool exit_is_host_interrupt(uint64_t code)
+{
+	return (code >= SVM_EXIT_INTR && code <= SVM_EXIT_INIT) || code == SVM_EXIT_FERR_FREEZE;
+}
+
 bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 {
 	const struct svm_vmcb *vmcb = vcpu->vmcb;
@@ -136,10 +141,11 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		return decode_exception(vcpu, exit);
 	}
 	exit->length = svm_next_rip_length(vmcb);
-	if (code >= SVM_EXIT_INTR && code - SVM_EXIT_INTR < SVM_PLAIN_KINDS)
+	if (exit_is_host_interrupt(code))
+		exit->kind = VMEXIT_INTERRUPT;
+	else if (code - SVM_EXIT_INTR < SVM_PLAIN_KINDS &&
+		svm_plain_kinds[code - SVM_EXIT_INTR] != 0)
 		exit->kind = svm_plain_kinds[code - SVM_EXIT_INTR];
-	else if (code == SVM_EXIT_VMMCALL)
-		exit->kind = VMEXIT_UNDEFINED;
 	else
 		exit->kind = VMEXIT_INVALID; // VMEXIT_INVALID, or one that nobody asked for
 	return false;
