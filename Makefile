@@ -13,8 +13,9 @@ ZYDIS := $(CACHE)/src/zydis
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
 KERNEL_SRCS := kernel/acpi.c kernel/apic.c kernel/clock.c kernel/console.c kernel/cpu.c \
-	kernel/crash.c kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c \
-	kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/symbols.c kernel/timer.c
+	kernel/crash.c kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c \
+	kernel/event.c kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c \
+	kernel/pagetable.c kernel/symbols.c kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
 	boot/efi_files.c boot/enter.S boot/enter.c boot/ini.c boot/main.c boot/memory_map.c \
@@ -27,25 +28,26 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_enter.S vmx/svm_event.c vmx/svm_exit.c \
-	vmx/svm_state.c
+VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_enter.S vmx/svm_event.c \
+	vmx/svm_exit.c vmx/svm_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
-	vm/boot_pvh.c vm/bus.c vm/console.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c \
-	vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c \
-	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/monitor.c vm/monitor_format.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/mtrr.c vm/paging.c vm/pc.c vm/run.c vm/vm.c
+	vm/boot_pvh.c vm/bus.c vm/console.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c \
+	vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
+	vm/guest_ram.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
+	vm/line_editor.c vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
+	vm/monitor_memory.c vm/monitor_registers.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c \
+	vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
-NEWLIB_SRCS := ctype/ctype_ ctype/isprint ctype/isspace errno/errno reent/impure \
-	reent/reent reent/sbrkr stdio/snprintf stdio/vfprintf stdio/vsnprintf \
-	stdlib/nano-mallocr stdlib/malloc stdlib/calloc stdlib/realloc search/qsort search/bsearch stdlib/strtoul stdlib/strtoull string/memchr \
-	string/memcmp string/memcpy string/memmove string/memset string/strcasecmp string/strchr \
-	string/strcmp string/strcpy string/strcspn string/strlcpy string/strlen string/strncasecmp \
-	string/strncmp string/strncpy string/strnlen string/strpbrk string/strrchr string/strspn \
-	string/strstr string/strtok_r
+NEWLIB_SRCS := ctype/ctype_ ctype/isprint ctype/isspace errno/errno reent/impure reent/reent \
+	reent/sbrkr stdio/snprintf stdio/vfprintf stdio/vsnprintf stdlib/nano-mallocr \
+	stdlib/malloc stdlib/calloc stdlib/realloc search/qsort search/bsearch stdlib/strtoul \
+	stdlib/strtoull string/memchr string/memcmp string/memcpy string/memmove string/memset \
+	string/strcasecmp string/strchr string/strcmp string/strcpy string/strcspn \
+	string/strlcpy string/strlen string/strncasecmp string/strncmp string/strncpy \
+	string/strnlen string/strpbrk string/strrchr string/strspn string/strstr string/strtok_r
 ZYDIS_SRCS := Decoder DecoderData Register SharedData
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla -Wundef -Wmissing-prototypes \
@@ -101,11 +103,11 @@ $(B)/vm/dsdt_aml.inc: vm/dsdt.asl | $(B)/deps.stamp
 $(B)/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 
 $(B)/emul/%.c.o: EXTRA := -Wpadded
-$(B)/boot/efi.c.o $(B)/boot/efi_console.c.o $(B)/boot/efi_exit.c.o $(B)/boot/efi_files.c.o: EXTRA := $(EFI_INCS)
+$(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
 # newlib builds several functions from one file, told apart by macros.
 $(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r
-$(B)/newlib/stdlib/nano-mallocr.o: EXTRA := -DINTERNAL_NEWLIB -DDEFINE_MALLOC -DDEFINE_FREE -DDEFINE_CALLOC \
-	-DDEFINE_REALLOC -DDEFINE_MALLOC_USABLE_SIZE
+$(B)/newlib/stdlib/nano-mallocr.o: EXTRA := -DINTERNAL_NEWLIB -DDEFINE_MALLOC -DDEFINE_FREE \
+	-DDEFINE_CALLOC -DDEFINE_REALLOC -DDEFINE_MALLOC_USABLE_SIZE
 
 # Two links: the first gives the addresses for the table of symbols, the second holds it.
 $(B)/ksyms.0.S:
@@ -142,9 +144,11 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_pm acpi_tables config cpio debug_exit debugcon decode direct_boot direct_boot_elf \
-	e820 i8042 i8254 i8259 ini insn insn_model insn_random ioapic lapic lapic_timer \
-	lapic_x2apic line_editor console monitor monitor_command mc146818 memory_map paging pci_host port61 pvpanic reset_control uart16550
+UNITS := acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon decode \
+	direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
+	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor mc146818 mem \
+	memory_map monitor monitor_command mtrr paging pci_host port61 pvpanic reset_control \
+	state svm_event svm_exit svm_state uart16550
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -163,6 +167,18 @@ unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
 	vm/monitor_memory.c vm/monitor_registers.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	tests/unit/fake_ram.c
+unit_event := kernel/event.c
+unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
+unit_mtrr := vm/mtrr.c
+unit_cpuid := vmx/cpuid.c
+UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c \
+	vmx/svm_state.c
+unit_svm_event := $(UNIT_SVM)
+unit_svm_exit := $(UNIT_SVM)
+unit_svm_state := $(UNIT_SVM)
+UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
+unit_bus := $(UNIT_BUS)
+unit_env := $(UNIT_BUS)
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
@@ -173,7 +189,7 @@ unit_direct_boot := $(UNIT_BOOT)
 unit_direct_boot_elf := $(UNIT_BOOT)
 unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_tables.c
 
-UNIT_CFLAGS := -std=gnu17 -I. -I$(B)/.. -g -O1 -fsanitize=address,undefined \
+UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include -MMD -MP
 UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
 UNIT_ZYDIS := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o)
@@ -183,19 +199,70 @@ $(B)/unit/zydis/%.o: | $(B)/deps.stamp
 	@gcc $(UNIT_CFLAGS) -w -fno-sanitize=undefined -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
 $(B)/unit/%.c.o: %.c | $(B)/deps.stamp
 	@mkdir -p $(@D)
-	@gcc $(UNIT_CFLAGS) $(WARN) -c $< -o $@
+	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
+# Privileged instructions and CPUID act on a CPU of the tests' own.
+$(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/cpuid_test.c.o: \
+	UNIT_FIRST := -Itests/unit/fake_x86
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
 $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_ZYDIS)
 	@gcc -fsanitize=address,undefined $$^ -lcmocka -o $$@
-$(B)/unit/$(1).ok: $(B)/unit/$(1)_test
-	@timeout 120 $$< >$$(@:.ok=.log) 2>&1 || { cat $$(@:.ok=.log); echo "FAIL unit $(1)"; exit 1; }
-	@touch $$@
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
-.PHONY: unit
-unit: $(UNITS:%=$(B)/unit/%.ok)
-	@echo "unit tests: $(words $(UNITS)) programs passed"
+UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test)
 
--include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d) $(wildcard $(OBJS:.o=.d))
+# What needs no emulator. Each line of build/checks is NAME<tab>COMMAND.
+CHECK_C := $(filter %.c,$(SRCS))
+CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
+CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h vm/*.h vmx/*.h)
+HEADER_WARN := -Wall -Wextra -Wno-unused-function
+define CHECKS
+style	tools/check-style.sh
+shell	shellcheck tools/*.sh .ci/run
+contract	tools/check-contract.sh $(EMUL_SRCS:%=$(B)/%.o)
+registers	tools/check-sse.sh $(B)/reprise.elf
+folders	tools/check-folders.sh
+headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
+clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
+endef
+export CHECKS
+$(B)/checks: Makefile
+	@mkdir -p $(B)
+	@printf '%s\n' "$$CHECKS" >$@
+
+SUITES := check unit payloads bad-config monitor linux-pvh linux-uefi bench
+.PHONY: check test nightly bench tests-built
+# The image, the payloads, the unit tests, the guest: all that the suites use.
+tests-built: all guests $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img
+check: all $(UNIT_PROGRAMS) $(B)/checks
+	@tests/run.py check unit
+test: tests-built
+	@tests/run.py $(SUITES)
+bench: all guests
+	@tests/run.py bench
+# Long runs in shards of at most an hour; a shard that passed on this image is not run again.
+nightly: tests-built
+	@tools/nightly.sh
+
+# A Linux guest, and disk images with it.
+LINUX := $(CACHE)/linux/vmlinuz
+$(LINUX): | $(B)/deps.stamp
+	@tools/deps.sh guest
+$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) | $(B)/deps.stamp
+	@tools/mkinitramfs.sh $@
+ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
+$(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)
+	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
+$(B)/reprise-usb.img: $(B)/esp.img
+	@tools/mkesp.sh --gpt $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
+.PHONY: run image clean
+run: $(B)/esp.img
+	@tools/run.sh $<
+image: $(B)/reprise-usb.img
+	@echo "$<: copy it to a USB stick, as with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
+-include $(wildcard $(OBJS:.o=.d))

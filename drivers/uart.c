@@ -84,8 +84,11 @@ void uart_write(const char *text, size_t bytes)
 	while (bytes > 0) {
 		size_t chunk = bytes < FIFO_BYTES ? bytes : FIFO_BYTES;
 
-		for (unsigned i = 0; (inb(LINE_STATUS) & LINE_STATUS_EMPTY) == 0 && i < WAIT_MAX; i++)
+		for (unsigned i = 0; i < WAIT_MAX; i++) {
+			if ((inb(LINE_STATUS) & LINE_STATUS_EMPTY) != 0)
+				break;
 			cpu_relax();
+		}
 		for (size_t i = 0; i < chunk; i++)
 			outb(DATA, (uint8_t)text[i]);
 		text += chunk;

@@ -98,7 +98,8 @@ struct device_env {
 	// Copies to or from guest memory. STATUS_RANGE where any byte is not RAM (device MMIO is
 	// refused); nothing is copied then.
 	enum status (*dma_read)(struct device *device, struct gpa from, void *to, size_t bytes);
-	enum status (*dma_write)(struct device *device, struct gpa to, const void *from, size_t bytes);
+	enum status (*dma_write)(struct device *device, struct gpa to, const void *from,
+		size_t bytes);
 	// Maps RAM for zero-copy. Fewer bytes than asked may be mapped (map->bytes says).
 	// STATUS_RANGE: not RAM. STATUS_AGAIN: no mapping is available now.
 	enum status (*dma_map)(struct device *device, struct gpa at, size_t bytes, bool writable,

@@ -15,6 +15,8 @@
 // Called by lapic.c, and for the TSC by the vcpu's run loop (vm/), under the device lock.
 #include "emul/lapic_internal.h"
 
+#include "kernel/base/assert.h"
+
 enum {
 	EXPIRY_MIN_NS = 1000,
 };
@@ -66,8 +68,10 @@ static uint64_t next_periodic(const struct lapic *lapic, struct guest_time now)
 {
 	uint64_t step = period_ns(lapic), late = now.ns - lapic->timer_deadline_ns;
 
+	ASSERT(step != 0);
 	if (step < EXPIRY_MIN_NS)
 		step *= (EXPIRY_MIN_NS + step - 1) / step;
+	ASSERT(step >= EXPIRY_MIN_NS);
 	if (likely(late < step))
 		return lapic->timer_deadline_ns + step;
 	return lapic->timer_deadline_ns + step * (late / step + 1);

@@ -150,7 +150,7 @@ void acpi_init(struct hpa rsdp)
 	bool extended;
 
 	if (rsdp.v == 0 || memcmp(root, "RSD PTR ", 8) != 0 || !checksum_ok(root, 20)) {
-		log_warn("no ACPI tables: defaults are used, and the machine cannot be powered off");
+		log_warn("no ACPI tables: defaults hold, and the machine cannot be powered off");
 		return;
 	}
 	extended = root[15] >= 2 && get64(root, 24) != 0;

@@ -20,7 +20,12 @@ enum {
 	REGISTER_TIMER_DIVIDE = 0x3e,
 };
 
-enum { LVT_MASKED = 1 << 16, LVT_TSC_DEADLINE = 2 << 17, TIMER_DIVIDE_1 = 0x0b, SVR_ENABLE = 1 << 8 };
+enum {
+	LVT_MASKED = 1 << 16,
+	LVT_TSC_DEADLINE = 2 << 17,
+	TIMER_DIVIDE_1 = 0x0b,
+	SVR_ENABLE = 1 << 8,
+};
 
 #define APIC_BASE_ENABLE BIT(11)
 #define APIC_BASE_X2APIC BIT(10)

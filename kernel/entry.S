@@ -10,8 +10,10 @@ interrupt_stubs:
 	vector = 0
 	.rept 256
 	.balign 16
-	.if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-	.else
+	// 8, 10 to 14, 17, 21, 29 and 30: SDM vol. 3, table 6-1, and APM vol. 2, 8.2.
+	.if vector > 31
+	pushq	$0
+	.elseif !(1 << vector & 0x60227d00)
 	pushq	$0
 	.endif
 	pushq	$vector

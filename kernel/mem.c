@@ -170,6 +170,12 @@ void mem_large_free(void *memory)
 	counts.free_blocks++;
 }
 
+uint64_t mem_used_bytes(void)
+{
+	return counts.usable_bytes - counts.free_pages * PAGE_BYTES -
+		counts.free_blocks * LARGE_PAGE_BYTES;
+}
+
 struct mem_counts mem_count(void)
 {
 	return counts;
@@ -198,8 +204,7 @@ static uint64_t table_place(const struct boot_info *info, uint64_t *first)
 		if (range->kind == BOOT_RANGE_FREE && range_end_page(range) >= *first + pages)
 			return pages;
 	}
-	ASSERT(!"no room for the page allocator's table");
-	return 0;
+	ASSERT_UNREACHABLE("no room for the page allocator's table");
 }
 
 // Gives a free range but for the pages of the table itself.
@@ -237,6 +242,8 @@ void mem_init(const struct boot_info *info)
 		if (range->kind == BOOT_RANGE_DEVICE)
 			continue;
 		counts.total_bytes += range->bytes;
+		if (range->kind != BOOT_RANGE_FIRMWARE)
+			counts.usable_bytes += range->bytes;
 		if (range->kind == BOOT_RANGE_FREE)
 			block_count = (range_end_page(range) + PAGES_PER_BLOCK - 1) /
 				PAGES_PER_BLOCK;

@@ -12,7 +12,8 @@
 #include "kernel/boot_info.h"
 
 struct mem_counts {
-	uint64_t total_bytes;      // given by the boot path
+	uint64_t total_bytes;      // RAM of the machine, whoever has it
+	uint64_t usable_bytes;     // what the boot path gave, and the image itself
 	uint64_t free_pages;       // 4 KiB pages in split blocks
 	uint64_t free_blocks;      // whole free blocks of 2 MiB
 	uint64_t lent_blocks;      // blocks of 2 MiB lent out whole
@@ -20,8 +21,11 @@ struct mem_counts {
 
 void mem_init(const struct boot_info *info);
 struct mem_counts mem_count(void);
+// Everything in use: image, boot files, tables, heap, and what is lent to guests.
+uint64_t mem_used_bytes(void);
 
-// `count` neighbouring pages (1 to 511), zeroed; NULL when there are none. Free with the same count.
+// `count` neighbouring pages (1 to 511), zeroed; NULL when there are none. To be freed with the
+// same count.
 void *mem_pages_alloc(unsigned count);
 void mem_pages_free(void *pages, unsigned count);
 

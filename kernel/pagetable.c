@@ -37,8 +37,7 @@ static uint64_t protection_bits(enum pagetable_protection protection)
 	case PAGETABLE_DEVICE:
 		return PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT;
 	}
-	ASSERT(!"unknown protection");
-	return 0;
+	ASSERT_UNREACHABLE("unknown protection");
 }
 
 static uint64_t *table_of(uint64_t entry)

@@ -13,6 +13,7 @@ TIMEOUT = 60
 HOST = f"[reprise]\ndebug_exit = {HOST_EXIT_PORT:#x}\n"
 VM = "[vm a]\nmemory = 64M\nkernel = kernel\n"
 MIB = 1 << 20
+KERNEL = r"\[vm a\].* kernel: "
 
 
 def elf(program_header_offset):
@@ -53,13 +54,13 @@ TABLE = [
     ("missing-kernel", HOST + VM, {}, r"\[vm a\].*kernel: no such file: kernel"),
     ("missing-initrd", HOST + VM + "initrd = ramdisk\n",
      {"kernel": lambda path: linux(path, -1)}, r"\[vm a\].* initrd: no such file: ramdisk"),
-    ("empty-kernel", HOST + VM, {"kernel": b""}, r"\[vm a\].* kernel: "),
-    ("wrong-magic", HOST + VM, {"kernel": b"\0" * MIB}, r"\[vm a\].* kernel: "),
-    ("text-kernel", HOST + VM, {"kernel": b"#!/bin/sh\necho no kernel\n"}, r"\[vm a\].* kernel: "),
-    ("truncated-header", HOST + VM, {"kernel": lambda path: linux(path, 600)}, r"\[vm a\].* kernel: "),
-    ("truncated-kernel", HOST + VM, {"kernel": lambda path: linux(path, MIB)}, r"\[vm a\].* kernel: "),
-    ("elf-header-alone", HOST + VM, {"kernel": elf(64)}, r"\[vm a\].* kernel: "),
-    ("elf-far-headers", HOST + VM, {"kernel": elf((1 << 64) - 64)}, r"\[vm a\].* kernel: "),
+    ("empty-kernel", HOST + VM, {"kernel": b""}, KERNEL),
+    ("wrong-magic", HOST + VM, {"kernel": b"\0" * MIB}, KERNEL),
+    ("text-kernel", HOST + VM, {"kernel": b"#!/bin/sh\necho no kernel\n"}, KERNEL),
+    ("truncated-header", HOST + VM, {"kernel": lambda path: linux(path, 600)}, KERNEL),
+    ("truncated-kernel", HOST + VM, {"kernel": lambda path: linux(path, MIB)}, KERNEL),
+    ("elf-header-alone", HOST + VM, {"kernel": elf(64)}, KERNEL),
+    ("elf-far-headers", HOST + VM, {"kernel": elf((1 << 64) - 64)}, KERNEL),
     ("kernel-too-large", HOST + VM.replace("64M", "16M"),
      {"kernel": lambda path: linux(path, -1)}, r"\[vm a\].* (memory|kernel): "),
     ("initrd-too-large", HOST + VM.replace("64M", "128M") + "initrd = ramdisk\n",

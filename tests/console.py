@@ -79,7 +79,10 @@ class Console:
                 self.fail(f"expected {pattern!r}")
 
     def send(self, data):
-        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+        try:
+            self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+        except ConnectionError:
+            self.fail(f"QEMU has ended before {data!r} was typed")
 
     def wait_exit(self, timeout=30):
         """QEMU's exit code."""

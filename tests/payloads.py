@@ -90,15 +90,15 @@ def compare(expected, actual, differences):
     return None
 
 
-def guest_command(options, name, directory):
+def guest_command(options, name, directory, memory=None, log="error"):
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
     config = ("[reprise]\n"
-              "log = error\n"
+              f"log = {log}\n"
               f"debug_exit = {HOST_EXIT_PORT:#x}\n"
               "quit_on_exit = on\n"
               "[vm t]\n"
-              f"memory = {GUEST_MEMORY_MIB.get(name, 64)}M\n"
+              f"memory = {memory or GUEST_MEMORY_MIB.get(name, 64)}M\n"
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
               "rtc_base = 1704067200\n")

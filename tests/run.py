@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs the tests that need an emulator.
+"""Runs the test suites: checks, unit tests, payloads, real guests, benchmarks.
 
-    tests/run.py payloads [--filter REGEX] [--engine reprise|bare] [--keep]
-    tests/run.py bench
+    tests/run.py SUITE... [--filter REGEX] [--engine reprise|bare] [--keep]
 
 A suite is a function that yields Case objects; see SUITES. Each case prints `ok NAME` or
 `FAIL NAME` with its reason. The exit status is 0 only if every case passed and at least one ran.
@@ -14,14 +13,17 @@ import concurrent.futures
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bench  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
+import system  # noqa: E402
 
 
 class Case:
@@ -44,16 +46,53 @@ def suite_payloads(options):
 
 
 def suite_bench(options):
-    for engine in options.engines:
-        notes = []
-        yield Case(f"{engine}/bench",
-                   lambda directory, e=engine, o=notes: payloads.run(options, "bench", e,
-                                                                     directory, o), notes)
+    notes = []
+    yield Case("bench", lambda directory: bench.run(options, directory, notes), notes)
+
+
+def suite_unit(options):
+    """The unit tests that make has built."""
+    folder = os.path.join(options.build, "unit")
+    for program in sorted(entry for entry in os.listdir(folder) if entry.endswith("_test")):
+        yield Case("unit/" + program.removesuffix("_test"),
+                   lambda directory, p=os.path.join(folder, program): command_run([p], 300))
+
+
+def suite_check(options):
+    """What `make checks` lists: NAME<tab>COMMAND lines in build/checks."""
+    for line in open(os.path.join(options.build, "checks"), encoding="utf-8"):
+        name, command = line.rstrip("\n").split("\t", 1)
+        yield Case("check/" + name,
+                   lambda directory, c=command: command_run(["sh", "-c", c], 600, options.top))
+
+
+def suite_system(name):
+    def suite(options):
+        for case, run, notes in system.cases(options, name):
+            yield Case(case, run, notes)
+    return suite
+
+
+def command_run(command, timeout, directory=None):
+    """None, or the last lines of what the command printed."""
+    try:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=timeout, cwd=directory,
+                                check=False)
+    except subprocess.TimeoutExpired:
+        return f"timed out after {timeout} s"
+    if result.returncode == 0:
+        return None
+    lines = result.stdout.decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[-40:] + [f"exit status {result.returncode}"])
 
 
 SUITES = {
     "payloads": suite_payloads,
     "bench": suite_bench,
+    "unit": suite_unit,
+    "check": suite_check,
+    **{name: suite_system(name) for name in system.SUITES},
 }
 
 

@@ -122,7 +122,8 @@ def run_uefi(options, directory, notes):
              [f"{name}={path}" for name, path in files.items()])
     # The firmware waits for whole seconds: eight nanoseconds an instruction shorten that.
     command = qemu.base_command(memory=1024, icount=False) + [
-        "-icount", "shift=3,sleep=off", "-bios", FIRMWARE, "-drive", f"file={disk},format=raw,if=none,id=disk,snapshot=on",
+        "-icount", "shift=3,sleep=off", "-bios", FIRMWARE,
+        "-drive", f"file={disk},format=raw,if=none,id=disk,snapshot=on",
         "-device", "ide-hd,drive=disk,bootindex=0"]
     result = qemu.run(command, os.path.join(directory, "serial.log"),
                       LINUX_TIMEOUT * options.timeout_scale)

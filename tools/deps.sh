@@ -33,10 +33,11 @@ as_root() {
 
 install_packages() {
     missing=
-    for package in $(grep -v '^#' "$here/packages.txt"); do
+    while read -r package; do
+        case $package in '#'*) continue ;; esac
         dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q 'ok installed$' ||
             missing="$missing $package"
-    done
+    done <"$here/packages.txt"
     [ -n "$missing" ] || return 0
     say "installing:$missing"
     as_root apt-get -q update

@@ -281,7 +281,7 @@ static enum status load(struct boot_context *context)
 		load_cmdline,
 		load_params,
 	};
-	struct linux_kernel kernel;
+	struct linux_kernel kernel = {0};
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < ARRAY_COUNT(steps) && status == STATUS_OK; i++)

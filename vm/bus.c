@@ -30,12 +30,22 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 			vm->vcpu->nmi_pending |= effect->level;
 			break;
 		case WIRE_CPU_INIT:
-			// No firmware is there to begin again at the reset vector: the machine does.
+			// No firmware waits at the reset vector: the whole machine begins again.
 			if (effect->level)
 				vm->requests |= BIT(DEVICE_REQUEST_RESET);
 			break;
 		}
 	}
+}
+
+// A region that moves keeps its widest access; one that appears takes any.
+static unsigned region_max_bytes(const struct bus *bus, const struct bus_effect *effect)
+{
+	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++)
+		if (bus->regions[i].device == effect->device &&
+			bus->regions[i].region == effect->number)
+			return bus->regions[i].max_bytes;
+	return 8;
 }
 
 void bus_effects_carry_out(struct vm *vm, struct guest_time now)
@@ -56,7 +66,7 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 			break;
 		case BUS_EFFECT_MAP:
 			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
-				effect.map.bytes, 8);
+				effect.map.bytes, region_max_bytes(&vm->bus, &effect));
 			break;
 		case BUS_EFFECT_UNMAP:
 			bus_unmap(vm, effect.device, effect.number);
@@ -98,7 +108,7 @@ void bus_map(struct vm *vm, struct device *device, unsigned number, enum device_
 			bus->mmio[bus->mmio_count++] = (uint8_t)i;
 		return;
 	}
-	ASSERT(!"more regions than a machine can have");
+	ASSERT_UNREACHABLE("more regions than a machine can have");
 }
 
 static void ports_forget(struct bus *bus, unsigned index)
@@ -156,8 +166,8 @@ static const struct bus_region *region_find(const struct bus *bus, enum device_s
 	return &bus->regions[bus->ports[at]];
 }
 
-static always_inline uint64_t read_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
-	unsigned bytes, struct guest_time now)
+static always_inline uint64_t read_whole(struct vm *vm, const struct bus_region *region,
+	uint64_t at, unsigned bytes, struct guest_time now)
 {
 	struct device *device = region->device;
 	uint64_t value;
@@ -300,7 +310,7 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 		device->model->line(device, now, event->index, event->value != 0);
 		break;
 	default:
-		ASSERT(!"an event that no device takes");
+		ASSERT_UNREACHABLE("an event that no device takes");
 	}
 	bus_leave(vm, now);
 }

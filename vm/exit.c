@@ -91,6 +91,10 @@ static __attribute__((noinline)) void cpuid_answer_slow(struct vm_vcpu *vcpu, ui
 
 	if (leaf == 0x0d && subleaf == 0)
 		value.ebx = cpuid_xsave_bytes(vcpu_xcr0(vcpu->vcpu));
+	if (leaf == 0x0b && value.ebx == 0) { // past the last level: SDM vol. 2, CPUID
+		value.ecx = subleaf & 0xff;
+		value.edx = cpuid_profile_query(&vcpu->cpuid, leaf, 0)->edx;
+	}
 	if (leaf == 1 && (vcpu_paging(vcpu->vcpu).cr4 & CR4_OSXSAVE) != 0)
 		value.ecx |= (uint32_t)CPUID_1_ECX_OSXSAVE;
 	if (leaf == 1 && (lapic_base_read(vcpu->lapic) & LAPIC_BASE_ENABLE) == 0)
@@ -137,6 +141,15 @@ static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t t
 static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)tsc;
+	// INT3 and INTO, met while stepping: traps, whose handler returns behind the instruction.
+	if (exit->exception.vector == VECTOR_BP || exit->exception.vector == VECTOR_OF) {
+		struct paging_code code;
+		unsigned length = vm_fetch(vcpu, &code) ? length_by_decoding(vcpu, &code) : 0;
+
+		if (length == 0)
+			return;
+		vcpu_set_rip(vcpu->vcpu, exit->rip + length);
+	}
 	vcpu_inject_exception(vcpu->vcpu, exit->exception.vector, exit->exception.has_error_code,
 		exit->exception.error_code);
 }
@@ -152,7 +165,8 @@ static void exit_cr8_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint
 
 		if (!vm_fetch(vcpu, &code))
 			return;
-		length = decode_length_known(code.bytes, code.available, DECODE_KNOWN_WRITE_CONTROL);
+		length = decode_length_known(code.bytes, code.available,
+			DECODE_KNOWN_WRITE_CONTROL);
 		if (length < 3) {
 			vm_inject_ud(vcpu);
 			return;

@@ -18,7 +18,7 @@ static const struct msr_constant {
 	{0xc001001f, 0xc001001f, 0, true},          // NB_CFG
 	{0xc0010055, 0xc0010055, 0, true},          // interrupt pending message
 	{0xc0010112, 0xc0010113, 0, true},          // SMM segment
-	{0xc0011020, 0xc0011023, 0, true},          // load-store, instruction and data cache configuration
+	{0xc0011020, 0xc0011023, 0, true}, // load-store and caches
 	{0xc0011029, 0xc0011029, 2, true},          // DE_CFG: LFENCE is serializing
 	{0xc001102a, 0xc001102a, 0, true},          // bus unit configuration
 	{0xc0010010, 0xc0010010, 0, true},          // SYS_CFG
@@ -145,10 +145,11 @@ void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t 
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_RDMSR);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu), value;
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], vm_time(vcpu->vm, tsc), &value) != STATUS_OK)) {
+	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], now, &value) != STATUS_OK)) {
 		vm_inject_gp(vcpu);
 		return;
 	}
@@ -162,10 +163,11 @@ void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WRMSR);
 	const uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
 	uint64_t value = gpr[GPR_RDX] << 32 | (uint32_t)gpr[GPR_RAX];
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], vm_time(vcpu->vm, tsc), value) != STATUS_OK))
+	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], now, value) != STATUS_OK))
 		vm_inject_gp(vcpu);
 	else
 		vcpu_advance(vcpu->vcpu, length);

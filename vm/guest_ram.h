@@ -39,7 +39,7 @@ static always_inline enum guest_ram_kind guest_ram_kind(const struct guest_ram *
 	return at.v >= GUEST_ROM_START ? GUEST_RAM_ROM : GUEST_RAM_NONE;
 }
 
-// Host address of readable memory at `at` (RAM or ROM), or NULL. Valid to the end of its 4 KiB page.
+// Host address of readable memory at `at` (RAM or ROM), or NULL. Valid to the end of its page.
 static always_inline const uint8_t *guest_ram_page(const struct guest_ram *ram, struct gpa at)
 {
 	if (guest_ram_kind(ram, at) == GUEST_RAM_NONE)

@@ -2,6 +2,8 @@
 // Results and flags of arithmetic instructions. See insn_alu.h.
 #include "vm/insn_alu.h"
 
+#include "kernel/base/assert.h"
+
 static uint64_t top_bit(unsigned bytes)
 {
 	return (uint64_t)1 << (8 * bytes - 1);
@@ -182,6 +184,7 @@ uint64_t insn_alu_shift_double(enum insn_op op, unsigned bytes, uint64_t a, uint
 	unsigned bits = 8 * bytes;
 	uint64_t result = a, carry = 0;
 
+	ASSERT(bits != 0);
 	count &= bytes == 8 ? 63 : 31;
 	if (count == 0)
 		return a;

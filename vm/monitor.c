@@ -231,12 +231,14 @@ static void call_run(struct monitor_call *call, char *rest)
 		count = monitor_words_split(rest, words, &problem);
 		if (count < 0) {
 			monitor_printf("%s: %s\n", call->command->name, problem);
+			call->arguments = NULL;
 			return;
 		}
 		call->count = (unsigned)count;
 	}
 	if (arguments_check("", call))
 		call->command->handler(call);
+	call->arguments = NULL; // they are this function's
 }
 
 void monitor_execute(char *line)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/base/assert.h"
+
 enum { COUNT_MAX = 1000000, DEPTH_MAX = 8 };
 
 static bool is_digit(char c)
@@ -126,6 +128,7 @@ static int element_print(char *text, size_t room, uint64_t value,
 	} widths[] = {[1] = {3, 3}, [2] = {6, 5}, [4] = {11, 10}, [8] = {22, 20}};
 	unsigned unused = 64 - 8u * format->size;
 
+	ASSERT(format->size != 0);
 	switch (format->letter) {
 	case 'd':
 		return snprintf(text, room, " %*lld", widths[format->size].decimal,
@@ -280,10 +283,11 @@ static bool term_read(struct reader *reader, uint64_t *value)
 
 static bool sum_read(struct reader *reader, uint64_t *value)
 {
+	*value = 0;
 	if (!term_read(reader, value))
 		return false;
 	for (;;) {
-		uint64_t right;
+		uint64_t right = 0;
 		char sign;
 
 		spaces_skip(reader);

@@ -21,14 +21,14 @@ enum {
 static const uint32_t fixed_msrs[MTRR_FIXED] = {
 	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 
-void mtrr_reset(struct mtrr *mtrr)
+void mtrr_reset(struct mtrr *mtrr, unsigned physical_bits)
 {
 	memset(mtrr, 0, sizeof(*mtrr));
 	mtrr->default_type = DEFAULT_ENABLE | TYPE_WRITE_BACK;
 	memset(mtrr->fixed, TYPE_WRITE_BACK, sizeof(mtrr->fixed));
 	mtrr->fixed[2] = 0; // the VGA window
 	mtrr->variable[0][0] = 0xc0000000u | TYPE_UNCACHED;
-	mtrr->variable[0][1] = 0xfc0000000u | MASK_VALID;
+	mtrr->variable[0][1] = ((BIT(physical_bits) - 1) & ~(GIB - 1)) | MASK_VALID;
 }
 
 static bool type_exists(uint64_t type)

@@ -16,7 +16,7 @@ struct mtrr {
 };
 
 // As firmware leaves them: write-back, but for the hole below 4 GiB.
-void mtrr_reset(struct mtrr *mtrr);
+void mtrr_reset(struct mtrr *mtrr, unsigned physical_bits);
 // STATUS_NOT_FOUND: not one of them. STATUS_FAULT: #GP(0).
 must_check enum status mtrr_read(const struct mtrr *mtrr, uint32_t msr, uint64_t *value);
 must_check enum status mtrr_write(struct mtrr *mtrr, uint32_t msr, uint64_t value,

@@ -136,13 +136,14 @@ static void wire_add(struct device *from, unsigned output, const struct wire_sin
 			wire->sinks[i] = *sink;
 			return;
 		}
-	ASSERT(!"a line with more ends than a wire can have");
+	ASSERT_UNREACHABLE("a line with more ends than a wire can have");
 }
 
 static void cmos_fill(struct vm *vm)
 {
 	uint64_t low = vm->ram.low_bytes, high = vm->ram.high_bytes / (64 * KIB);
-	uint64_t extended = (low - MIB) / KIB, above16 = low > 16 * MIB ? (low - 16 * MIB) / (64 * KIB) : 0;
+	uint64_t extended = (low - MIB) / KIB;
+	uint64_t above16 = low > 16 * MIB ? (low - 16 * MIB) / (64 * KIB) : 0;
 
 	if (extended > 0xffff)
 		extended = 0xffff;

@@ -230,7 +230,7 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 	ASSERT(status == STATUS_OK);
 	vm->vcpu->halted = vm->vcpu->nmi_pending = false;
 	vm->vcpu->tpr = 0;
-	mtrr_reset(&vm->vcpu->mtrr);
+	mtrr_reset(&vm->vcpu->mtrr, vm->vcpu->physical_bits);
 	paging_forget(&vm->vcpu->paging);
 	vm->vcpu->code_memo = NULL;
 }

@@ -134,7 +134,7 @@ struct vm {
 	uint32_t device_count;
 	struct vm_device devices[VM_DEVICES_MAX];
 	uint32_t resets;
-	bool receive_pending; // characters wait in the queue: the room that they take is not counted twice
+	bool receive_pending; // characters wait in the queue, and their room is spoken for
 };
 
 // On failure `error` (never empty) says what and why. The machine does not run yet.

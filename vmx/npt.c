@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// AMD nested page tables: ordinary 4-level long-mode tables, walked with user privilege (APM vol. 2,
-// 15.25.5), so every entry has U/S set. 1 GiB pages are not used: guests get whole 2 MiB blocks.
+// AMD nested page tables: ordinary 4-level long-mode tables, walked with user privilege (APM
+// vol. 2, 15.25.5), so every entry has U/S set. 1 GiB pages are not used: guests get whole blocks
+// of 2 MiB.
 #include "vmx/nested.h"
 
 #include <stdlib.h>

@@ -15,6 +15,9 @@
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
 
+#define DR6_BREAKPOINTS 15ull // B0 to B3
+#define DR6_BS          BIT(14)
+
 bool vcpu_event_pending(const struct vcpu *vcpu)
 {
 	return vcpu->event != 0;
@@ -134,8 +137,12 @@ bool svm_step_finish(struct vcpu *vcpu)
 		vcpu->nmi_blocked = true;
 	if (!done || vcpu->step_guest_tf)
 		return false;
-	vmcb->dr6 = vcpu->step_dr6;
 	svm_dirty(vcpu, SVM_CLEAN_DRX);
+	if ((vmcb->dr6 & DR6_BREAKPOINTS & ~vcpu->step_dr6) != 0) { // the guest's own #DB too
+		vmcb->dr6 = (vmcb->dr6 & ~DR6_BS) | (vcpu->step_dr6 & DR6_BS);
+		return false;
+	}
+	vmcb->dr6 = vcpu->step_dr6;
 	return true;
 }
 

@@ -14,6 +14,12 @@
 #define PAT_RESET 0x0007040600070406u
 #define CR0_RESET (CR0_CD | CR0_NW | CR0_ET)
 
+// RDTSCP or RDPID: CPUID 80000001 EDX bit 27, leaf 7 ECX bit 22.
+static bool tsc_aux_exists(void)
+{
+	return (cpuid(0x80000001, 0).edx & BIT(27)) != 0 || (cpuid(7, 0).ecx & BIT(22)) != 0;
+}
+
 static bool xcr0_exists(void)
 {
 	return (cr4_read() & CR4_OSXSAVE) != 0;
@@ -243,6 +249,8 @@ enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->pat = state->pat;
 	vmcb->debugctl = state->debugctl;
 	vcpu->tsc_aux = state->tsc_aux;
+	if (tsc_aux_exists())
+		wrmsr(MSR_TSC_AUX, state->tsc_aux); // the kernel does not use it
 	xcr0_set(state->xcr0);
 	vmcb->interrupt_shadow = state->interrupt_shadow;
 	vcpu->nmi_blocked = state->nmi_blocked;
@@ -348,6 +356,8 @@ enum status vcpu_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		*value = vmcb->efer & ~EFER_SVME;
 		return STATUS_OK;
 	case MSR_TSC_AUX:
+		if (!tsc_aux_exists())
+			return STATUS_FAIL(STATUS_FAULT);
 		*value = vcpu->tsc_aux;
 		return STATUS_OK;
 	case MSR_DEBUGCTL:
@@ -378,10 +388,10 @@ enum status vcpu_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_EFER:
 		return efer_write(vcpu, value);
 	case MSR_TSC_AUX:
-		if (value > UINT32_MAX)
+		if (value > UINT32_MAX || !tsc_aux_exists())
 			return STATUS_FAIL(STATUS_FAULT);
 		vcpu->tsc_aux = value;
-		wrmsr(MSR_TSC_AUX, value); // the kernel does not use it
+		wrmsr(MSR_TSC_AUX, value);
 		return STATUS_OK;
 	case MSR_DEBUGCTL:
 		if ((value & ~3ull) != 0) // LBR and BTF alone: APM vol. 2, 13.1.1

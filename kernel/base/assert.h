@@ -12,4 +12,7 @@ _Noreturn void assert_fail(const char *condition, const char *file, int line);
 			assert_fail(#condition, __FILE__, __LINE__);                               \
 	} while (0)
 
+// For a place that cannot be reached: `what` says what would have had to happen.
+#define ASSERT_UNREACHABLE(what) assert_fail(what, __FILE__, __LINE__)
+
 #endif

@@ -265,7 +265,8 @@ static void test_too_many_vms(void **state)
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
 			"[vm v%u]\nmemory = 2M\nkernel = k\n", i);
 	}
-	expect_error(text, "reprise.ini:4: [vm]: expected one VM: this version runs no more, got \"v1\"");
+	expect_error(text,
+		"reprise.ini:4: [vm]: expected one VM: this version runs no more, got \"v1\"");
 }
 
 static void test_not_ini(void **state)

@@ -229,7 +229,7 @@ static void rearm_in_the_past(const struct event *event, struct guest_time now)
 }
 
 // Others wait as well, some of them due: none is passed over, none comes twice.
-static void a_timer_armed_in_the_past_waits_for_the_next_delivery(void **state)
+static void a_timer_armed_in_the_past_waits_for_the_next(void **state)
 {
 	(void)state;
 	arm(0, 10);
@@ -463,7 +463,7 @@ int main(void)
 		cmocka_unit_test_setup(timers_go_before_the_fifo, setup),
 		cmocka_unit_test_setup(a_timer_armed_again_moves, setup),
 		cmocka_unit_test_setup(a_cancelled_timer_is_silent, setup),
-		cmocka_unit_test_setup(a_timer_armed_in_the_past_waits_for_the_next_delivery, setup),
+		cmocka_unit_test_setup(a_timer_armed_in_the_past_waits_for_the_next, setup),
 		cmocka_unit_test_setup(a_handler_decides_about_due_timers, setup),
 		cmocka_unit_test_setup(what_handlers_post_comes_next, setup),
 		cmocka_unit_test_setup(a_drop_in_a_handler_lets_nothing_in, setup),

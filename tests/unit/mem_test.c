@@ -244,6 +244,13 @@ static void a_run_is_found_wherever_it_lies(void **state)
 			assert_null(mem_pages_alloc(lengths[i] + 1));
 			assert_ptr_equal(mem_pages_alloc(lengths[i]), at);
 		}
+	for (unsigned gap = 1; gap < 200; gap++) { // two holes are not one run
+		mem_pages_free(all + 63 * PAGE_BYTES, 1);
+		mem_pages_free(all + (64 + gap) * PAGE_BYTES, 1);
+		assert_null(mem_pages_alloc(2));
+		assert_ptr_equal(mem_pages_alloc(1), all + 63 * PAGE_BYTES);
+		assert_ptr_equal(mem_pages_alloc(1), all + (64 + gap) * PAGE_BYTES);
+	}
 	expect_counts(0, 0, BLOCKS - 2);
 }
 

@@ -176,7 +176,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 
 struct mem_counts mem_count(void)
 {
-	return (struct mem_counts){GIB, 3, 100, 200};
+	return (struct mem_counts){GIB, GIB, 3, 100, 200};
 }
 
 size_t libc_heap_bytes(void)

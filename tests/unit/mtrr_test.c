@@ -17,7 +17,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&mtrr, 0xa5, sizeof(mtrr));
-	mtrr_reset(&mtrr);
+	mtrr_reset(&mtrr, 36);
 	return 0;
 }
 

@@ -12,7 +12,6 @@
 #define NMI_TYPE  (2u << 8)
 #define EXCEPTION (3u << 8)
 #define SOFTWARE  (4u << 8)
-#define STEPPING_INTERCEPTS UINT32_MAX
 
 // An exit as vcpu_enter sees it.
 static bool exit_with(uint64_t code, struct vmexit *exit)
@@ -92,7 +91,8 @@ static void expect_pair(uint8_t first, uint8_t second)
 	if (doubled) // #DF pushes a zero
 		assert_true(VCPU->event == (VALID | EXCEPTION | HAS_ERROR | 8));
 	else
-		assert_true(VCPU->event == (VALID | EXCEPTION | HAS_ERROR | second | 0x77ull << 32));
+		assert_true(VCPU->event ==
+			(VALID | EXCEPTION | HAS_ERROR | second | 0x77ull << 32));
 }
 
 static void faults_on_faults_double(void **state)
@@ -257,7 +257,7 @@ static void a_shadow_is_stepped_over(void **state)
 	assert_true(VCPU->stepping);
 	assert_false(window_is_armed());
 	assert_true((VMCB->rflags & RFLAGS_TF) != 0);
-	assert_int_equal(VMCB->intercept_exceptions, STEPPING_INTERCEPTS);
+	assert_int_equal(VMCB->intercept_exceptions, UINT32_MAX);
 	assert_true((svm_test_dirtied() & SVM_CLEAN_INTERCEPTS) != 0);
 	VMCB->interrupt_shadow = 0;
 	VMCB->dr6 |= BIT(14);
@@ -344,7 +344,8 @@ static void a_fault_ends_a_step(void **state)
 
 static void other_exits_end_a_step(void **state)
 {
-	static const uint64_t codes[] = {SVM_EXIT_INTR, SVM_EXIT_IOIO, SVM_EXIT_NPF, SVM_EXIT_CPUID};
+	static const uint64_t codes[] = {SVM_EXIT_INTR, SVM_EXIT_IOIO, SVM_EXIT_NPF,
+		SVM_EXIT_CPUID};
 	struct vmexit exit;
 
 	for (unsigned i = 0; i < ARRAY_COUNT(codes); i++) {

@@ -175,7 +175,7 @@ static void machine_check_taken(int signal)
 static void a_machine_check_goes_to_the_host(void **state)
 {
 	struct sigaction take = {.sa_handler = machine_check_taken}, before;
-	bool taken = true;
+	volatile bool taken = true;
 
 	(void)state;
 	sigaction(SIGSEGV, &take, &before);

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Benchmarks: `bench ENGINE NAME VALUE UNIT`, one line a figure, held against tests/bench.baseline.
+
+Instructions are exact: the emulator's counter advances once an instruction. A figure that grew by
+more than GROWTH over the baseline fails, and so does one over its limit.
+"""
+
+import os
+import re
+
+import payloads
+import qemu
+
+GROWTH = 0.02
+ENGINE = "svm"
+BOOT_MEMORY_MIB = 128
+STARTED = re.compile(r"started (\d+) TSC ticks after the image; (\d+) KiB in use")
+# Payload names to ours: with x2APIC where both are measured.
+NAMES = {"exit.hlt_timer.x2apic": "exit.hlt_timer", "exit.self_ipi.x2apic": "exit.self_ipi"}
+
+
+def exits(options, directory):
+    notes = []
+    failure = payloads.run(options, "bench", "reprise", directory, notes)
+    if failure is not None:
+        raise ValueError(failure)
+    for note in notes:
+        _, name, value = note.split()
+        yield NAMES.get(name, name), int(value), "instructions"
+
+
+def boot(options, directory):
+    """Entry to guest, and memory, with 128 MiB of guest RAM."""
+    command = payloads.guest_command(options, "cpuid", directory, memory=BOOT_MEMORY_MIB,
+                                     log="info")
+    result = qemu.run(command, os.path.join(directory, "boot.log"), 60)
+    match = STARTED.search("\n".join(result.log_lines()))
+    if match is None:
+        raise ValueError("no line about the start in the log")
+    yield "boot.entry_to_guest", int(match.group(1)), "instructions"
+    yield "memory.overhead", int(match.group(2)) * 1024, "bytes"
+
+
+def measure(options, directory):
+    yield from exits(options, directory)
+    yield from boot(options, directory)
+    efi = os.path.join(options.build, "BOOTX64.EFI")
+    yield "image.size", os.path.getsize(efi), "bytes"
+
+
+def read_baseline(path):
+    """{name: (value, limit or None)}"""
+    found = {}
+    for line in payloads.read_lines(path):
+        if line.startswith("bench "):
+            words = line.split()
+            limit = int(words[6]) if len(words) == 7 else None
+            found[words[2]] = (int(words[3]), limit)
+    return found
+
+
+def run(options, directory, notes):
+    """None, or the failure's text. `notes` receives the lines."""
+    baseline = read_baseline(os.path.join(options.top, "tests", "bench.baseline"))
+    problems = []
+    measured = set()
+    for name, value, unit in measure(options, directory):
+        notes.append(f"bench {ENGINE} {name} {value} {unit}")
+        measured.add(name)
+        if name not in baseline:
+            problems.append(f"{name}: not in tests/bench.baseline")
+            continue
+        before, limit = baseline[name]
+        if value > before * (1 + GROWTH):
+            problems.append(f"{name}: {value}, over the baseline's {before} by more than "
+                            f"{GROWTH:.0%}")
+        if limit is not None and value > limit:
+            problems.append(f"{name}: {value}, over the limit of {limit}")
+    problems += [f"{name}: not measured" for name in baseline if name not in measured]
+    if problems:
+        return "\n".join(notes + problems)
+    return None
