@@ -249,8 +249,8 @@ nightly: tests-built
 LINUX := $(CACHE)/linux/vmlinuz
 $(LINUX): | $(B)/deps.stamp
 	@tools/deps.sh guest
-$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) | $(B)/deps.stamp
-	@tools/mkinitramfs.sh $@
+$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX)
+	@tools/mkinitramfs.sh $@ $(CACHE)/linux/modules/*.ko
 ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
 $(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)
 	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)

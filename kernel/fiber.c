@@ -31,6 +31,7 @@ struct fiber {
 
 static struct fiber *ready_first, **ready_last = &ready_first;
 static struct fiber *all;
+static unsigned timed; // fibers that wait with a deadline
 static void *loop_stack_pointer;
 
 void fiber_switch(void **save_stack, void *to_stack);
@@ -120,7 +121,9 @@ bool fiber_wait(uint64_t deadline)
 	if (!fiber->woken) {
 		fiber->state = FIBER_WAITING;
 		timer_set(&fiber->timer, deadline);
+		timed += deadline != TIMER_NEVER;
 		leave(fiber);
+		timed -= deadline != TIMER_NEVER;
 		timer_set(&fiber->timer, TIMER_NEVER);
 	}
 	if (!fiber->woken)
@@ -152,8 +155,11 @@ static void fiber_destroy(struct fiber *fiber)
 
 static void expired_make_ready(void)
 {
-	uint64_t now = rdtsc();
+	uint64_t now;
 
+	if (timed == 0)
+		return;
+	now = rdtsc();
 	for (struct fiber *fiber = all; fiber != NULL; fiber = fiber->all_next)
 		if (fiber->state == FIBER_WAITING && fiber->timer.deadline <= now)
 			ready_add(fiber);

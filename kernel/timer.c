@@ -8,15 +8,15 @@
 #include "kernel/x86.h"
 
 static struct timer *timers;
-static uint64_t nearest = TIMER_NEVER; // of all timers; exact
-static volatile uint64_t programmed = TIMER_NEVER; // what the hardware will fire at (a: handler)
+uint64_t timer_nearest = TIMER_NEVER;
+volatile uint64_t timer_programmed = TIMER_NEVER;
 static bool tsc_deadline;
 static struct clock_scale tsc_to_apic;
 
 static void timer_interrupt(struct interrupt_frame *frame)
 {
 	(void)frame;
-	programmed = TIMER_NEVER;
+	timer_programmed = TIMER_NEVER;
 	cpu_self()->attention = true;
 	apic_eoi();
 }
@@ -32,10 +32,10 @@ void timer_init(void)
 
 static void nearest_find(void)
 {
-	nearest = TIMER_NEVER;
+	timer_nearest = TIMER_NEVER;
 	for (struct timer *timer = timers; timer != NULL; timer = timer->next)
-		if (timer->deadline < nearest)
-			nearest = timer->deadline;
+		if (timer->deadline < timer_nearest)
+			timer_nearest = timer->deadline;
 }
 
 void timer_add(struct timer *timer)
@@ -60,37 +60,32 @@ void timer_set(struct timer *timer, uint64_t deadline)
 	uint64_t before = timer->deadline;
 
 	timer->deadline = deadline;
-	if (deadline <= nearest)
-		nearest = deadline;
-	else if (before == nearest)
+	if (deadline <= timer_nearest)
+		timer_nearest = deadline;
+	else if (before == timer_nearest)
 		nearest_find();
-}
-
-uint64_t timer_nearest(void)
-{
-	return nearest;
 }
 
 void timer_program(void)
 {
 	uint64_t now, ticks;
 
-	if (likely(nearest == programmed))
+	if (likely(timer_nearest == timer_programmed))
 		return;
-	programmed = nearest;
+	timer_programmed = timer_nearest;
 	if (tsc_deadline) {
-		wrmsr(MSR_TSC_DEADLINE, nearest == TIMER_NEVER ? 0 : nearest);
+		wrmsr(MSR_TSC_DEADLINE, timer_nearest == TIMER_NEVER ? 0 : timer_nearest);
 		return;
 	}
-	if (nearest == TIMER_NEVER) {
+	if (timer_nearest == TIMER_NEVER) {
 		apic_timer_start(0);
 		return;
 	}
 	now = rdtsc();
-	ticks = nearest > now ? clock_scale_apply(tsc_to_apic, nearest - now) : 0;
-	if (ticks > UINT32_MAX) { // comes back early, and is programmed again
+	ticks = timer_nearest > now ? clock_scale_apply(tsc_to_apic, timer_nearest - now) : 0;
+	if (ticks > UINT32_MAX) { // comes back early, and is timer_programmed again
 		ticks = UINT32_MAX;
-		programmed = now;
+		timer_programmed = now;
 	}
 	apic_timer_start(ticks > 0 ? (uint32_t)ticks : 1);
 }

@@ -22,6 +22,15 @@ void timer_remove(struct timer *timer);
 void timer_set(struct timer *timer, uint64_t deadline);
 // Makes the hardware fire at the nearest deadline.
 void timer_program(void);
-uint64_t timer_nearest(void);
+
+// Internal: the nearest of all deadlines, and the one that the hardware will fire at (a: the
+// interrupt handler sets it to TIMER_NEVER).
+extern uint64_t timer_nearest;
+extern volatile uint64_t timer_programmed;
+
+static always_inline bool timer_needs_program(void)
+{
+	return timer_nearest != timer_programmed;
+}
 
 #endif

@@ -116,7 +116,8 @@ fetch() {
 }
 
 guest() {
-    [ -e "$cache/linux/vmlinuz" ] && return 0
+    [ -e "$cache/linux/modules/button.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
+    rm -rf "$cache/linux.new"
     mkdir -p "$cache/linux.new"
     (
         cd "$cache/linux.new"
@@ -126,6 +127,9 @@ guest() {
         apt_private download "$kernel"
         dpkg-deb -x "$kernel"_*.deb root
         mv root/boot/vmlinuz-* vmlinuz
+        mkdir modules # the power button, and input events to hear of it
+        mv root/lib/modules/*/kernel/drivers/acpi/button.ko modules/
+        mv root/lib/modules/*/kernel/drivers/input/evdev.ko modules/
         rm -rf root ./*.deb
     )
     rm -rf "$cache/linux"

@@ -117,7 +117,6 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 	struct vm_last_exit *last = &vcpu->last_exits[vcpu->exit_total++ % VM_LAST_EXITS];
 
 	last->rip = exit->rip;
-	last->detail = exit->memory.gpa.v;
 	last->kind = exit->kind;
 }
 
@@ -161,7 +160,8 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 			continue;
 		}
 		tpr_give(vcpu);
-		timer_program();
+		if (unlikely(timer_needs_program()))
+			timer_program();
 		vcpu_enter(vcpu->vcpu, &exit);
 		left = rdtsc();
 		tpr_take(vcpu, exit.tpr);

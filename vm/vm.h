@@ -73,8 +73,7 @@ struct vm_exit_count {
 
 struct vm_last_exit {
 	uint64_t rip;
-	uint64_t detail; // port, MSR or address
-	uint8_t kind;
+	uint64_t kind; // enum vmexit_kind
 };
 
 struct vm_fault {

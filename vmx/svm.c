@@ -22,7 +22,7 @@ struct svm_features svm_features;
 
 // Per image while one CPU runs guests: the host's control block (what VMSAVE keeps), the area that
 // VMRUN itself uses, and the two permission maps, which are the same for every vcpu.
-static struct svm_vmcb *host_vmcb;
+struct svm_vmcb *svm_host_vmcb;
 static uint8_t *msrpm, *iopm;
 
 enum status vcpu_engine_init(const char **reason)
@@ -51,14 +51,14 @@ enum status vcpu_engine_init(const char **reason)
 		*reason = "no memory for the engine's tables";
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	host_vmcb = (struct svm_vmcb *)(void *)pages;
+	svm_host_vmcb = (struct svm_vmcb *)(void *)pages;
 	msrpm = pages + HOST_PAGES * PAGE_BYTES;
 	iopm = msrpm + MSRPM_PAGES * PAGE_BYTES;
 	memset(iopm, 0xff, IOPM_PAGES * PAGE_BYTES); // every port exits
 	svm_msrpm_init(msrpm);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, hpa_of(pages + PAGE_BYTES).v);
-	__asm__ volatile("vmsave %0" : : "a"(host_vmcb) : "memory");
+	__asm__ volatile("vmsave %0" : : "a"(svm_host_vmcb) : "memory");
 	return STATUS_OK;
 }
 
@@ -136,9 +136,9 @@ static void exit_without_entry(struct vcpu *vcpu, struct vmexit *exit, enum vmex
 		svm_step_cancel(vcpu);
 }
 
-static always_inline bool exit_is_plain(const struct vcpu *vcpu, uint64_t code, uint8_t *kind)
+static always_inline bool exit_is_plain(uint64_t code, uint8_t *kind)
 {
-	if (code - SVM_EXIT_INTR >= SVM_PLAIN_KINDS || unlikely(vcpu->special != 0))
+	if (code - SVM_EXIT_INTR >= SVM_PLAIN_KINDS)
 		return false;
 	*kind = svm_plain_kinds[code - SVM_EXIT_INTR];
 	return *kind != 0;
@@ -156,7 +156,6 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 			}
 			svm_event_prepare_slow(vcpu);
 		}
-		vmcb->event_injection = vcpu->event;
 		vmcb->rax = vcpu->gpr[GPR_RAX];
 		vmcb->rsp = vcpu->gpr[GPR_RSP];
 		__asm__ volatile("clgi" : : : "memory");
@@ -165,7 +164,7 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 			exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
 			return;
 		}
-		svm_enter(vcpu->gpr, vmcb, host_vmcb);
+		svm_enter(vcpu->gpr, vmcb);
 		__asm__ volatile("stgi" : : : "memory");
 		vcpu->gpr[GPR_RAX] = vmcb->rax;
 		vcpu->gpr[GPR_RSP] = vmcb->rsp;
@@ -173,7 +172,7 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 		vmcb->tlb_control = SVM_TLB_KEEP;
 		svm_event_collect(vcpu);
 		exit_describe(vmcb, exit);
-		if (likely(exit_is_plain(vcpu, vmcb->exit_code, &exit->kind))) {
+		if (likely(vcpu->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind))) {
 			exit->length = svm_next_rip_length(vmcb);
 			return;
 		}

@@ -19,6 +19,10 @@ struct vcpu {
 	struct svm_vmcb *vmcb;
 	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
 	uint64_t event;
+	// A hardware interrupt offered through V_IRQ: 0, or the vector with SVM_EVENT_VALID. The
+	// guest can take it, so it comes first of all, unless an exit comes before its first
+	// instruction.
+	uint64_t offered;
 	union {
 		struct {
 			// Wanted for the next entry, cleared by every exit.
@@ -27,7 +31,8 @@ struct vcpu {
 			bool windows_armed; // the control block has intercepts for a window
 			bool stepping;      // TF is ours: one instruction, then #DB
 			bool triple_fault;  // a fault during the delivery of #DF: shutdown
-			uint8_t reserved[2];
+			bool has_event;     // `event` is not 0
+			uint8_t reserved;
 		};
 		uint64_t special; // any of them: neither entry nor exit is a plain one
 	};
@@ -45,7 +50,16 @@ struct svm_features {
 };
 extern struct svm_features svm_features;
 
-void svm_enter(uint64_t *gpr, struct svm_vmcb *guest, struct svm_vmcb *host);
+// The kernel's own control block: what VMSAVE keeps. Constant after vcpu_engine_init.
+extern struct svm_vmcb *svm_host_vmcb;
+
+void svm_enter(uint64_t *gpr, struct svm_vmcb *guest);
+
+static inline void svm_event_set(struct vcpu *vcpu, uint64_t event)
+{
+	vcpu->event = event;
+	vcpu->has_event = event != 0;
+}
 
 // Marks what changed since the last entry: SVM_CLEAN_ bits.
 static inline void svm_dirty(struct vcpu *vcpu, uint64_t bits)
@@ -79,10 +93,8 @@ static always_inline void svm_event_collect(struct vcpu *vcpu)
 {
 	const struct svm_vmcb *vmcb = vcpu->vmcb;
 
-	vcpu->event = 0;
-	if (unlikely(vcpu->special != 0))
-		vcpu->interrupt_window = vcpu->nmi_window = false;
-	if (unlikely((vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
+	if (unlikely(vcpu->offered != 0 || vcpu->special != 0 ||
+		    (vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
 		svm_event_collect_slow(vcpu);
 }
 

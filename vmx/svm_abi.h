@@ -46,6 +46,7 @@
 #define SVM_V_PRIO_SHIFT   16
 #define SVM_V_IGN_TPR      BIT(20)
 #define SVM_V_INTR_MASKING BIT(24)
+#define SVM_V_VECTOR_SHIFT 32
 
 // Event injection, offset 0xa8, and EXITINTINFO, offset 0x88.
 #define SVM_EVENT_VECTOR_MASK     0xffull

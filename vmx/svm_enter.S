@@ -4,8 +4,8 @@
 
 	.section .text.svm_enter, "ax"
 
-// void svm_enter(uint64_t gpr[16], struct svm_vmcb *guest, struct svm_vmcb *host)
-// RAX and RSP of the guest live in its control block. `host` holds what VMSAVE stored: FS, GS, TR,
+// void svm_enter(uint64_t gpr[16], struct svm_vmcb *guest)
+// RAX and RSP of the guest live in its control block. svm_host_vmcb holds what VMSAVE stored: FS, GS, TR,
 // LDTR and the SYSCALL and SYSENTER registers of the kernel.
 	.globl svm_enter
 svm_enter:
@@ -15,7 +15,6 @@ svm_enter:
 	pushq	%r13
 	pushq	%r14
 	pushq	%r15
-	pushq	%rdx
 	pushq	%rdi
 	movq	%rsi, %rax
 	movq	1*8(%rdi), %rcx
@@ -52,7 +51,7 @@ svm_enter:
 	movq	%r15, 15*8(%rdi)
 	popq	7*8(%rdi)
 	addq	$8, %rsp
-	popq	%rax
+	movq	svm_host_vmcb(%rip), %rax
 	vmload	%rax
 	popq	%r15
 	popq	%r14

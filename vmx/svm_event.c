@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Events into the guest, and the moments at which they may come.
 //
-// Interrupts are injected through EVENTINJ and never through V_IRQ, whose delivery some
-// implementations report wrongly when it faults in nested paging. V_IRQ serves as the window: it
-// exits before it is delivered.
+// Exceptions and NMIs are injected through EVENTINJ. Hardware interrupts are offered through V_IRQ
+// when the guest can take them at once: one known implementation delivers an interrupt of EVENTINJ
+// a second time when it is disturbed before the next exit. V_IRQ with its intercept serves as the
+// window as well: it exits before it is delivered. Where both are wanted, EVENTINJ has the
+// interrupt and V_IRQ the window.
 //
 // Interrupt shadow: the control block tells it at an exit, but not every implementation honours it
 // at the next entry. So while an event waits and the shadow is on, the guest runs one instruction
@@ -15,19 +17,23 @@
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
 
+// A virtual interrupt above every priority; the mask holds the vector too.
+#define V_OFFER      (SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT)
+#define V_OFFER_MASK (V_OFFER | 0xffull << SVM_V_VECTOR_SHIFT)
+
 #define DR6_BREAKPOINTS 15ull // B0 to B3
 #define DR6_BS          BIT(14)
 
 bool vcpu_event_pending(const struct vcpu *vcpu)
 {
-	return vcpu->event != 0;
+	return (vcpu->event | vcpu->offered) != 0;
 }
 
 bool vcpu_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind)
 {
 	const struct svm_vmcb *vmcb = vcpu->vmcb;
 
-	if (unlikely(vcpu->event != 0))
+	if (unlikely((vcpu->event | vcpu->offered) != 0))
 		return false;
 	if (kind == VCPU_EVENT_EXCEPTION)
 		return true;
@@ -38,14 +44,19 @@ bool vcpu_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind)
 
 void vcpu_inject_interrupt(struct vcpu *vcpu, uint8_t vector)
 {
-	ASSERT(vcpu->event == 0);
-	vcpu->event = SVM_EVENT_VALID | SVM_EVENT_TYPE_INTERRUPT | vector;
+	struct svm_vmcb *vmcb = vcpu->vmcb;
+
+	ASSERT(!vcpu_event_pending(vcpu));
+	vcpu->offered = SVM_EVENT_VALID | vector;
+	vmcb->virtual_interrupt = (vmcb->virtual_interrupt & ~V_OFFER_MASK) | V_OFFER |
+		(uint64_t)vector << SVM_V_VECTOR_SHIFT;
+	svm_dirty(vcpu, SVM_CLEAN_TPR);
 }
 
 void vcpu_inject_nmi(struct vcpu *vcpu)
 {
-	ASSERT(vcpu->event == 0 && !vcpu->nmi_blocked);
-	vcpu->event = SVM_EVENT_VALID | SVM_EVENT_TYPE_NMI | VECTOR_NMI;
+	ASSERT(!vcpu_event_pending(vcpu) && !vcpu->nmi_blocked);
+	svm_event_set(vcpu, SVM_EVENT_VALID | SVM_EVENT_TYPE_NMI | VECTOR_NMI);
 	vcpu->nmi_blocked = true;
 }
 
@@ -58,13 +69,13 @@ static bool is_contributory(uint64_t vector)
 void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
 	uint32_t error_code)
 {
-	uint64_t before = vcpu->event, first = before & SVM_EVENT_VECTOR_MASK;
+	uint64_t before = vcpu->event | vcpu->offered, first = before & SVM_EVENT_VECTOR_MASK;
 
 	if ((before & SVM_EVENT_TYPE_MASK) == SVM_EVENT_TYPE_EXCEPTION && before != 0) {
 		bool serious = is_contributory(vector) || vector == VECTOR_PF;
 
 		if (first == VECTOR_DF && serious) { // SDM vol. 3, 6.15 (#DF): shutdown
-			vcpu->event = 0;
+			svm_event_set(vcpu, 0);
 			vcpu->triple_fault = true;
 			return;
 		}
@@ -75,9 +86,9 @@ void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_cod
 			error_code = 0;
 		}
 	}
-	vcpu->event = SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | vector |
-		(has_error_code ? SVM_EVENT_ERROR_VALID : 0) |
-		(uint64_t)error_code << SVM_EVENT_ERROR_SHIFT;
+	svm_event_set(vcpu, SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | vector |
+			(has_error_code ? SVM_EVENT_ERROR_VALID : 0) |
+			(uint64_t)error_code << SVM_EVENT_ERROR_SHIFT);
 }
 
 void vcpu_request_interrupt_window(struct vcpu *vcpu)
@@ -163,22 +174,27 @@ void svm_event_prepare_slow(struct vcpu *vcpu)
 	struct svm_vmcb *vmcb = vcpu->vmcb;
 	// An NMI handler ends with IRET, whether or not another NMI waits.
 	bool iret = vcpu->nmi_blocked && !vcpu->stepping;
-	bool wanted = vcpu->interrupt_window ||
-		(vcpu->nmi_window && !vcpu->nmi_blocked);
-	bool virtual_interrupt = vcpu->interrupt_window && !in_shadow(vcpu);
+	bool wanted = vcpu->interrupt_window || (vcpu->nmi_window && !vcpu->nmi_blocked);
+	bool window = vcpu->interrupt_window && !in_shadow(vcpu);
 
-	if (wanted && in_shadow(vcpu) && vcpu->event == 0 && !vcpu->stepping &&
+	if (wanted && in_shadow(vcpu) && !vcpu_event_pending(vcpu) && !vcpu->stepping &&
 		(vcpu->nmi_window || (vmcb->rflags & RFLAGS_IF) != 0))
 		step_begin(vcpu, false);
-	vmcb->virtual_interrupt &= ~(SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT);
+	if (window && vcpu->offered != 0) { // V_IRQ is needed for the window
+		svm_event_set(vcpu, SVM_EVENT_TYPE_INTERRUPT | vcpu->offered);
+		vcpu->offered = 0;
+	}
+	if (vcpu->offered == 0)
+		vmcb->virtual_interrupt &= ~V_OFFER_MASK;
 	vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
-	if (virtual_interrupt) {
-		vmcb->virtual_interrupt |= SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT;
+	if (window) {
+		vmcb->virtual_interrupt |= V_OFFER;
 		vmcb->intercept3 |= SVM_INTERCEPT_VINTR;
 	}
 	if (iret)
 		vmcb->intercept3 |= SVM_INTERCEPT_IRET;
-	vcpu->windows_armed = virtual_interrupt || iret;
+	vcpu->windows_armed = window || iret;
+	vmcb->event_injection = vcpu->event;
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS | SVM_CLEAN_TPR);
 }
 
@@ -186,12 +202,22 @@ void svm_event_prepare_slow(struct vcpu *vcpu)
 // instruction, which will run again.
 void svm_event_collect_slow(struct vcpu *vcpu)
 {
-	uint64_t info = vcpu->vmcb->exit_interrupt_info, vector = info & SVM_EVENT_VECTOR_MASK;
+	struct svm_vmcb *vmcb = vcpu->vmcb;
+	uint64_t info = vmcb->exit_interrupt_info, vector = info & SVM_EVENT_VECTOR_MASK;
 
+	if ((vmcb->virtual_interrupt & SVM_V_IRQ) == 0)
+		vcpu->offered = 0;
+	vcpu->interrupt_window = vcpu->nmi_window = false;
+	svm_event_set(vcpu, 0);
+	vmcb->event_injection = 0;
+	if ((info & SVM_EVENT_VALID) == 0)
+		return;
 	switch (info & SVM_EVENT_TYPE_MASK) {
 	case SVM_EVENT_TYPE_SOFTWARE:
 		return;
 	case SVM_EVENT_TYPE_EXCEPTION:
+		if (vector >= 32) // a virtual interrupt, as some implementations report it
+			info &= ~SVM_EVENT_TYPE_MASK;
 		if (vector == VECTOR_BP || vector == VECTOR_OF)
 			return;
 		break;
@@ -199,5 +225,5 @@ void svm_event_collect_slow(struct vcpu *vcpu)
 		vcpu->nmi_blocked = true;
 		break;
 	}
-	vcpu->event = info;
+	svm_event_set(vcpu, info);
 }

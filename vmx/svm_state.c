@@ -65,7 +65,7 @@ void vcpu_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
 	vmcb->rip = rip;
 	vmcb->rflags = rflags;
 	vmcb->interrupt_shadow &= ~1ull;
-	if (unlikely((rflags & RFLAGS_TF) != 0) && vcpu->event == 0) {
+	if (unlikely((rflags & RFLAGS_TF) != 0) && !vcpu_event_pending(vcpu)) {
 		vmcb->dr6 |= DR6_BS;
 		svm_dirty(vcpu, SVM_CLEAN_DRX);
 		vcpu_inject_exception(vcpu, VECTOR_DB, false, 0);
@@ -254,7 +254,9 @@ enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	xcr0_set(state->xcr0);
 	vmcb->interrupt_shadow = state->interrupt_shadow;
 	vcpu->nmi_blocked = state->nmi_blocked;
-	vcpu->event = 0;
+	svm_event_set(vcpu, 0);
+	vcpu->offered = 0;
+	vmcb->virtual_interrupt &= ~SVM_V_IRQ;
 	vcpu->triple_fault = false;
 	vmcb->clean = 0;
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;

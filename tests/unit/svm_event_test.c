@@ -23,12 +23,13 @@ static bool exit_with(uint64_t code, struct vmexit *exit)
 	return svm_exit_decode(VCPU, exit);
 }
 
+#define OFFER (SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT)
+
 // What vcpu_enter does before an entry.
 static void prepare(void)
 {
 	if (VCPU->special != 0)
 		svm_event_prepare_slow(VCPU);
-	VMCB->event_injection = VCPU->event;
 }
 
 // APM vol. 2, 15.20: EVENTINJ.
@@ -38,7 +39,13 @@ static void injections_are_encoded(void **state)
 	vcpu_inject_interrupt(VCPU, 0xef);
 	assert_true(vcpu_event_pending(VCPU));
 	prepare();
-	assert_true(VMCB->event_injection == (VALID | 0xef));
+	assert_true(VMCB->event_injection == 0);
+	assert_true((VMCB->virtual_interrupt & OFFER) == OFFER);
+	assert_int_equal(VMCB->virtual_interrupt >> 32 & 0xff, 0xef);
+	assert_true((VMCB->intercept3 & SVM_INTERCEPT_VINTR) == 0);
+	svm_event_collect(VCPU); // an exit came first: it is still offered
+	assert_true(vcpu_event_pending(VCPU));
+	VMCB->virtual_interrupt &= ~SVM_V_IRQ; // the CPU took it
 	svm_event_collect(VCPU);
 	assert_false(vcpu_event_pending(VCPU));
 	prepare();
@@ -55,6 +62,18 @@ static void injections_are_encoded(void **state)
 	prepare();
 	assert_true(VMCB->event_injection ==
 		(VALID | EXCEPTION | HAS_ERROR | 13 | 0xfffe1234ull << 32));
+}
+
+// V_IRQ is the window then, and EVENTINJ has the interrupt.
+static void an_interrupt_and_a_window(void **state)
+{
+	(void)state;
+	vcpu_inject_interrupt(VCPU, 0x31);
+	vcpu_request_interrupt_window(VCPU);
+	prepare();
+	assert_true(VMCB->event_injection == (VALID | 0x31));
+	assert_true((VMCB->virtual_interrupt & OFFER) == OFFER);
+	assert_true((VMCB->intercept3 & SVM_INTERCEPT_VINTR) != 0);
 }
 
 static void one_event_at_a_time(void **state)
@@ -144,7 +163,7 @@ static void faults_on_interrupts_do_not_double(void **state)
 
 static uint64_t collected(uint64_t info)
 {
-	VCPU->event = 0x1234;
+	svm_event_set(VCPU, 0x1234);
 	VMCB->exit_interrupt_info = info;
 	svm_event_collect(VCPU);
 	return VCPU->event;
@@ -161,6 +180,8 @@ static void interrupted_deliveries_are_kept(void **state)
 	assert_true(collected(VALID | 0x30) == (VALID | 0x30));
 	assert_true(collected(page_fault) == page_fault);
 	assert_false(VCPU->nmi_blocked);
+	// A virtual interrupt, as some implementations report it.
+	assert_true(collected(VALID | EXCEPTION | 0x30) == (VALID | 0x30));
 	assert_true(collected(VALID | NMI_TYPE | 2) == (VALID | NMI_TYPE | 2));
 	assert_true(VCPU->nmi_blocked);
 }
@@ -459,6 +480,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, svm_test_setup)
 	const struct CMUnitTest tests[] = {
 		TEST(injections_are_encoded),
+		TEST(an_interrupt_and_a_window),
 		TEST(one_event_at_a_time),
 		TEST(faults_on_faults_double),
 		TEST(a_fault_on_a_double_fault_shuts_down),

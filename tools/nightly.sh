@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The long tests, in shards of at most an hour. A shard that passed is remembered in build/nightly,
+# by the image's hash, and not run again: an interrupted run goes on where it stopped.
+set -eu
+
+cd "$(dirname "$0")/.."
+image=build/reprise.elf
+done_in=build/nightly/$(sha256sum "$image" | cut -c1-16)
+mkdir -p "$done_in"
+passed=0
+failed=0
+
+shard() { # NAME COMMAND...
+    name=$1
+    shift
+    if [ -e "$done_in/$name" ]; then
+        echo "nightly: $name: passed before"
+        passed=$((passed + 1))
+        return
+    fi
+    echo "nightly: $name: $*"
+    if "$@" >"$done_in/$name.log" 2>&1; then
+        touch "$done_in/$name"
+        passed=$((passed + 1))
+        echo "nightly: $name: passed"
+    else
+        failed=$((failed + 1))
+        tail -40 "$done_in/$name.log"
+        echo "nightly: $name: FAILED (all of it: $done_in/$name.log)"
+    fi
+}
+
+# The same guests under other circumstances: other seeds move every interrupt.
+for seed in 1 2 3 4 5 6 7 8; do
+    shard "payloads-seed-$seed" env QEMU_SEED="$seed" tests/run.py payloads
+    shard "linux-pvh-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-pvh
+done
+for seed in 1 2; do
+    shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
+done
+shard reproducible tools/check-reproducible.sh
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
