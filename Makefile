@@ -231,7 +231,7 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads bad-config monitor linux-pvh linux-uefi bench
+SUITES := check unit payloads bad-config faults monitor linux-pvh linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img

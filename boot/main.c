@@ -199,6 +199,7 @@ void boot_main(struct boot_info *info)
 	log_info("Reprise %s", VERSION);
 	kernel_init(info);
 	console_init();
+	vm_crash_section_init();
 	if (configure(info)) {
 		if (vcpu_engine_init(&reason) != STATUS_OK)
 			log_error("%s", reason);

@@ -21,6 +21,7 @@ enum {
 };
 
 enum {
+	LVT_NMI = 4 << 8,
 	LVT_MASKED = 1 << 16,
 	LVT_TSC_DEADLINE = 2 << 17,
 	TIMER_DIVIDE_1 = 0x0b,
@@ -83,7 +84,7 @@ void apic_init(void)
 		registers = pagetable_map_device(acpi_host()->lapic, PAGE_BYTES);
 	apic_write(REGISTER_TPR, 0);
 	apic_write(REGISTER_LVT_LINT0, LVT_MASKED);
-	apic_write(REGISTER_LVT_LINT1, LVT_MASKED);
+	apic_write(REGISTER_LVT_LINT1, LVT_NMI); // a button for a crash report
 	apic_write(REGISTER_TIMER_DIVIDE, TIMER_DIVIDE_1);
 	apic_write(REGISTER_LVT_TIMER, APIC_VECTOR_TIMER);
 	apic_write(REGISTER_SVR, SVR_ENABLE | APIC_VECTOR_SPURIOUS);

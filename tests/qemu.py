@@ -45,8 +45,9 @@ def cpio_newc(files):
 
 def base_command(memory="512", cpu="EPYC,+svm", icount=True):
     """One CPU; with icount two runs are byte-identical and the TSC counts instructions."""
-    command = [require(QEMU), "-accel", "tcg", "-cpu", cpu, "-m", str(memory), "-nodefaults",
-               "-no-user-config", "-display", "none", "-seed", "42"]
+    seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
+    command = [require(QEMU), "-accel", "tcg", "-cpu", cpu, "-m", str(int(memory) + 18 * seed),
+               "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
     if icount:
         command += ["-icount", "shift=0,sleep=off"]
     return command + ["-rtc", "clock=vm,base=2024-01-01"]

@@ -21,6 +21,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import faults  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
 import system  # noqa: E402
@@ -66,6 +67,12 @@ def suite_check(options):
                    lambda directory, c=command: command_run(["sh", "-c", c], 600, options.top))
 
 
+def suite_faults(options):
+    for name in faults.CASES:
+        yield Case("faults/" + name,
+                   lambda directory, n=name: faults.run(options, n, directory))
+
+
 def suite_system(name):
     def suite(options):
         for case, run, notes in system.cases(options, name):
@@ -91,6 +98,7 @@ SUITES = {
     "payloads": suite_payloads,
     "bench": suite_bench,
     "unit": suite_unit,
+    "faults": suite_faults,
     "check": suite_check,
     **{name: suite_system(name) for name in system.SUITES},
 }

@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 # Files that may be longer than 500 lines: "FILE  # reason", one a line.
 long_files='
 tests/unit/i8259_test.c  # one device, register by register
+tests/unit/svm_state_test.c  # every register and MSR
+tests/unit/svm_event_test.c  # one state machine: injection, windows, steps
 '
 export long_files
 

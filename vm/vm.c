@@ -9,6 +9,7 @@
 #include "emul/lapic.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
+#include "kernel/crash.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
 #include "vm/acpi_tables.h"
@@ -20,6 +21,43 @@ enum { VM_FIFO_RESERVE = 64 };
 
 #define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
 #define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
+
+static struct vm *machines;
+
+// For whoever debugs us: newest exit last.
+static void crash_print(void)
+{
+	for (const struct vm *vm = machines; vm != NULL; vm = vm->next) {
+		const struct vm_vcpu *vcpu = vm->vcpu;
+		uint64_t first = vcpu->exit_total > VM_LAST_EXITS ? vcpu->exit_total - VM_LAST_EXITS
+								  : 0;
+
+		log_error("machine %s: %s, %llu exits, the last:", vm->name, vm_state_name(vm),
+			(unsigned long long)vcpu->exit_total);
+		for (uint64_t i = first; i < vcpu->exit_total; i++) {
+			const struct vm_last_exit *exit = &vcpu->last_exits[i % VM_LAST_EXITS];
+
+			log_error("  rip %016llx  %s", (unsigned long long)exit->rip,
+				vmexit_kind_name((enum vmexit_kind)exit->kind));
+		}
+	}
+}
+
+void vm_crash_section_init(void)
+{
+	static struct crash_section section = {.print = crash_print};
+
+	crash_section_add(&section);
+}
+
+static void machines_remove(const struct vm *vm)
+{
+	for (struct vm **at = &machines; *at != NULL; at = &(*at)->next)
+		if (*at == vm) {
+			*at = vm->next;
+			return;
+		}
+}
 
 struct guest_time vm_now(const struct vm *vm)
 {
@@ -180,6 +218,8 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 		vm_destroy(vm);
 		return status;
 	}
+	vm->next = machines;
+	machines = vm;
 	*created = vm;
 	return STATUS_OK;
 }
@@ -188,6 +228,7 @@ void vm_destroy(struct vm *vm)
 {
 	if (vm->state != VM_CREATED)
 		loop_task_remove(&vm->task);
+	machines_remove(vm);
 	timer_remove(&vm->timer);
 	pc_destroy(vm);
 	if (vm->vcpu != NULL) {

@@ -113,6 +113,7 @@ struct vm_vcpu {
 
 struct vm {
 	struct loop_task task; // first: loop_task.run finds the machine
+	struct vm *next;       // of all machines
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
 	enum vm_state state;
@@ -154,6 +155,8 @@ must_check enum status vm_power_button(struct vm *vm);
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);
 
 const char *vm_state_name(const struct vm *vm);
+// Registers the section of the crash report that lists machines and their last exits.
+void vm_crash_section_init(void);
 // Host memory that the machine takes beside the guest's own.
 uint64_t vm_overhead_bytes(const struct vm *vm);
 

@@ -5,8 +5,8 @@
 	.section .text.svm_enter, "ax"
 
 // void svm_enter(uint64_t gpr[16], struct svm_vmcb *guest)
-// RAX and RSP of the guest live in its control block. svm_host_vmcb holds what VMSAVE stored: FS, GS, TR,
-// LDTR and the SYSCALL and SYSENTER registers of the kernel.
+// RAX and RSP of the guest live in its control block. svm_host_vmcb holds what VMSAVE stored: FS,
+// GS, TR, LDTR and the SYSCALL and SYSENTER registers of the kernel.
 	.globl svm_enter
 svm_enter:
 	pushq	%rbp

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A CPU that never gets out of exception delivery: a data breakpoint on the stack that #DB pushes
-// to, with the #DB handler's own first instruction as another breakpoint. On hardware that does
-// not hand #DB to the hypervisor, this core is lost. Never ends: for a test that stops it from
-// outside, not for the ordinary run.
+// Exceptions without end: #UD whose handler returns to the same instruction, single-stepped, so
+// that #DB comes in between. The payload never ends: for a test that watches it from outside.
 #include "lib/payload.h"
 
 PAYLOAD("hostile_storm");
 
-static uint64_t storm_stack[64] __attribute__((aligned(64)));
+static void storm_hook(struct trap_frame *frame)
+{
+	(void)frame; // returns to what raised it
+}
 
 void payload_main(void)
 {
 	report("begins = ok");
-	write_dr0((uintptr_t)&storm_stack[32] - 8);
-	write_dr7(0x400 | 1 | 3 << 16 | 3 << 18); // four bytes, reads and writes
-	__asm__ volatile("mov %0, %%rsp; mov %%ss, %%eax; mov %%eax, %%ss; pushq $1; 1: push $1;"
-			 "pop %%rax; jmp 1b"
-			 : : "r"(&storm_stack[32]) : "rax", "memory");
+	trap_set_hook(1, storm_hook);
+	trap_set_hook(6, storm_hook);
+	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; 1: nop; ud2; jmp 1b" : : : "memory");
 }
