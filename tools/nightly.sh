@@ -39,6 +39,7 @@ done
 for seed in 1 2; do
     shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
 done
+shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh
 
 echo "$passed passed, $failed failed"

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Plants faults, one at a time, in a copy of the tree, and demands that a suite fails.
+
+    tests/planted.py [--filter REGEX]
+
+Each fault names the suite, and the filter of its cases, that must notice.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# name, file, old text, new text, suite, filter
+FAULTS = (
+    ("pic-eoi-lost", "emul/i8259.c", "chip->isr &= (uint8_t)~bit_of((unsigned)input);",
+     "(void)input;",
+     "unit", "unit/i8259$"),
+    ("timer-one-late", "emul/lapic_timer.c", "ASSERT(step >= EXPIRY_MIN_NS);",
+     "ASSERT(step >= EXPIRY_MIN_NS); step++;", "unit", "unit/lapic_timer$"),
+    ("state-range-off", "kernel/base/state.c", "value > field->max", "value > field->max + 1",
+     "unit", "unit/state$"),
+    ("fault-not-doubled", "vmx/svm_event.c", "vector = VECTOR_DF;", "",
+     "unit", "unit/svm_event$"),
+    ("clean-bit-missed", "vmx/svm_state.c", "svm_dirty(vcpu, SVM_CLEAN_CR2);", "",
+     "unit", "unit/svm_state$"),
+    ("rom-writable", "vm/vm.c", "GUEST_ROM_END, NESTED_READ_ONLY}", "GUEST_ROM_END, "
+     "NESTED_READ_WRITE}", "payloads", "reprise/hostile$"),
+    ("device-calls-out", "emul/port61.c", "static uint64_t port61_read(",
+     "int printf(const char *, ...);\nint port61_leak(void);\nint port61_leak(void)\n{\n"
+     "\treturn printf(\"x\");\n}\nstatic uint64_t port61_read(", "check", "check/contract$"),
+    ("arrow-up", "kernel/timer.h", "#include \"kernel/base/types.h\"",
+     "#include \"kernel/base/types.h\"\n#include \"vm/mtrr.h\"", "check", "check/folders$"),
+    ("events-dropped", "kernel/event.c", "queue->deliver(queue->owner, ",
+     "if (queue->sequence % 3 != 0)\n\t\t\tqueue->deliver(queue->owner, ",
+     "payloads", "reprise/(timers|hlt)$"),
+    ("nmi-unblocked", "vmx/svm_event.c", "vcpu->nmi_blocked = true;\n}", "}",
+     "payloads", "reprise/nmi$"),
+    ("cpuid-svm-shown", "vmx/cpuid.c", "#define EXT1_ECX  BITS(0, ", "#define EXT1_ECX  BITS(0, 2, ",
+     "payloads", "reprise/cpuid$"),
+    ("io-length-off", "vmx/svm_exit.c", "exit->io.size = (info >> SVM_IO_SIZE_SHIFT) & 7;",
+     "exit->io.size = 1;", "payloads", "reprise/ports$"),
+    ("exit-slower", "vm/exit.c", "value = cpuid_profile_simple(&vcpu->cpuid, leaf);",
+     "for (volatile int i = 0; i < 5; i++)\n\t\t;\n\tvalue = cpuid_profile_simple(&vcpu->cpuid, "
+     "leaf);", "bench", "bench"),
+    ("clock-not-kept", "vm/pc.c", "vm->receive_pending = false;",
+     "vm->receive_pending = false;\n\tmc146818_configure(vm->rtc, vm->config.rtc_epoch);",
+     "linux-pvh", "linux-pvh"),
+)
+
+
+def plant(tree, file, old, new):
+    path = os.path.join(tree, file)
+    with open(path, encoding="utf-8") as source:
+        text = source.read()
+    if old not in text:
+        return f"the text is not in {file}: {old!r}"
+    with open(path, "w", encoding="utf-8") as source:
+        source.write(text.replace(old, new, 1))
+    return None
+
+
+def left_out(folder, names):
+    """Not copied: what runs of the tests have left."""
+    return [name for name in names if name == ".git" or
+            (os.path.basename(folder) == "build" and name in ("tests", "nightly"))]
+
+
+def run(command, tree):
+    return subprocess.run(command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+
+
+def verdict(tree, file, old, new, suite, names):
+    """None where the suite failed, as it must."""
+    problem = plant(tree, file, old, new)
+    if problem is not None:
+        return problem
+    built = run(["make", "-j2", "tests-built"], tree)
+    if built.returncode != 0 and suite != "check":
+        return "does not build:\n" + built.stdout.decode()[-1500:]
+    result = run(["tests/run.py", suite, "--filter", names, "--timeout-scale", "0.5"], tree)
+    if result.returncode == 0:
+        return f"{suite} {names} passed"
+    if b"nothing matched" in result.stdout:
+        return f"no case of {suite} matches {names}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Plants faults; the suites must fail.")
+    parser.add_argument("--filter", default="", metavar="REGEX")
+    options = parser.parse_args()
+    passed = failed = 0
+    for name, *fault in FAULTS:
+        if not re.search(options.filter, name):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            tree = os.path.join(work, "tree")
+            shutil.copytree(TOP, tree, symlinks=True,
+                            ignore=left_out)
+            problem = verdict(tree, *fault)
+        if problem is None:
+            passed += 1
+            print(f"ok planted/{name}: noticed", flush=True)
+        else:
+            failed += 1
+            print(f"FAIL planted/{name}: {problem}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
