@@ -3,8 +3,9 @@
 //
 // Besides its stimuli the device has child-bus operations, called by vm/ for the vcpu that owns the
 // instance, under the device lock. Those that take a non-const device may have effects, and are to
-// be wrapped as stimuli are. struct lapic is public for the sake of the few inline queries that
-// stand before every guest entry; nothing outside lapic*.c touches its members.
+// be wrapped as stimuli are; lapic_set_tpr alone has none and may be called bare. struct lapic is
+// public for the sake of the few inline queries that stand before every guest entry; nothing
+// outside lapic*.c touches its members.
 #ifndef EMUL_LAPIC_H
 #define EMUL_LAPIC_H
 

@@ -40,7 +40,7 @@ void event_drop(struct event_queue *queue, uint16_t device)
 		const struct event *event =
 			&queue->fifo[(queue->fifo_first + i) % EVENT_FIFO_MAX];
 
-		if (event->device != device)
+		if (event->device != device || event->kind == EVENT_MACHINE)
 			queue->fifo[(queue->fifo_first + kept++) % EVENT_FIFO_MAX] = *event;
 	}
 	queue->fifo_count = kept;

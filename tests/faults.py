@@ -27,6 +27,7 @@ def guest(options, directory, extra=()):
 def storm(options, directory):
     with guest(options, directory) as terminal:
         terminal.expect(r"hostile_storm: begins = ok")
+        time.sleep(0.5)  # into the loop
         monitor.to_monitor(terminal)
         monitor.command(terminal, "info status", r"running")
         before = monitor.command(terminal, "info exits", r"^exception +[1-9]")

@@ -4,6 +4,8 @@
 // where its page leads. Also INS and OUTS, which touch memory and ports.
 #include "vm/cpu_access.h"
 
+#include <string.h>
+
 #include "kernel/console.h"
 #include "vm/vm.h"
 
@@ -14,6 +16,20 @@ static void delivery_failed(struct vm_vcpu *vcpu, const struct vmexit *exit)
 	log_warn("%s: event delivery touches %llx, which is not RAM: reset", vcpu->vm->name,
 		(unsigned long long)exit->memory.gpa.v);
 	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
+}
+
+// Once for an instruction that runs again and again: the log is not the guest's to fill.
+static void unsupported_warn(struct vm_vcpu *vcpu, const struct paging_code *code)
+{
+	uint8_t first[4] = {0}; // the page may end before
+
+	if (vcpu->unsupported_rip == vcpu->code.rip)
+		return;
+	vcpu->unsupported_rip = vcpu->code.rip;
+	memcpy(first, code->bytes, code->available < 4 ? code->available : 4);
+	log_warn("%s: instruction at RIP %llx (%02x %02x %02x %02x) cannot access a device",
+		vcpu->vm->name, (unsigned long long)vcpu->code.rip, first[0], first[1], first[2],
+		first[3]);
 }
 
 const struct insn *vm_decode(struct vm_vcpu *vcpu)
@@ -33,9 +49,7 @@ const struct insn *vm_decode(struct vm_vcpu *vcpu)
 	else
 		vm_inject_ud(vcpu);
 	if (vcpu->decode.status == STATUS_UNSUPPORTED)
-		log_warn("%s: instruction at RIP %llx (%02x %02x %02x %02x) cannot access a device",
-			vcpu->vm->name, (unsigned long long)vcpu->code.rip, code.bytes[0],
-			code.bytes[1], code.bytes[2], code.bytes[3]);
+		unsupported_warn(vcpu, &code);
 	return NULL;
 }
 
@@ -58,7 +72,8 @@ void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t ts
 		return;
 	cpu_access_begin(&access, vcpu, vm_time(vcpu->vm, tsc));
 	// A plain move that does not cross a page touches nothing but what the exit names.
-	if (likely(insn_is_plain_move(insn) && exit->memory.gpa.v % PAGE_BYTES <= PAGE_BYTES - 8 &&
+	if (likely(insn_is_plain_move(insn) && !exit->memory.table &&
+		    exit->memory.gpa.v % PAGE_BYTES <= PAGE_BYTES - 8 &&
 		    guest_ram_kind(&vcpu->vm->ram, exit->memory.gpa) == GUEST_RAM_NONE))
 		access.known = exit->memory.gpa;
 	status = insn_execute(&access.cpu, insn);

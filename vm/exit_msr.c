@@ -34,8 +34,7 @@ static const struct msr_constant *constant_find(uint32_t msr)
 	return NULL;
 }
 
-static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
-	uint64_t *value)
+static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	const struct msr_constant *constant;
 	enum status status;
@@ -51,7 +50,6 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, struct gues
 		*value = rdtsc() + vcpu_tsc_offset(vcpu->vcpu);
 		return STATUS_OK;
 	}
-	(void)now;
 	status = mtrr_read(&vcpu->mtrr, msr, value);
 	if (status != STATUS_NOT_FOUND)
 		return status;
@@ -74,7 +72,7 @@ static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_tim
 		return status;
 	}
 	status = vcpu_read_msr(vcpu->vcpu, msr, value);
-	return status == STATUS_NOT_FOUND ? platform_read(vcpu, msr, now, value) : status;
+	return status == STATUS_NOT_FOUND ? platform_read(vcpu, msr, value) : status;
 }
 
 // The TSC as the guest sees it moves; so does a pending TSC deadline.

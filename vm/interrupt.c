@@ -5,12 +5,11 @@
 #include "emul/lapic.h"
 #include "vm/vm.h"
 
-static void deliver(struct vm *vm, struct vm_vcpu *vcpu, const struct interrupt_message *message,
+static void deliver(struct vm_vcpu *vcpu, const struct interrupt_message *message,
 	struct guest_time now)
 {
 	uint8_t vector;
 
-	(void)vm;
 	vcpu->lapic->model->message(vcpu->lapic, now, message);
 	// The boot CPU is never waiting for a STARTUP, and there is no other: it is taken and lost.
 	(void)lapic_take_startup(vcpu->lapic, &vector);
@@ -29,17 +28,17 @@ void interrupt_route(struct vm *vm, const struct device *sender,
 	switch (message->shorthand) {
 	case INTERRUPT_TO_SELF:
 		if (sender == vcpu->lapic)
-			deliver(vm, vcpu, message, now);
+			deliver(vcpu, message, now);
 		return;
 	case INTERRUPT_TO_ALL:
-		deliver(vm, vcpu, message, now);
+		deliver(vcpu, message, now);
 		return;
 	case INTERRUPT_TO_OTHERS:
 		if (sender != vcpu->lapic)
-			deliver(vm, vcpu, message, now);
+			deliver(vcpu, message, now);
 		return;
 	default:
 		if (lapic_matches(vcpu->lapic, message))
-			deliver(vm, vcpu, message, now);
+			deliver(vcpu, message, now);
 	}
 }

@@ -246,6 +246,9 @@ static void remember(struct paging *paging, const struct guest_ram *ram, const s
 	memo->cr3 = paging->cr3;
 	memo->page = walk->to.v & ~(PAGE_BYTES - 1);
 	memo->host = guest_ram_page(ram, (struct gpa){memo->page});
+	// Whoever keeps a memo of code reads through `host` without asking again.
+	if (memo->host == NULL && (walk->access & PAGING_FETCH))
+		return;
 	memo->key = (walk->from & ~(PAGE_BYTES - 1)) | walk->access | ac;
 }
 

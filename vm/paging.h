@@ -45,11 +45,13 @@ struct paging_memo {
 	const uint64_t *at[4];
 	uint64_t entry[4]; // with accessed and dirty as the access needs them
 	uint64_t page;     // guest-physical
-	const uint8_t *host; // of that page; NULL: not memory
+	const uint8_t *host; // of that page; NULL: not memory (of data only)
 };
 
 enum { PAGING_MEMOS = 16, PAGING_MEMO_AC = 1 << 9 };
-#define PAGING_MEMO_EMPTY BIT(63) // no canonical address is of this page
+// No access has bit 0, and no canonical address is of this page. Both matter: a debugger may name
+// any address.
+#define PAGING_MEMO_EMPTY (BIT(63) | 1)
 
 // The registers that steer a walk. Fill it with paging_set() when one of them changes; cr3 and
 // rflags may be stored directly at any time (of rflags AC matters, to SMAP). Zero it before the

@@ -93,18 +93,23 @@ static always_inline void tpr_take(struct vm_vcpu *vcpu, uint8_t tpr)
 	}
 }
 
+static void host_timer_move(struct vm *vm)
+{
+	struct guest_time deadline = vm->queue.next_deadline;
+	uint64_t ticks = TIMER_NEVER;
+
+	vm->timer_for = deadline;
+	if (deadline.ns != GUEST_TIME_NEVER.ns)
+		ticks = clock_ns_to_tsc(deadline.ns); // as good as never: saturates
+	timer_set(&vm->timer,
+		ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER);
+}
+
 // The deadline in host time, for the timer and for the run loop's own look.
 static always_inline void host_timer_set(struct vm *vm)
 {
-	struct guest_time deadline = vm->queue.next_deadline;
-
-	if (likely(deadline.ns == vm->timer_for.ns))
-		return;
-	vm->timer_for = deadline;
-	if (deadline.ns == GUEST_TIME_NEVER.ns)
-		timer_set(&vm->timer, TIMER_NEVER);
-	else
-		timer_set(&vm->timer, clock_ns_to_tsc(deadline.ns) + vm->tsc_base);
+	if (unlikely(vm->queue.next_deadline.ns != vm->timer_for.ns))
+		host_timer_move(vm);
 }
 
 static always_inline bool delivery_is_due(const struct vm *vm, uint64_t tsc)

@@ -19,6 +19,9 @@
 // Room in the queue that input from outside leaves for the devices' bottom halves.
 enum { VM_FIFO_RESERVE = 64 };
 
+// A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
+enum { REPORTS_MAX = 16 };
+
 #define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
 #define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
 
@@ -297,8 +300,10 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 	status = direct_boot_load(&vm->ram, &source, &entry, error);
 	if (status == STATUS_OK) {
 		vcpu_enter_kernel(vm, &entry);
-		log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name, entry.protocol,
-			(unsigned long long)(vm->config.memory_bytes / MIB));
+		if (vm->resets <= REPORTS_MAX)
+			log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name,
+				entry.protocol,
+				(unsigned long long)(vm->config.memory_bytes / MIB));
 	}
 	return status;
 }
@@ -356,11 +361,11 @@ void vm_end(struct vm *vm, enum vm_end end, uint32_t status)
 static void reset_carry_out(struct vm *vm)
 {
 	char error[VM_ERROR_MAX];
-	bool running = vm->state == VM_RUNNING;
 
 	pc_reset(vm, DEVICE_RESET_LINE);
 	vm->resets++;
-	log_info("%s: reset", vm->name);
+	if (vm->resets <= REPORTS_MAX)
+		log_info("%s: reset", vm->name);
 	if (kernel_load(vm, error) != STATUS_OK) {
 		log_error("%s: %s", vm->name, error);
 		vm_end(vm, VM_END_FAILED, 0);
@@ -370,8 +375,6 @@ static void reset_carry_out(struct vm *vm)
 		vm->state = VM_PAUSED;
 		vm->end = VM_END_NONE;
 		vm_continue(vm);
-	} else if (running) {
-		vm->timer_for = GUEST_TIME_NEVER;
 	}
 }
 
@@ -380,7 +383,7 @@ void vm_carry_out_requests(struct vm *vm)
 	uint32_t requests = vm->requests;
 
 	vm->requests = 0;
-	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0)
+	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0 && vm->panics++ < REPORTS_MAX)
 		log_warn("%s: the guest reports a panic (pvpanic events 0x%x)", vm->name,
 			vm->request_argument);
 	if ((requests & BIT(DEVICE_REQUEST_EXIT)) != 0)
@@ -402,6 +405,8 @@ enum status vm_reset_request(struct vm *vm)
 		vm_carry_out_requests(vm);
 		return STATUS_OK;
 	}
+	if (event_fifo_room(&vm->queue) <= VM_FIFO_RESERVE)
+		return STATUS_FAIL(STATUS_BUSY);
 	return event_post(&vm->queue, &event);
 }
 
@@ -414,6 +419,8 @@ enum status vm_power_button(struct vm *vm)
 
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return STATUS_FAIL(STATUS_REFUSED);
+	if (event_fifo_room(&vm->queue) < VM_FIFO_RESERVE + 2) // both or none
+		return STATUS_FAIL(STATUS_BUSY);
 	status = event_post(&vm->queue, &event);
 	event.value = 0;
 	return status == STATUS_OK ? event_post(&vm->queue, &event) : status;

@@ -94,6 +94,7 @@ struct vm_vcpu {
 	uint8_t tpr; // CR8 as the engine has it
 	bool tpr_intercepted;
 	struct vm_fault fault; // what an emulated access raised
+	uint64_t unsupported_rip; // of the last instruction that the log complained about
 	struct vcpu_code code; // as of the last vm_paging_update
 	// The page of the last instruction whose length was looked for. Nobody wrote CR0, CR4 or
 	// EFER since, or it is NULL.
@@ -134,6 +135,7 @@ struct vm {
 	uint32_t device_count;
 	struct vm_device devices[VM_DEVICES_MAX];
 	uint32_t resets;
+	uint32_t panics; // reports through pvpanic
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
 };
 

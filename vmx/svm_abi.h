@@ -107,6 +107,7 @@ enum svm_exit_code {
 // EXITINFO1 of a nested page fault: the page fault error code.
 #define SVM_NPF_WRITE BIT(1)
 #define SVM_NPF_FETCH BIT(4)
+#define SVM_NPF_TABLE BIT(33) // met while walking the guest's own tables
 
 // Clean bits, offset 0xc0. APM vol. 2, 15.15.3.
 #define SVM_CLEAN_INTERCEPTS BIT(0)

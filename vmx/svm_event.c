@@ -10,8 +10,9 @@
 // Interrupt shadow: the control block tells it at an exit, but not every implementation honours it
 // at the next entry. So while an event waits and the shadow is on, the guest runs one instruction
 // under TF; its #DB is intercepted and is the end of the shadow. The same step passes the IRET that
-// ends an NMI when another NMI waits. What the stepped instruction can see of TF is put right
-// afterwards (svm_step_finish).
+// ends an NMI when another NMI waits. What PUSHF saw of TF is put right
+// afterwards (exit_step in vm/exit.c). Not handled: POPF and IRET in a shadow that set TF, and what
+// INT n and SYSCALL store there.
 #include "vmx/svm.h"
 
 #include "kernel/base/assert.h"

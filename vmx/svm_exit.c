@@ -12,10 +12,10 @@ static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
 	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
 	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
-	[VMEXIT_NMI_WINDOW] = "nmi-window", [VMEXIT_EXCEPTION] = "exception",
+	[VMEXIT_EXCEPTION] = "exception",
 	[VMEXIT_CR_WRITE] = "cr-write", [VMEXIT_CR8_WRITE] = "cr8-write",
 	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
-	[VMEXIT_PAUSE] = "pause", [VMEXIT_MONITOR] = "monitor",
+	[VMEXIT_MONITOR] = "monitor",
 	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
 	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
 };
@@ -59,9 +59,6 @@ static void decode_io(const struct svm_vmcb *vmcb, struct vmexit *exit)
 	exit->io.size = (info >> SVM_IO_SIZE_SHIFT) & 7;
 	exit->io.in = (info & SVM_IO_IN) != 0;
 	exit->io.string = (info & SVM_IO_STRING) != 0;
-	exit->io.rep = (info & SVM_IO_REP) != 0;
-	exit->io.address_bytes = (uint8_t)((info >> SVM_IO_ADDRESS_SHIFT & 7) * 2);
-	exit->io.segment = (info >> SVM_IO_SEGMENT_SHIFT) & 7;
 }
 
 static void decode_memory(const struct svm_vmcb *vmcb, struct vmexit *exit)
@@ -71,6 +68,7 @@ static void decode_memory(const struct svm_vmcb *vmcb, struct vmexit *exit)
 	exit->memory.gpa.v = vmcb->exit_info2;
 	exit->memory.write = (vmcb->exit_info1 & SVM_NPF_WRITE) != 0;
 	exit->memory.fetch = (vmcb->exit_info1 & SVM_NPF_FETCH) != 0;
+	exit->memory.table = (vmcb->exit_info1 & SVM_NPF_TABLE) != 0;
 }
 
 // True: enter again at once.

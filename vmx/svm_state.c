@@ -255,6 +255,7 @@ enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->interrupt_shadow = state->interrupt_shadow;
 	vcpu->nmi_blocked = state->nmi_blocked;
 	svm_event_set(vcpu, 0);
+	vmcb->event_injection = 0; // an entry that attention called off may have left one
 	vcpu->offered = 0;
 	vmcb->virtual_interrupt &= ~SVM_V_IRQ;
 	vcpu->triple_fault = false;
@@ -287,6 +288,8 @@ void vcpu_reset(struct vcpu *vcpu)
 	status = vcpu_set_state(vcpu, &state);
 	ASSERT(status == STATUS_OK);
 	vcpu->stepping = vcpu->windows_armed = false;
+	vcpu->interrupt_window = vcpu->nmi_window = false;
+	vcpu->vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
 	vcpu->vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
 }
 

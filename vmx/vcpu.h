@@ -71,13 +71,11 @@ enum vmexit_kind {
 	VMEXIT_MSR_WRITE,
 	VMEXIT_HLT,
 	VMEXIT_INTERRUPT_WINDOW, // RFLAGS.IF and no shadow: the window that was asked for
-	VMEXIT_NMI_WINDOW,
 	VMEXIT_EXCEPTION,        // #DB or #AC of the guest's own: to be injected back
 	VMEXIT_CR_WRITE,         // CR0 or CR4, by MOV, LMSW or CLTS: decode which
 	VMEXIT_CR8_WRITE,
 	VMEXIT_XSETBV,
 	VMEXIT_CACHE,            // WBINVD, INVD: nothing to do but to advance
-	VMEXIT_PAUSE,
 	VMEXIT_MONITOR,          // MONITOR, MWAIT: not offered in CPUID
 	VMEXIT_UNDEFINED,        // an instruction that the guest's CPU does not have
 	VMEXIT_RDPMC,
@@ -98,13 +96,12 @@ struct vmexit {
 		struct {
 			uint16_t port;
 			uint8_t size; // 1, 2, 4
-			bool in, string, rep;
-			uint8_t address_bytes; // string forms: 2, 4, 8
-			uint8_t segment;       // OUTS: of the source, enum vcpu_segment
+			bool in, string; // string forms are decoded
 		} io;
 		struct {
 			struct gpa gpa;
 			bool write, fetch;
+			bool table; // `gpa` is of a page table, not of the access itself
 		} memory;
 		struct {
 			uint8_t vector;
