@@ -93,7 +93,8 @@ static const struct pc_wire {
 extern const struct device_model *const device_models_start[];
 extern const struct device_model *const device_models_end[];
 
-const struct device_model *pc_model(unsigned index)
+// Devices are created, reset and numbered in this order, whatever order they were linked in.
+static const struct device_model *pc_model(unsigned index)
 {
 	const struct device_model *const *at = device_models_start + index;
 
@@ -168,13 +169,14 @@ enum status pc_create(struct vm *vm)
 	struct device *slots[PC_SLOTS] = {NULL};
 	struct device *lapic;
 
-	for (unsigned i = 0; i < PC_SLOTS; i++) {
-		if (!slot_wanted(vm, i))
-			continue;
-		slots[i] = device_create(vm, slot_models[i]);
-		if (slots[i] == NULL)
-			return STATUS_FAIL(STATUS_NO_MEMORY);
-	}
+	for (unsigned i = 0; pc_model(i) != NULL; i++)
+		for (unsigned slot = 0; slot < PC_SLOTS; slot++) {
+			if (slot_models[slot] != pc_model(i) || !slot_wanted(vm, slot))
+				continue;
+			slots[slot] = device_create(vm, slot_models[slot]);
+			if (slots[slot] == NULL)
+				return STATUS_FAIL(STATUS_NO_MEMORY);
+		}
 	for (unsigned i = 0; i < ARRAY_COUNT(places); i++)
 		if (slots[places[i].slot] != NULL)
 			bus_map(vm, slots[places[i].slot], places[i].region, places[i].space,

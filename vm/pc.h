@@ -16,7 +16,4 @@ void pc_destroy(struct vm *vm);
 // for a kernel that is booted directly (virtual wire mode).
 void pc_reset(struct vm *vm, enum device_reset kind);
 
-// Devices that DEVICE_MODEL_REGISTER knows, in their order.
-const struct device_model *pc_model(unsigned index); // NULL past the last
-
 #endif
