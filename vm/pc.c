@@ -101,6 +101,16 @@ static const struct device_model *pc_model(unsigned index)
 	return at < device_models_end ? *at : NULL;
 }
 
+static unsigned slot_find(const struct device_model *model)
+{
+	unsigned slot = 0;
+
+	while (slot < PC_SLOTS && slot_models[slot] != model)
+		slot++;
+	ASSERT(slot < PC_SLOTS); // a model is registered, and the board has no place for it
+	return slot;
+}
+
 static bool slot_wanted(const struct vm *vm, unsigned slot)
 {
 	return (slot != PC_DEBUGCON || vm->config.debugcon) &&
@@ -167,25 +177,30 @@ static void cmos_fill(struct vm *vm)
 enum status pc_create(struct vm *vm)
 {
 	struct device *slots[PC_SLOTS] = {NULL};
+	const struct device_model *model;
 	struct device *lapic;
 
-	for (unsigned i = 0; pc_model(i) != NULL; i++)
-		for (unsigned slot = 0; slot < PC_SLOTS; slot++) {
-			if (slot_models[slot] != pc_model(i) || !slot_wanted(vm, slot))
-				continue;
-			slots[slot] = device_create(vm, slot_models[slot]);
-			if (slots[slot] == NULL)
-				return STATUS_FAIL(STATUS_NO_MEMORY);
-		}
+	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
+		unsigned slot = slot_find(model);
+
+		if (!slot_wanted(vm, slot))
+			continue;
+		slots[slot] = device_create(vm, model);
+		if (slots[slot] == NULL)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
 	for (unsigned i = 0; i < ARRAY_COUNT(places); i++)
 		if (slots[places[i].slot] != NULL)
 			bus_map(vm, slots[places[i].slot], places[i].region, places[i].space,
 				places[i].base, places[i].bytes, places[i].max_bytes);
-	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++)
+	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++) {
+		ASSERT(slots[wires[i].from] != NULL && slots[wires[i].to] != NULL);
 		wire_add(slots[wires[i].from], wires[i].output,
 			&(struct wire_sink){.kind = WIRE_DEVICE, .device = slots[wires[i].to],
 				.input = wires[i].input});
+	}
 	lapic = slots[PC_LAPIC];
+	ASSERT(lapic != NULL && slots[PC_RTC] != NULL);
 	wire_add(lapic, LAPIC_OUTPUT_NMI, &(struct wire_sink){.kind = WIRE_CPU_NMI});
 	wire_add(lapic, LAPIC_OUTPUT_INIT, &(struct wire_sink){.kind = WIRE_CPU_INIT});
 	vm->vcpu->lapic = lapic;
