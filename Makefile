@@ -28,8 +28,8 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_enter.S vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_state.c
+VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
+	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/vcpu.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/bus.c vm/console.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c \
@@ -172,7 +172,7 @@ unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c \
-	vmx/svm_state.c
+	vmx/svm_state.c vmx/vcpu.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
 unit_svm_state := $(UNIT_SVM)

@@ -18,6 +18,7 @@ struct cpu {
 	// handlers and other cores, cleared by the loop before it looks for work.
 	volatile bool attention;
 	bool in_crash;
+	void *guest; // whose registers the CPU holds beside its own: vmx/'s, NULL: nobody's
 	struct fiber *fiber; // running now; NULL: the event loop itself
 	struct error_origin last_error;
 	struct desc_tables desc;

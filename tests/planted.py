@@ -40,7 +40,7 @@ FAULTS = (
     ("events-dropped", "kernel/event.c", "queue->deliver(queue->owner, ",
      "if (queue->sequence % 3 != 0)\n\t\t\tqueue->deliver(queue->owner, ",
      "payloads", "reprise/(timers|hlt)$"),
-    ("nmi-unblocked", "vmx/svm_event.c", "vcpu->nmi_blocked = true;\n}", "}",
+    ("nmi-unblocked", "vmx/svm_event.c", "svm->nmi_blocked = true;\n}", "}",
      "payloads", "reprise/nmi$"),
     ("cpuid-svm-shown", "vmx/cpuid.c", "#define EXT1_ECX  BITS(0, ",
      "#define EXT1_ECX  BITS(0, 2, ",

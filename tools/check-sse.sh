@@ -24,7 +24,7 @@ awk -F '\t' -v image="$1" '
             "notrack xacquire xrelease", names, " ")
         for (i in names)
             prefix[names[i]] = 1
-        split("fxsave fxsave64 fxrstor fxrstor64", names, " ")
+        split("fxsave fxsave64 fxrstor fxrstor64 xsave64 xrstor64", names, " ")
         for (i in names)
             permitted[names[i]] = 1
         split("emms vzeroupper vzeroall ldmxcsr stmxcsr vldmxcsr vstmxcsr wait", names, " ")

@@ -189,6 +189,7 @@ bool vm_run(struct loop_task *task)
 
 	if (vm->state != VM_RUNNING)
 		return false;
+	vcpu_load(vm->vcpu->vcpu);
 	heap_was_frozen = libc_heap_freeze(true);
 	busy = run_until_attention(vm, vm->vcpu, cpu_self());
 	libc_heap_freeze(heap_was_frozen);

@@ -250,7 +250,8 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 	struct vcpu_state state;
 	enum status status;
 
-	vcpu_reset(vm->vcpu->vcpu);
+	vcpu_load(vm->vcpu->vcpu);
+	vcpu_reset(vm->vcpu->vcpu, VCPU_RESET_POWER);
 	vcpu_get_state(vm->vcpu->vcpu, &state);
 	state.rip = entry->eip;
 	state.cr0 = CR0_PE | CR0_ET;

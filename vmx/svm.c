@@ -20,15 +20,21 @@ enum { MSRPM_PAGES = 2, IOPM_PAGES = 3, HOST_PAGES = 2 };
 
 struct svm_features svm_features;
 
-// Per image while one CPU runs guests: the host's control block (what VMSAVE keeps), the area that
-// VMRUN itself uses, and the two permission maps, which are the same for every vcpu.
-struct svm_vmcb *svm_host_vmcb;
+// The same for every vcpu.
 static uint8_t *msrpm, *iopm;
 
-enum status vcpu_engine_init(const char **reason)
+// Each core's own. `host` is its control block (what VMSAVE keeps), followed by the page that VMRUN
+// itself uses. ASIDs are handed out in turn; when they have run out, a new generation begins with
+// a full flush. Owner: the core.
+static struct svm_core {
+	struct svm_vmcb *host;
+	uint64_t generation;
+	uint32_t last_asid;
+} svm_cores[VCPU_CORES_MAX];
+
+enum status svm_detect(const char **reason)
 {
 	struct cpuid features = cpuid(0x80000001, 0), svm;
-	uint8_t *pages;
 
 	if ((features.ecx & BIT(2)) == 0) {
 		*reason = "this CPU has no AMD-V: CPUID 80000001 ECX bit 2 (SVM) is clear";
@@ -46,28 +52,39 @@ enum status vcpu_engine_init(const char **reason)
 	svm_features = (struct svm_features){.revision = svm.eax & 0xff, .asids = svm.ebx,
 		.edx = svm.edx, .next_rip = (svm.edx & BIT(3)) != 0,
 		.flush_by_asid = (svm.edx & BIT(6)) != 0};
-	pages = mem_pages_alloc(HOST_PAGES + MSRPM_PAGES + IOPM_PAGES);
+	msrpm = mem_pages_alloc(MSRPM_PAGES + IOPM_PAGES);
+	if (msrpm == NULL) {
+		*reason = "no memory for the engine's tables";
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	iopm = msrpm + MSRPM_PAGES * PAGE_BYTES;
+	memset(iopm, 0xff, IOPM_PAGES * PAGE_BYTES); // every port exits
+	svm_msrpm_init(msrpm);
+	return STATUS_OK;
+}
+
+static enum status svm_cpu_init(const char **reason)
+{
+	struct svm_core *core = &svm_cores[cpu_self()->index];
+	uint8_t *pages;
+
+	if ((rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0) {
+		*reason = "firmware has locked AMD-V: VM_CR (MSR C0010114) bit 4 (SVMDIS) is set";
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	pages = mem_pages_alloc(HOST_PAGES);
 	if (pages == NULL) {
 		*reason = "no memory for the engine's tables";
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	svm_host_vmcb = (struct svm_vmcb *)(void *)pages;
-	msrpm = pages + HOST_PAGES * PAGE_BYTES;
-	iopm = msrpm + MSRPM_PAGES * PAGE_BYTES;
-	memset(iopm, 0xff, IOPM_PAGES * PAGE_BYTES); // every port exits
-	svm_msrpm_init(msrpm);
+	core->host = (struct svm_vmcb *)(void *)pages;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, hpa_of(pages + PAGE_BYTES).v);
-	__asm__ volatile("vmsave %0" : : "a"(svm_host_vmcb) : "memory");
+	__asm__ volatile("vmsave %0" : : "a"(core->host) : "memory");
 	return STATUS_OK;
 }
 
-const char *vcpu_engine_name(void)
-{
-	return "svm";
-}
-
-void vcpu_engine_describe(char *text, size_t bytes)
+static void svm_describe(char *text, size_t bytes)
 {
 	snprintf(text, bytes, "AMD-V (SVM) revision %u, %u ASIDs, nested paging%s%s",
 		svm_features.revision, svm_features.asids,
@@ -75,18 +92,8 @@ void vcpu_engine_describe(char *text, size_t bytes)
 		svm_features.flush_by_asid ? ", flush by ASID" : "");
 }
 
-enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
+static void vmcb_init(struct svm_vmcb *vmcb, const struct nested_map *map)
 {
-	struct vcpu *created = calloc(1, sizeof(*created));
-	struct svm_vmcb *vmcb = mem_pages_alloc(1);
-
-	if (created == NULL || vmcb == NULL) {
-		free(created);
-		if (vmcb != NULL)
-			mem_pages_free(vmcb, 1);
-		return STATUS_FAIL(STATUS_NO_MEMORY);
-	}
-	created->vmcb = vmcb;
 	vmcb->intercept_cr = SVM_INTERCEPT_CR0_WRITE | SVM_INTERCEPT_CR4_WRITE;
 	vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
 	vmcb->intercept3 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI |
@@ -100,20 +107,63 @@ enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
 		SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_XSETBV | SVM_INTERCEPT_RDPRU;
 	vmcb->iopm = hpa_of(iopm).v;
 	vmcb->msrpm = hpa_of(msrpm).v;
-	vmcb->asid = 1;
-	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
 	vmcb->virtual_interrupt = SVM_V_INTR_MASKING;
 	vmcb->nested_control = 1;
 	vmcb->nested_cr3 = nested_map_root(map);
-	vcpu_reset(created);
-	*vcpu = created;
+}
+
+static void svm_destroy(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	vcpu_common_destroy(vcpu);
+	if (svm->vmcb != NULL)
+		mem_pages_free(svm->vmcb, 1);
+	free(svm);
+}
+
+static enum status svm_create(struct nested_map *map, struct vcpu **vcpu)
+{
+	struct svm_vcpu *svm = calloc(1, sizeof(*svm));
+
+	if (svm == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	svm->vmcb = mem_pages_alloc(1);
+	if (svm->vmcb == NULL || vcpu_common_create(&svm->vcpu, map) != STATUS_OK) {
+		svm_destroy(&svm->vcpu);
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	vmcb_init(svm->vmcb, map);
+	*vcpu = &svm->vcpu;
 	return STATUS_OK;
 }
 
-void vcpu_destroy(struct vcpu *vcpu)
+// What a core remembers of an ASID ends with its generation, and what another core has made stale
+// meanwhile is not known: so a vcpu keeps its ASID only where nobody else ran in between.
+static void svm_load(struct vcpu *vcpu)
 {
-	mem_pages_free(vcpu->vmcb, 1);
-	free(vcpu);
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct svm_core *core = &svm_cores[vcpu->core];
+
+	vcpu->host = core->host;
+	svm->vmcb->clean = 0; // this core may hold an older copy
+	if (svm->asid_core == vcpu->core && svm->asid_generation == core->generation &&
+		svm->vmcb->asid != 0)
+		return;
+	svm->vmcb->tlb_control = SVM_TLB_KEEP;
+	if (core->generation == 0 || core->last_asid + 1 >= svm_features.asids) {
+		core->generation++;
+		core->last_asid = 0;
+		svm->vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
+	}
+	svm->vmcb->asid = ++core->last_asid;
+	svm->asid_core = vcpu->core;
+	svm->asid_generation = core->generation;
+}
+
+static void svm_unload(struct vcpu *vcpu)
+{
+	vcpu->host = NULL;
 }
 
 // What every exit tells, whatever its kind.
@@ -129,10 +179,12 @@ static always_inline void exit_describe(const struct svm_vmcb *vmcb, struct vmex
 
 static void exit_without_entry(struct vcpu *vcpu, struct vmexit *exit, enum vmexit_kind kind)
 {
-	exit_describe(vcpu->vmcb, exit);
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	exit_describe(svm->vmcb, exit);
 	exit->kind = (uint8_t)kind;
 	exit->length = 0;
-	if (vcpu->stepping) // not begun after all
+	if (svm->stepping) // not begun after all
 		svm_step_cancel(vcpu);
 }
 
@@ -144,13 +196,14 @@ static always_inline bool exit_is_plain(uint64_t code, uint8_t *kind)
 	return *kind != 0;
 }
 
-void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
+static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
-	struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct svm_vmcb *vmcb = svm->vmcb;
 
 	do {
-		if (unlikely(vcpu->special != 0)) {
-			if (vcpu->triple_fault) {
+		if (unlikely(svm->special != 0)) {
+			if (svm->triple_fault) {
 				exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
 				return;
 			}
@@ -164,7 +217,7 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 			exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
 			return;
 		}
-		svm_enter(vcpu->gpr, vmcb);
+		svm_run(vcpu, vmcb);
 		__asm__ volatile("stgi" : : : "memory");
 		vcpu->gpr[GPR_RAX] = vmcb->rax;
 		vcpu->gpr[GPR_RSP] = vmcb->rsp;
@@ -172,9 +225,51 @@ void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
 		vmcb->tlb_control = SVM_TLB_KEEP;
 		svm_event_collect(vcpu);
 		exit_describe(vmcb, exit);
-		if (likely(vcpu->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind))) {
+		if (likely(svm->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind))) {
 			exit->length = svm_next_rip_length(vmcb);
 			return;
 		}
 	} while (svm_exit_decode(vcpu, exit));
 }
+
+const struct vcpu_engine svm_engine = {
+	.name = "svm",
+	.cpu_init = svm_cpu_init,
+	.describe = svm_describe,
+	.create = svm_create,
+	.destroy = svm_destroy,
+	.load = svm_load,
+	.unload = svm_unload,
+	.reset = svm_reset,
+	.enter = svm_enter,
+	.rip = svm_rip,
+	.rflags = svm_rflags,
+	.set_rip = svm_set_rip,
+	.set_rflags = svm_set_rflags,
+	.advance = svm_advance,
+	.finish = svm_finish,
+	.paging = svm_paging,
+	.get_code = svm_get_code,
+	.segment = svm_segment,
+	.cpl = svm_cpl,
+	.code_bits = svm_code_bits,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
+	.read_msr = svm_read_msr,
+	.write_msr = svm_write_msr,
+	.write_cr0 = svm_write_cr0,
+	.write_cr4 = svm_write_cr4,
+	.set_tpr = svm_set_tpr,
+	.intercept_tpr = svm_intercept_tpr,
+	.set_tsc_offset = svm_set_tsc_offset,
+	.tsc_offset = svm_tsc_offset,
+	.can_inject = svm_can_inject,
+	.event_pending = svm_event_pending,
+	.inject_interrupt = svm_inject_interrupt,
+	.inject_nmi = svm_inject_nmi,
+	.inject_exception = svm_inject_exception,
+	.set_cr2 = svm_set_cr2,
+	.request_interrupt_window = svm_request_interrupt_window,
+	.request_nmi_window = svm_request_nmi_window,
+	.print_entry_failure = svm_print_entry_failure,
+};

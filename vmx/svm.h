@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // AMD's engine: what its files share.
 //   svm.c         detection, creation, entry
+//   svm_run.S     the world switch
+//   svm_control.c CR0 and CR4
 //   svm_exit.c    from exit codes to struct vmexit
 //   svm_event.c   injection, windows, shadows, stepping
 //   svm_state.c   registers and MSRs
@@ -8,14 +10,14 @@
 #ifndef VMX_SVM_H
 #define VMX_SVM_H
 
+#include "vmx/engine.h"
 #include "vmx/svm_abi.h"
-#include "vmx/vcpu.h"
 
 // #DB and #AC: a guest that loops in their delivery would never leave the CPU. #MC is the host's.
 #define SVM_EXCEPTIONS_INTERCEPTED ((uint32_t)(BIT(1) | BIT(17) | BIT(18)))
 
-struct vcpu {
-	uint64_t gpr[GPR_COUNT]; // first: vcpu_gpr(). RAX and RSP are copied at each entry and exit
+struct svm_vcpu {
+	struct vcpu vcpu; // first. RAX and RSP are copied at each entry and exit
 	struct svm_vmcb *vmcb;
 	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
 	uint64_t event;
@@ -39,8 +41,15 @@ struct vcpu {
 	bool step_over_iret;
 	bool step_guest_tf;    // what TF was before
 	uint64_t step_rip, step_dr6;
-	uint64_t tsc_aux;
+	// Where its ASID comes from; another core, or a later generation: it needs a new one.
+	uint32_t asid_core;
+	uint64_t asid_generation;
 };
+
+static always_inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
+{
+	return (struct svm_vcpu *)(uintptr_t)vcpu;
+}
 
 // Features that CPUID 8000000A lists, as found at vcpu_engine_init.
 struct svm_features {
@@ -50,21 +59,53 @@ struct svm_features {
 };
 extern struct svm_features svm_features;
 
-// The kernel's own control block: what VMSAVE keeps. Constant after vcpu_engine_init.
-extern struct svm_vmcb *svm_host_vmcb;
+// vcpu->host: the core's own control block, which holds what VMSAVE keeps.
+void svm_run(struct vcpu *vcpu, struct svm_vmcb *guest);
 
-void svm_enter(uint64_t *gpr, struct svm_vmcb *guest);
+// The engine's operations: vmx/vcpu.h.
+void svm_reset(struct vcpu *vcpu);
+uint64_t svm_rip(const struct vcpu *vcpu);
+uint64_t svm_rflags(const struct vcpu *vcpu);
+void svm_set_rip(struct vcpu *vcpu, uint64_t rip);
+void svm_set_rflags(struct vcpu *vcpu, uint64_t rflags);
+void svm_advance(struct vcpu *vcpu, unsigned length);
+void svm_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
+struct vcpu_paging svm_paging(const struct vcpu *vcpu);
+void svm_get_code(const struct vcpu *vcpu, struct vcpu_code *code);
+struct vcpu_segment_state svm_segment(const struct vcpu *vcpu, enum vcpu_segment segment);
+unsigned svm_cpl(const struct vcpu *vcpu);
+unsigned svm_code_bits(const struct vcpu *vcpu);
+void svm_get_state(const struct vcpu *vcpu, struct vcpu_state *state);
+must_check enum status svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
+must_check enum status svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+must_check enum status svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+must_check enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value);
+must_check enum status svm_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
+void svm_set_tpr(struct vcpu *vcpu, uint8_t cr8);
+void svm_intercept_tpr(struct vcpu *vcpu, bool intercept);
+void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
+uint64_t svm_tsc_offset(const struct vcpu *vcpu);
+bool svm_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);
+bool svm_event_pending(const struct vcpu *vcpu);
+void svm_inject_interrupt(struct vcpu *vcpu, uint8_t vector);
+void svm_inject_nmi(struct vcpu *vcpu);
+void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
+	uint32_t error_code);
+void svm_set_cr2(struct vcpu *vcpu, uint64_t cr2);
+void svm_request_interrupt_window(struct vcpu *vcpu);
+void svm_request_nmi_window(struct vcpu *vcpu);
+void svm_print_entry_failure(const struct vcpu *vcpu);
 
 static inline void svm_event_set(struct vcpu *vcpu, uint64_t event)
 {
-	vcpu->event = event;
-	vcpu->has_event = event != 0;
+	svm_of(vcpu)->event = event;
+	svm_of(vcpu)->has_event = event != 0;
 }
 
 // Marks what changed since the last entry: SVM_CLEAN_ bits.
 static inline void svm_dirty(struct vcpu *vcpu, uint64_t bits)
 {
-	vcpu->vmcb->clean &= ~bits;
+	svm_of(vcpu)->vmcb->clean &= ~bits;
 }
 
 // Kinds of the exits from SVM_EXIT_INTR on that carry nothing else; 0: not one of them, or
@@ -91,9 +132,9 @@ void svm_event_prepare_slow(struct vcpu *vcpu);
 void svm_event_collect_slow(struct vcpu *vcpu);
 static always_inline void svm_event_collect(struct vcpu *vcpu)
 {
-	const struct svm_vmcb *vmcb = vcpu->vmcb;
+	const struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 
-	if (unlikely(vcpu->offered != 0 || vcpu->special != 0 ||
+	if (unlikely(svm_of(vcpu)->offered != 0 || svm_of(vcpu)->special != 0 ||
 		    (vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
 		svm_event_collect_slow(vcpu);
 }

@@ -13,7 +13,7 @@
 
 static void translations_flush(struct vcpu *vcpu)
 {
-	vcpu->vmcb->tlb_control =
+	svm_of(vcpu)->vmcb->tlb_control =
 		svm_features.flush_by_asid ? SVM_TLB_FLUSH_ASID : SVM_TLB_FLUSH_ALL;
 }
 
@@ -31,9 +31,9 @@ static bool paging_change_allowed(const struct svm_vmcb *vmcb, uint64_t value)
 		((vmcb->cr4 & CR4_PAE) != 0 && (vmcb->cs.attributes & SEGMENT_ATTRIBUTE_L) == 0);
 }
 
-enum status vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
+enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value)
 {
-	struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	uint64_t changed = value ^ vmcb->cr0;
 
 	if (value > UINT32_MAX || ((value & CR0_NW) != 0 && (value & CR0_CD) == 0) ||
@@ -49,9 +49,9 @@ enum status vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
 	return STATUS_OK;
 }
 
-enum status vcpu_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed)
+enum status svm_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed)
 {
-	struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	uint64_t changed = value ^ vmcb->cr4;
 
 	if ((value & ~allowed) != 0 || (in_long_mode(vmcb) && (value & CR4_PAE) == 0))

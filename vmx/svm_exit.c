@@ -8,18 +8,6 @@
 #include "kernel/console.h"
 #include "kernel/x86.h"
 
-static const char *const kind_names[VMEXIT_KIND_COUNT] = {
-	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
-	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
-	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
-	[VMEXIT_EXCEPTION] = "exception",
-	[VMEXIT_CR_WRITE] = "cr-write", [VMEXIT_CR8_WRITE] = "cr8-write",
-	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
-	[VMEXIT_MONITOR] = "monitor",
-	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
-	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
-};
-
 // Exits that carry nothing beyond their kind.
 #define PLAIN(code) ((code)-0x60) // from SVM_EXIT_INTR on
 
@@ -43,11 +31,6 @@ const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS] = {
 	[PLAIN(SVM_EXIT_XSETBV)] = VMEXIT_XSETBV,
 	[PLAIN(SVM_EXIT_RDPRU)] = VMEXIT_UNDEFINED,
 };
-
-const char *vmexit_kind_name(enum vmexit_kind kind)
-{
-	return kind < VMEXIT_KIND_COUNT ? kind_names[kind] : "unknown";
-}
 
 static void decode_io(const struct svm_vmcb *vmcb, struct vmexit *exit)
 {
@@ -74,7 +57,7 @@ static void decode_memory(const struct svm_vmcb *vmcb, struct vmexit *exit)
 // True: enter again at once.
 static bool decode_exception(struct vcpu *vcpu, struct vmexit *exit)
 {
-	struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	uint8_t vector = (uint8_t)(vmcb->exit_code - SVM_EXIT_EXCEPTION_FIRST);
 
 	if (vector == VECTOR_MC) { // the host's handler takes it: it does not return
@@ -89,7 +72,7 @@ static bool decode_exception(struct vcpu *vcpu, struct vmexit *exit)
 			BIT(VECTOR_GP) | BIT(VECTOR_PF) | BIT(VECTOR_AC))) != 0;
 	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
 	if (vector == VECTOR_PF)
-		vcpu_set_cr2(vcpu, vmcb->exit_info2);
+		svm_set_cr2(vcpu, vmcb->exit_info2);
 	return false;
 }
 
@@ -100,17 +83,18 @@ static bool exit_is_host_interrupt(uint64_t code)
 
 bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 {
-	const struct svm_vmcb *vmcb = vcpu->vmcb;
+	struct svm_vcpu *svm = svm_of(vcpu);
+	const struct svm_vmcb *vmcb = svm->vmcb;
 	uint64_t code = vmcb->exit_code;
 
-	if (likely(code == SVM_EXIT_IOIO && !vcpu->stepping)) {
+	if (likely(code == SVM_EXIT_IOIO && !svm->stepping)) {
 		decode_io(vmcb, exit);
 		return false;
 	}
-	if (unlikely(vcpu->stepping) && svm_step_finish(vcpu)) {
+	if (unlikely(svm->stepping) && svm_step_finish(vcpu)) {
 		exit->kind = VMEXIT_STEP;
 		exit->length = 0;
-		exit->step_rip = vcpu->step_rip;
+		exit->step_rip = svm->step_rip;
 		return false;
 	}
 	switch (code) {
@@ -152,9 +136,9 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 	return false;
 }
 
-void vcpu_print_entry_failure(const struct vcpu *vcpu)
+void svm_print_entry_failure(const struct vcpu *vcpu)
 {
-	const struct svm_vmcb *vmcb = vcpu->vmcb;
+	const struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 
 #define PRINT(name, value) log_error("  %-10s %016llx", name, (unsigned long long)(value))
 	log_error("AMD-V exit code %llx, info %llx %llx",

@@ -7,12 +7,19 @@
 // kept by the engine and delivered with the next entry, before anything else: vcpu_can_inject
 // answers false until then.
 //
-// Owner of all of it: the vcpu's core (v).
+// A vcpu is loaded on one core at most, and a core has one vcpu loaded at most: vcpu_load. Only
+// there may anything else be done with it, creation and destruction excepted. What the CPU's own
+// registers hold of it (FPU and vectors, debug registers, XCR0) goes along.
+//
+// The operations are those of the engine that vcpu_engine_init found: vmx/engine.h.
+//
+// Owner of all of it: the core that has it loaded (v).
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
 #include "kernel/base/status.h"
 #include "kernel/base/types.h"
+#include "kernel/cpu.h"
 #include "vmx/nested.h"
 
 // General registers in the order of their encoding.
@@ -122,40 +129,48 @@ enum vcpu_event_kind {
 
 struct vcpu;
 
-// Detects and enables the engine on this CPU. On failure `reason` (never empty) names what is
-// missing. STATUS_UNSUPPORTED: no usable engine.
+// Detects the engine, enables it on this CPU and makes what all vcpus share. On failure `reason`
+// (never empty) names what is missing. STATUS_UNSUPPORTED: no usable engine. STATUS_NO_MEMORY.
 must_check enum status vcpu_engine_init(const char **reason);
-const char *vcpu_engine_name(void); // "svm"
+// On every other CPU that is to run guests. The same failures.
+must_check enum status vcpu_engine_cpu_init(const char **reason);
 // One line about the engine: revision, features. For `info version`.
 void vcpu_engine_describe(char *text, size_t bytes);
 
-// In the state after power-on (SDM vol. 3, table 9-1). STATUS_NO_MEMORY.
+// In the state after power-on (SDM vol. 3, table 9-1), not loaded. STATUS_NO_MEMORY.
 must_check enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu);
-void vcpu_destroy(struct vcpu *vcpu);
-void vcpu_reset(struct vcpu *vcpu);
+void vcpu_destroy(struct vcpu *vcpu); // not loaded, or loaded here
+
+// Loads it on this core; the vcpu that was loaded here is unloaded. It must not be loaded on
+// another core.
+void vcpu_load_slow(struct vcpu *vcpu);
+static always_inline void vcpu_load(struct vcpu *vcpu)
+{
+	if (unlikely(cpu_self()->guest != vcpu))
+		vcpu_load_slow(vcpu);
+}
+// If it is loaded here: it may then be loaded elsewhere.
+void vcpu_unload(struct vcpu *vcpu);
+
+// INIT keeps the FPU, XCR0, the caching bits of CR0 and the MSRs but EFER.
+enum vcpu_reset_kind { VCPU_RESET_POWER, VCPU_RESET_INIT };
+// SDM vol. 3, table 9-1.
+void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind);
+
+// FPU, SSE and AVX registers as XSAVE's standard format has them: SDM vol. 1, 13.4. Valid while
+// the vcpu is not loaded. `bytes` of it count.
+void *vcpu_fpu(struct vcpu *vcpu, size_t *bytes);
 
 // General registers, live between exits: read and write them in place.
 static always_inline uint64_t *vcpu_gpr(struct vcpu *vcpu)
 {
-	return (uint64_t *)(void *)vcpu; // first member: see vmx/svm.h
+	return (uint64_t *)(void *)vcpu; // first member: see vmx/engine.h
 }
-
-uint64_t vcpu_rip(const struct vcpu *vcpu);
-uint64_t vcpu_rflags(const struct vcpu *vcpu);
-void vcpu_set_rip(struct vcpu *vcpu, uint64_t rip);
-void vcpu_set_rflags(struct vcpu *vcpu, uint64_t rflags);
-// Past an instruction that was emulated: ends the interrupt shadow, and a single-step (TF) trap of
-// the guest's own becomes pending.
-void vcpu_advance(struct vcpu *vcpu, unsigned length);
-
-// The same for an instruction that was executed in software: where it left RIP and RFLAGS.
-void vcpu_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
 
 // What address translation and instruction execution need, without a whole vcpu_state.
 struct vcpu_paging {
 	uint64_t cr0, cr3, cr4, efer;
 };
-struct vcpu_paging vcpu_paging(const struct vcpu *vcpu);
 
 // What fetching and executing the instruction at RIP needs, in one go.
 struct vcpu_code {
@@ -164,60 +179,239 @@ struct vcpu_code {
 	uint8_t bits; // 16, 32 or 64: the default operand and address size
 	uint8_t cpl;
 };
-void vcpu_get_code(const struct vcpu *vcpu, struct vcpu_code *code);
 
-struct vcpu_segment_state vcpu_segment(const struct vcpu *vcpu, enum vcpu_segment segment);
-unsigned vcpu_cpl(const struct vcpu *vcpu);
-// 16, 32 or 64: the default operand and address size of the code being run.
-unsigned vcpu_code_bits(const struct vcpu *vcpu);
+// What an engine does. The functions below it are the way to call them.
+struct vcpu_engine {
+	const char *name; // "svm", "vmx"
+	enum status (*cpu_init)(const char **reason);
+	void (*describe)(char *text, size_t bytes);
+	enum status (*create)(struct nested_map *map, struct vcpu **vcpu);
+	void (*destroy)(struct vcpu *vcpu);
+	void (*load)(struct vcpu *vcpu);
+	void (*unload)(struct vcpu *vcpu);
+	void (*reset)(struct vcpu *vcpu); // what set_state does not reach
+	void (*enter)(struct vcpu *vcpu, struct vmexit *exit);
+	uint64_t (*rip)(const struct vcpu *vcpu);
+	uint64_t (*rflags)(const struct vcpu *vcpu);
+	void (*set_rip)(struct vcpu *vcpu, uint64_t rip);
+	void (*set_rflags)(struct vcpu *vcpu, uint64_t rflags);
+	void (*advance)(struct vcpu *vcpu, unsigned length);
+	void (*finish)(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
+	struct vcpu_paging (*paging)(const struct vcpu *vcpu);
+	void (*get_code)(const struct vcpu *vcpu, struct vcpu_code *code);
+	struct vcpu_segment_state (*segment)(const struct vcpu *vcpu, enum vcpu_segment segment);
+	unsigned (*cpl)(const struct vcpu *vcpu);
+	unsigned (*code_bits)(const struct vcpu *vcpu);
+	void (*get_state)(const struct vcpu *vcpu, struct vcpu_state *state);
+	enum status (*set_state)(struct vcpu *vcpu, const struct vcpu_state *state);
+	enum status (*read_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+	enum status (*write_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+	enum status (*write_cr0)(struct vcpu *vcpu, uint64_t value);
+	enum status (*write_cr4)(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
+	void (*set_tpr)(struct vcpu *vcpu, uint8_t cr8);
+	void (*intercept_tpr)(struct vcpu *vcpu, bool intercept);
+	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);
+	uint64_t (*tsc_offset)(const struct vcpu *vcpu);
+	bool (*can_inject)(const struct vcpu *vcpu, enum vcpu_event_kind kind);
+	bool (*event_pending)(const struct vcpu *vcpu);
+	void (*inject_interrupt)(struct vcpu *vcpu, uint8_t vector);
+	void (*inject_nmi)(struct vcpu *vcpu);
+	void (*inject_exception)(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
+		uint32_t error_code);
+	void (*set_cr2)(struct vcpu *vcpu, uint64_t cr2);
+	void (*request_interrupt_window)(struct vcpu *vcpu);
+	void (*request_nmi_window)(struct vcpu *vcpu);
+	void (*print_entry_failure)(const struct vcpu *vcpu);
+};
 
-void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state);
-// STATUS_INVALID: the combination is one the CPU would refuse.
-must_check enum status vcpu_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
-
-// MSRs that are CPU state (EFER, STAR, PAT, ...), with the checks of the CPU. STATUS_NOT_FOUND: not
-// one of them. STATUS_FAULT: the guest must take #GP(0).
-must_check enum status vcpu_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-must_check enum status vcpu_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-// Writes to CR0 and CR4 exit. `allowed`: the bits that the guest's CPUID offers. STATUS_FAULT:
-// #GP(0).
-must_check enum status vcpu_write_cr0(struct vcpu *vcpu, uint64_t value);
-must_check enum status vcpu_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
-// XSETBV with the guest's ECX, EDX:EAX. STATUS_FAULT: #GP(0).
-must_check enum status vcpu_xsetbv(struct vcpu *vcpu);
-
-// What the guest will read from CR8.
-void vcpu_set_tpr(struct vcpu *vcpu, uint8_t cr8);
-// MOV to CR8 exits while something waits for a lower priority.
-void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept);
-
-// The guest's TSC is the host's plus `offset`.
-void vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
-uint64_t vcpu_tsc_offset(const struct vcpu *vcpu);
-
-uint64_t vcpu_xcr0(const struct vcpu *vcpu);
-
-// Whether an event of this kind could be delivered with the next entry.
-bool vcpu_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);
-// True while the engine holds an event that must be delivered first.
-bool vcpu_event_pending(const struct vcpu *vcpu);
-void vcpu_inject_interrupt(struct vcpu *vcpu, uint8_t vector);
-void vcpu_inject_nmi(struct vcpu *vcpu);
-// A fault or trap of the current instruction. A second fault during delivery becomes #DF, a third
-// the shutdown, as SDM vol. 3, table 6-5 has it. For #PF set CR2 first with vcpu_set_cr2.
-void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
-	uint32_t error_code);
-void vcpu_set_cr2(struct vcpu *vcpu, uint64_t cr2);
-// Asks for an exit as soon as an interrupt (an NMI) could be delivered; holds for the next entry.
-void vcpu_request_interrupt_window(struct vcpu *vcpu);
-void vcpu_request_nmi_window(struct vcpu *vcpu);
+// The one that vcpu_engine_init chose: constant afterwards.
+extern struct vcpu_engine vcpu_engine;
 
 // Runs the guest until the next exit. Returns with VMEXIT_INTERRUPT at once while the CPU's
 // attention flag is set.
-void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit);
+static always_inline void vcpu_enter(struct vcpu *vcpu, struct vmexit *exit)
+{
+	vcpu_engine.enter(vcpu, exit);
+}
+
+static always_inline uint64_t vcpu_rip(const struct vcpu *vcpu)
+{
+	return vcpu_engine.rip(vcpu);
+}
+
+static always_inline uint64_t vcpu_rflags(const struct vcpu *vcpu)
+{
+	return vcpu_engine.rflags(vcpu);
+}
+
+static always_inline void vcpu_set_rip(struct vcpu *vcpu, uint64_t rip)
+{
+	vcpu_engine.set_rip(vcpu, rip);
+}
+
+static always_inline void vcpu_set_rflags(struct vcpu *vcpu, uint64_t rflags)
+{
+	vcpu_engine.set_rflags(vcpu, rflags);
+}
+
+// Past an instruction that was emulated: ends the interrupt shadow, and a single-step (TF) trap of
+// the guest's own becomes pending.
+static always_inline void vcpu_advance(struct vcpu *vcpu, unsigned length)
+{
+	vcpu_engine.advance(vcpu, length);
+}
+
+// The same for an instruction that was executed in software: where it left RIP and RFLAGS.
+static always_inline void vcpu_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
+{
+	vcpu_engine.finish(vcpu, rip, rflags);
+}
+
+static always_inline struct vcpu_paging vcpu_paging(const struct vcpu *vcpu)
+{
+	return vcpu_engine.paging(vcpu);
+}
+
+static always_inline void vcpu_get_code(const struct vcpu *vcpu, struct vcpu_code *code)
+{
+	vcpu_engine.get_code(vcpu, code);
+}
+
+static always_inline struct vcpu_segment_state vcpu_segment(const struct vcpu *vcpu,
+	enum vcpu_segment segment)
+{
+	return vcpu_engine.segment(vcpu, segment);
+}
+
+static always_inline unsigned vcpu_cpl(const struct vcpu *vcpu)
+{
+	return vcpu_engine.cpl(vcpu);
+}
+
+// 16, 32 or 64: the default operand and address size of the code being run.
+static always_inline unsigned vcpu_code_bits(const struct vcpu *vcpu)
+{
+	return vcpu_engine.code_bits(vcpu);
+}
+
+static always_inline void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	vcpu_engine.get_state(vcpu, state);
+}
+
+// STATUS_INVALID: the combination is one the CPU would refuse.
+must_check static always_inline enum status vcpu_set_state(struct vcpu *vcpu,
+	const struct vcpu_state *state)
+{
+	return vcpu_engine.set_state(vcpu, state);
+}
+
+// MSRs that are CPU state (EFER, STAR, PAT, ...), with the checks of the CPU. STATUS_NOT_FOUND: not
+// one of them. STATUS_FAULT: the guest must take #GP(0).
+must_check static always_inline enum status vcpu_read_msr(struct vcpu *vcpu, uint32_t msr,
+	uint64_t *value)
+{
+	return vcpu_engine.read_msr(vcpu, msr, value);
+}
+
+must_check static always_inline enum status vcpu_write_msr(struct vcpu *vcpu, uint32_t msr,
+	uint64_t value)
+{
+	return vcpu_engine.write_msr(vcpu, msr, value);
+}
+
+// Writes to CR0 and CR4 exit. `allowed`: the bits that the guest's CPUID offers. STATUS_FAULT:
+// #GP(0).
+must_check static always_inline enum status vcpu_write_cr0(struct vcpu *vcpu, uint64_t value)
+{
+	return vcpu_engine.write_cr0(vcpu, value);
+}
+
+must_check static always_inline enum status vcpu_write_cr4(struct vcpu *vcpu, uint64_t value,
+	uint64_t allowed)
+{
+	return vcpu_engine.write_cr4(vcpu, value, allowed);
+}
+
+// What the guest will read from CR8.
+static always_inline void vcpu_set_tpr(struct vcpu *vcpu, uint8_t cr8)
+{
+	vcpu_engine.set_tpr(vcpu, cr8);
+}
+
+// MOV to CR8 exits while something waits for a lower priority.
+static always_inline void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept)
+{
+	vcpu_engine.intercept_tpr(vcpu, intercept);
+}
+
+// The guest's TSC is the host's plus `offset`.
+static always_inline void vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	vcpu_engine.set_tsc_offset(vcpu, offset);
+}
+
+static always_inline uint64_t vcpu_tsc_offset(const struct vcpu *vcpu)
+{
+	return vcpu_engine.tsc_offset(vcpu);
+}
+
+// Whether an event of this kind could be delivered with the next entry.
+static always_inline bool vcpu_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind)
+{
+	return vcpu_engine.can_inject(vcpu, kind);
+}
+
+// True while the engine holds an event that must be delivered first.
+static always_inline bool vcpu_event_pending(const struct vcpu *vcpu)
+{
+	return vcpu_engine.event_pending(vcpu);
+}
+
+static always_inline void vcpu_inject_interrupt(struct vcpu *vcpu, uint8_t vector)
+{
+	vcpu_engine.inject_interrupt(vcpu, vector);
+}
+
+static always_inline void vcpu_inject_nmi(struct vcpu *vcpu)
+{
+	vcpu_engine.inject_nmi(vcpu);
+}
+
+// A fault or trap of the current instruction. A second fault during delivery becomes #DF, a third
+// the shutdown, as SDM vol. 3, table 6-5 has it. For #PF set CR2 first with vcpu_set_cr2.
+static always_inline void vcpu_inject_exception(struct vcpu *vcpu, uint8_t vector,
+	bool has_error_code, uint32_t error_code)
+{
+	vcpu_engine.inject_exception(vcpu, vector, has_error_code, error_code);
+}
+
+static always_inline void vcpu_set_cr2(struct vcpu *vcpu, uint64_t cr2)
+{
+	vcpu_engine.set_cr2(vcpu, cr2);
+}
+
+// Asks for an exit as soon as an interrupt (an NMI) could be delivered; holds for the next entry.
+static always_inline void vcpu_request_interrupt_window(struct vcpu *vcpu)
+{
+	vcpu_engine.request_interrupt_window(vcpu);
+}
+
+static always_inline void vcpu_request_nmi_window(struct vcpu *vcpu)
+{
+	vcpu_engine.request_nmi_window(vcpu);
+}
+
+// After VMEXIT_INVALID or in a report: the engine's own words, to the log.
+static always_inline void vcpu_print_entry_failure(const struct vcpu *vcpu)
+{
+	vcpu_engine.print_entry_failure(vcpu);
+}
+
+// XSETBV with the guest's ECX, EDX:EAX. STATUS_FAULT: #GP(0).
+must_check enum status vcpu_xsetbv(struct vcpu *vcpu);
+uint64_t vcpu_xcr0(const struct vcpu *vcpu);
 
 const char *vmexit_kind_name(enum vmexit_kind kind);
-// After VMEXIT_INVALID or in a report: the engine's own words, to the log.
-void vcpu_print_entry_failure(const struct vcpu *vcpu);
 
 #endif

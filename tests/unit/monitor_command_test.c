@@ -206,23 +206,26 @@ void vcpu_engine_describe(char *text, size_t bytes)
 	snprintf(text, bytes, "an engine");
 }
 
-void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+static void fake_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 {
 	(void)vcpu;
 	*state = registers;
 }
 
-unsigned vcpu_cpl(const struct vcpu *vcpu)
+static unsigned fake_cpl(const struct vcpu *vcpu)
 {
 	(void)vcpu;
 	return 0;
 }
 
-struct vcpu_paging vcpu_paging(const struct vcpu *vcpu)
+static struct vcpu_paging fake_paging(const struct vcpu *vcpu)
 {
 	(void)vcpu;
 	return (struct vcpu_paging){registers.cr0, registers.cr3, registers.cr4, registers.efer};
 }
+
+struct vcpu_engine vcpu_engine = {
+	.get_state = fake_get_state, .cpl = fake_cpl, .paging = fake_paging};
 
 static void quit(void)
 {

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define VCPU (&svm_test_vcpu)
+#define SVM  (&svm_test_vcpu)
+#define VCPU (&svm_test_vcpu.vcpu)
 #define VMCB (&svm_test_vmcb)
 
 #define VALID     BIT(31)
@@ -28,7 +29,7 @@ static bool exit_with(uint64_t code, struct vmexit *exit)
 // What vcpu_enter does before an entry.
 static void prepare(void)
 {
-	if (VCPU->special != 0)
+	if (SVM->special != 0)
 		svm_event_prepare_slow(VCPU);
 }
 
@@ -103,14 +104,14 @@ static void expect_pair(uint8_t first, uint8_t second)
 	bool doubled = (a == CONTRIBUTORY && b == CONTRIBUTORY) ||
 		(a == PAGE_FAULT && b != BENIGN);
 
-	VCPU->event = 0;
+	SVM->event = 0;
 	vcpu_inject_exception(VCPU, first, false, 0);
 	vcpu_inject_exception(VCPU, second, true, 0x77);
-	assert_false(VCPU->triple_fault);
+	assert_false(SVM->triple_fault);
 	if (doubled) // #DF pushes a zero
-		assert_true(VCPU->event == (VALID | EXCEPTION | HAS_ERROR | 8));
+		assert_true(SVM->event == (VALID | EXCEPTION | HAS_ERROR | 8));
 	else
-		assert_true(VCPU->event ==
+		assert_true(SVM->event ==
 			(VALID | EXCEPTION | HAS_ERROR | second | 0x77ull << 32));
 }
 
@@ -128,13 +129,13 @@ static void a_fault_on_a_double_fault_shuts_down(void **state)
 {
 	(void)state;
 	for (uint8_t vector = 0; vector < 20; vector++) {
-		VCPU->event = 0;
-		VCPU->triple_fault = false;
+		SVM->event = 0;
+		SVM->triple_fault = false;
 		vcpu_inject_exception(VCPU, VECTOR_DF, true, 0);
 		vcpu_inject_exception(VCPU, vector, true, 1);
 		if (vector != VECTOR_DF)
-			assert_int_equal(VCPU->triple_fault, class_of(vector) != BENIGN);
-		assert_int_equal(vcpu_event_pending(VCPU), !VCPU->triple_fault);
+			assert_int_equal(SVM->triple_fault, class_of(vector) != BENIGN);
+		assert_int_equal(vcpu_event_pending(VCPU), !SVM->triple_fault);
 	}
 }
 
@@ -143,22 +144,22 @@ static void a_page_fault_escalates_to_the_end(void **state)
 	(void)state;
 	vcpu_inject_exception(VCPU, VECTOR_PF, true, 2);
 	vcpu_inject_exception(VCPU, VECTOR_PF, true, 2);
-	assert_int_equal(VCPU->event & 0xff, VECTOR_DF);
+	assert_int_equal(SVM->event & 0xff, VECTOR_DF);
 	vcpu_inject_exception(VCPU, VECTOR_PF, true, 2);
-	assert_true(VCPU->triple_fault);
+	assert_true(SVM->triple_fault);
 }
 
 // The vector of an interrupt says nothing about exceptions: table 6-4, external interrupts.
 static void faults_on_interrupts_do_not_double(void **state)
 {
 	(void)state;
-	VCPU->event = VALID | VECTOR_GP; // an interrupt with vector 13
+	SVM->event = VALID | VECTOR_GP; // an interrupt with vector 13
 	vcpu_inject_exception(VCPU, VECTOR_GP, true, 0);
-	assert_int_equal(VCPU->event & 0xff, VECTOR_GP);
-	VCPU->event = VALID | NMI_TYPE | 2;
+	assert_int_equal(SVM->event & 0xff, VECTOR_GP);
+	SVM->event = VALID | NMI_TYPE | 2;
 	vcpu_inject_exception(VCPU, VECTOR_PF, true, 0);
-	assert_int_equal(VCPU->event & 0xff, VECTOR_PF);
-	assert_false(VCPU->triple_fault);
+	assert_int_equal(SVM->event & 0xff, VECTOR_PF);
+	assert_false(SVM->triple_fault);
 }
 
 static uint64_t collected(uint64_t info)
@@ -166,7 +167,7 @@ static uint64_t collected(uint64_t info)
 	svm_event_set(VCPU, 0x1234);
 	VMCB->exit_interrupt_info = info;
 	svm_event_collect(VCPU);
-	return VCPU->event;
+	return SVM->event;
 }
 
 // APM vol. 2, 15.7.2: EXITINTINFO.
@@ -179,11 +180,11 @@ static void interrupted_deliveries_are_kept(void **state)
 	assert_true(collected(0x30) == 0); // not valid
 	assert_true(collected(VALID | 0x30) == (VALID | 0x30));
 	assert_true(collected(page_fault) == page_fault);
-	assert_false(VCPU->nmi_blocked);
+	assert_false(SVM->nmi_blocked);
 	// A virtual interrupt, as some implementations report it.
 	assert_true(collected(VALID | EXCEPTION | 0x30) == (VALID | 0x30));
 	assert_true(collected(VALID | NMI_TYPE | 2) == (VALID | NMI_TYPE | 2));
-	assert_true(VCPU->nmi_blocked);
+	assert_true(SVM->nmi_blocked);
 }
 
 // Their instruction runs again.
@@ -202,7 +203,7 @@ static void a_kept_fault_escalates(void **state)
 	(void)state;
 	assert_true(collected(VALID | EXCEPTION | HAS_ERROR | VECTOR_TS) != 0);
 	vcpu_inject_exception(VCPU, VECTOR_GP, true, 0x18);
-	assert_int_equal(VCPU->event & 0xff, VECTOR_DF);
+	assert_int_equal(SVM->event & 0xff, VECTOR_DF);
 }
 
 static void injection_follows_flags_and_shadow(void **state)
@@ -252,7 +253,7 @@ static void the_window_is_a_virtual_interrupt(void **state)
 	svm_test_clean();
 	prepare();
 	assert_true(window_is_armed());
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	// APM vol. 2, 15.15.3: intercepts, and V_IRQ with its neighbours.
 	assert_true((~svm_test_dirtied() & (SVM_CLEAN_INTERCEPTS | SVM_CLEAN_TPR)) == 0);
 	assert_false(exit_with(SVM_EXIT_VINTR, &exit));
@@ -275,7 +276,7 @@ static void a_shadow_is_stepped_over(void **state)
 	vcpu_request_interrupt_window(VCPU);
 	svm_test_clean();
 	prepare();
-	assert_true(VCPU->stepping);
+	assert_true(SVM->stepping);
 	assert_false(window_is_armed());
 	assert_true((VMCB->rflags & RFLAGS_TF) != 0);
 	assert_int_equal(VMCB->intercept_exceptions, UINT32_MAX);
@@ -287,7 +288,7 @@ static void a_shadow_is_stepped_over(void **state)
 	assert_int_equal(exit.kind, VMEXIT_STEP);
 	assert_true(exit.step_rip == VMCB->rip - 2);
 	assert_int_equal(exit.length, 0);
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	assert_true((VMCB->rflags & RFLAGS_TF) == 0);
 	assert_true(VMCB->dr6 == 0xffff0ff0); // the guest sees nothing of it
 	assert_int_equal(VMCB->intercept_exceptions, SVM_EXCEPTIONS_INTERCEPTED);
@@ -301,15 +302,15 @@ static void only_what_waits_is_stepped_for(void **state)
 	(void)state;
 	VMCB->interrupt_shadow = 1;
 	prepare();
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	VMCB->rflags &= ~RFLAGS_IF;
 	vcpu_request_interrupt_window(VCPU);
 	prepare();
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	svm_event_collect(VCPU);
 	vcpu_request_nmi_window(VCPU);
 	prepare();
-	assert_true(VCPU->stepping);
+	assert_true(SVM->stepping);
 }
 
 static void a_pending_event_goes_before_a_step(void **state)
@@ -319,7 +320,7 @@ static void a_pending_event_goes_before_a_step(void **state)
 	vcpu_request_interrupt_window(VCPU);
 	vcpu_inject_exception(VCPU, VECTOR_UD, false, 0);
 	prepare();
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	assert_true((VMCB->rflags & RFLAGS_TF) == 0);
 }
 
@@ -359,7 +360,7 @@ static void a_fault_ends_a_step(void **state)
 	assert_true(VMCB->cr2 == 0x7fff12345678);
 	assert_true((~svm_test_dirtied() & (SVM_CLEAN_CR2 | SVM_CLEAN_INTERCEPTS)) == 0);
 	assert_true((VMCB->rflags & RFLAGS_TF) == 0);
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	assert_int_equal(VMCB->intercept_exceptions, SVM_EXCEPTIONS_INTERCEPTED);
 }
 
@@ -376,7 +377,7 @@ static void other_exits_end_a_step(void **state)
 		prepare();
 		assert_false(exit_with(codes[i], &exit));
 		assert_int_not_equal(exit.kind, VMEXIT_STEP);
-		assert_false(VCPU->stepping);
+		assert_false(SVM->stepping);
 		assert_true((VMCB->rflags & RFLAGS_TF) == 0);
 		assert_int_equal(VMCB->intercept_exceptions, SVM_EXCEPTIONS_INTERCEPTED);
 	}
@@ -390,7 +391,7 @@ static void a_step_that_never_began_leaves_nothing(void **state)
 	prepare();
 	svm_test_clean();
 	svm_step_cancel(VCPU);
-	assert_false(VCPU->stepping);
+	assert_false(SVM->stepping);
 	assert_true((VMCB->rflags & RFLAGS_TF) == 0);
 	assert_int_equal(VMCB->intercept_exceptions, SVM_EXCEPTIONS_INTERCEPTED);
 	assert_true((svm_test_dirtied() & SVM_CLEAN_INTERCEPTS) != 0);
@@ -413,14 +414,14 @@ static void iret_ends_an_nmi(void **state)
 	begin_nmi_handler();
 	assert_true((VMCB->intercept3 & SVM_INTERCEPT_IRET) != 0);
 	assert_true(exit_with(SVM_EXIT_IRET, &exit)); // enter again at once
-	assert_true(VCPU->stepping);
+	assert_true(SVM->stepping);
 	assert_true((VMCB->rflags & RFLAGS_TF) != 0);
 	prepare();
 	assert_true((VMCB->intercept3 & SVM_INTERCEPT_IRET) == 0);
 	VMCB->rflags = RFLAGS_FIXED | RFLAGS_IF; // what IRET loads
 	assert_false(exit_with(SVM_EXIT_EXCEPTION_FIRST + VECTOR_DB, &exit));
 	assert_int_equal(exit.kind, VMEXIT_STEP);
-	assert_false(VCPU->nmi_blocked);
+	assert_false(SVM->nmi_blocked);
 	assert_true(VMCB->rflags == (RFLAGS_FIXED | RFLAGS_IF));
 	assert_true(vcpu_can_inject(VCPU, VCPU_EVENT_NMI));
 }

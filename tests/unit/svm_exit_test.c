@@ -5,7 +5,8 @@
 #include <signal.h>
 #include <string.h>
 
-#define VCPU (&svm_test_vcpu)
+#define SVM  (&svm_test_vcpu)
+#define VCPU (&svm_test_vcpu.vcpu)
 #define VMCB (&svm_test_vmcb)
 
 static struct vmexit decode(uint64_t code)

@@ -6,7 +6,8 @@
 
 #include "vmx/cpuid.h"
 
-#define VCPU (&svm_test_vcpu)
+#define SVM  (&svm_test_vcpu)
+#define VCPU (&svm_test_vcpu.vcpu)
 #define VMCB (&svm_test_vmcb)
 
 #define LONG_CR0 (CR0_PE | CR0_PG | CR0_ET)
@@ -40,11 +41,11 @@ static void reset_is_that_of_power_on(void **state)
 
 	(void)state;
 	memset(VCPU->gpr, 0xa5, sizeof(VCPU->gpr));
-	VCPU->event = 1;
-	VCPU->triple_fault = VCPU->nmi_blocked = true;
+	SVM->event = 1;
+	SVM->triple_fault = SVM->nmi_blocked = true;
 	fake_x86.xcr0 = 7;
 	fake_x86.dr[2] = 5;
-	vcpu_reset(VCPU);
+	vcpu_reset(VCPU, VCPU_RESET_POWER);
 	now = current();
 	assert_true(now.rip == 0xfff0 && now.rflags == 2);
 	assert_true(now.cr0 == 0x60000010 && now.cr2 == 0 && now.cr3 == 0 && now.cr4 == 0);
@@ -61,7 +62,7 @@ static void reset_is_that_of_power_on(void **state)
 	assert_true(now.gdtr_limit == 0xffff && now.idtr_limit == 0xffff);
 	for (unsigned i = 0; i < GPR_COUNT; i++)
 		assert_true(now.gpr[i] == (i == GPR_RDX ? 0x00a20f10 : 0));
-	assert_false(vcpu_event_pending(VCPU) || VCPU->triple_fault || now.nmi_blocked);
+	assert_false(vcpu_event_pending(VCPU) || SVM->triple_fault || now.nmi_blocked);
 	assert_int_equal(vcpu_cpl(VCPU), 0);
 	assert_int_equal(vcpu_code_bits(VCPU), 16);
 }
@@ -103,8 +104,8 @@ static void a_state_makes_the_round_trip(void **state)
 	(void)state;
 	memset(&want, 0, sizeof(want));
 	fill(&want);
-	VCPU->event = 1;
-	VCPU->triple_fault = true;
+	SVM->event = 1;
+	SVM->triple_fault = true;
 	assert_int_equal(vcpu_set_state(VCPU, &want), STATUS_OK);
 	got = current();
 	assert_memory_equal(&got, &want, offsetof(struct vcpu_state, nmi_blocked) + 1);
@@ -114,7 +115,7 @@ static void a_state_makes_the_round_trip(void **state)
 	assert_true((VMCB->virtual_interrupt & SVM_V_INTR_MASKING) != 0);
 	assert_int_equal(vcpu_cpl(VCPU), want.segment[SEGMENT_SS].attributes >> 5 & 3);
 	assert_false(vcpu_event_pending(VCPU));
-	assert_false(VCPU->triple_fault);
+	assert_false(SVM->triple_fault);
 	assert_memory_equal(fake_x86.dr, want.dr, sizeof(want.dr));
 	assert_true(fake_x86.xcr0 == 7);
 	assert_ptr_equal(vcpu_gpr(VCPU), VCPU->gpr);
@@ -238,11 +239,11 @@ static void a_stepping_guest_traps_after_emulation(void **state)
 	VMCB->rflags |= RFLAGS_TF;
 	vcpu_advance(VCPU, 2);
 	assert_true((VMCB->dr6 & BIT(14)) != 0);
-	assert_int_equal(VCPU->event & 0xff, VECTOR_DB);
+	assert_int_equal(SVM->event & 0xff, VECTOR_DB);
 	VMCB->dr6 = 0xffff0ff0;
-	VCPU->event = SVM_EVENT_VALID | 0x30;
+	SVM->event = SVM_EVENT_VALID | 0x30;
 	vcpu_advance(VCPU, 2);
-	assert_int_equal(VCPU->event & 0xff, 0x30);
+	assert_int_equal(SVM->event & 0xff, 0x30);
 	assert_true(VMCB->dr6 == 0xffff0ff0);
 }
 

@@ -7,7 +7,7 @@
 #include "tests/unit/fake_env.h"
 #include "vmx/svm.h"
 
-extern struct vcpu svm_test_vcpu;
+extern struct svm_vcpu svm_test_vcpu;
 extern struct svm_vmcb svm_test_vmcb;
 extern struct fake_x86 fake_x86;
 

@@ -2,13 +2,13 @@
 // The world switch. Called with GIF clear; returns with GIF clear. All memory is mapped one to one,
 // so pointers to control blocks are their physical addresses.
 
-	.section .text.svm_enter, "ax"
+	.section .text.svm_run, "ax"
 
-// void svm_enter(uint64_t gpr[16], struct svm_vmcb *guest)
-// RAX and RSP of the guest live in its control block. svm_host_vmcb holds what VMSAVE stored: FS,
-// GS, TR, LDTR and the SYSCALL and SYSENTER registers of the kernel.
-	.globl svm_enter
-svm_enter:
+// void svm_run(struct vcpu *vcpu, struct svm_vmcb *guest)
+// RAX and RSP of the guest live in its control block. vcpu->host holds what VMSAVE stored: FS, GS,
+// TR, LDTR and the SYSCALL and SYSENTER registers of the kernel.
+	.globl svm_run
+svm_run:
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -51,7 +51,7 @@ svm_enter:
 	movq	%r15, 15*8(%rdi)
 	popq	7*8(%rdi)
 	addq	$8, %rsp
-	movq	svm_host_vmcb(%rip), %rax
+	movq	16*8(%rdi), %rax
 	vmload	%rax
 	popq	%r15
 	popq	%r14

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The vendor-neutral half of a vcpu: the choice of the engine, and what the CPU's own registers
+// hold of a vcpu as long as it is loaded on a core: FPU and vectors, debug registers, XCR0,
+// TSC_AUX. The kernel uses none of them, so they are exchanged only when another vcpu comes.
+//
+// When a vcpu of another machine comes, what the CPU could tell it about the one before is
+// cleared: branch predictions (IBPB: CPUID 7 EDX bit 26, or 80000008 EBX bit 12) and buffers
+// (MD_CLEAR: CPUID 7 EDX bit 10).
+#include "vmx/vcpu.h"
+
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/cpu.h"
+#include "kernel/mem.h"
+#include "kernel/x86.h"
+#include "vmx/cpuid.h"
+#include "vmx/engine.h"
+
+#define MSR_PRED_CMD  0x49u
+#define PRED_CMD_IBPB 1u
+
+enum {
+	FPU_PAGES = 2, // x87, SSE, AVX and what else cpuid_xcr0_mask() lets through
+	FPU_FCW = 0, FPU_FTW = 4, FPU_MXCSR = 24, FPU_XSTATE_BV = 512, // SDM vol. 1, 13.4
+	FPU_LEGACY_BYTES = 512,
+};
+
+struct vcpu_engine vcpu_engine;
+
+static const char *const kind_names[VMEXIT_KIND_COUNT] = {
+	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
+	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
+	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
+	[VMEXIT_EXCEPTION] = "exception",
+	[VMEXIT_CR_WRITE] = "cr-write", [VMEXIT_CR8_WRITE] = "cr8-write",
+	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
+	[VMEXIT_MONITOR] = "monitor",
+	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
+	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
+};
+
+const char *vmexit_kind_name(enum vmexit_kind kind)
+{
+	return kind < VMEXIT_KIND_COUNT ? kind_names[kind] : "unknown";
+}
+
+// Whose machine was loaded last on each core. Owner: that core.
+static const struct nested_map *last_map[VCPU_CORES_MAX];
+
+enum status vcpu_engine_init(const char **reason)
+{
+	enum status status = svm_detect(reason);
+
+	if (status != STATUS_OK)
+		return status;
+	vcpu_engine = svm_engine;
+	return vcpu_engine.cpu_init(reason);
+}
+
+enum status vcpu_engine_cpu_init(const char **reason)
+{
+	return vcpu_engine.cpu_init(reason);
+}
+
+void vcpu_engine_describe(char *text, size_t bytes)
+{
+	vcpu_engine.describe(text, bytes);
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	vcpu_unload(vcpu);
+	ASSERT(!vcpu_is_loaded(vcpu));
+	for (unsigned i = 0; i < VCPU_CORES_MAX; i++) // another map may come to lie there
+		if (last_map[i] == vcpu->map)
+			last_map[i] = NULL;
+	vcpu_engine.destroy(vcpu);
+}
+
+bool vcpu_has_tsc_aux(void)
+{
+	return (cpuid(0x80000001, 0).edx & BIT(27)) != 0 || (cpuid(7, 0).ecx & BIT(22)) != 0;
+}
+
+static bool has_xsave(void)
+{
+	return (cr4_read() & CR4_OSXSAVE) != 0;
+}
+
+// All components, whether or not the guest's XCR0 has them at the moment.
+static void fpu_save(void *area)
+{
+	if (has_xsave()) {
+		xsetbv(0, cpuid_xcr0_mask());
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	} else {
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+static void fpu_restore(const void *area)
+{
+	if (has_xsave()) {
+		xsetbv(0, cpuid_xcr0_mask());
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	} else {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+// SDM vol. 3, table 9-1: after power-on FCW is 0x40 and every tag is "valid" (zero).
+static void fpu_reset(uint8_t *area)
+{
+	memset(area, 0, FPU_PAGES * PAGE_BYTES);
+	area[FPU_FCW] = 0x40;
+	area[FPU_FTW] = 0xff;
+	area[FPU_MXCSR] = 0x80;
+	area[FPU_MXCSR + 1] = 0x1f;
+	area[FPU_XSTATE_BV] = 1;
+}
+
+void *vcpu_fpu(struct vcpu *vcpu, size_t *bytes)
+{
+	ASSERT(!vcpu_is_loaded(vcpu));
+	*bytes = has_xsave() ? cpuid_xsave_bytes(cpuid_xcr0_mask()) : FPU_LEGACY_BYTES;
+	return vcpu->fpu;
+}
+
+enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map)
+{
+	ASSERT(cpuid_xsave_bytes(cpuid_xcr0_mask()) <= FPU_PAGES * PAGE_BYTES);
+	vcpu->map = map;
+	vcpu->core = VCPU_NOT_LOADED;
+	vcpu->fpu = mem_pages_alloc(FPU_PAGES);
+	if (vcpu->fpu == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	fpu_reset(vcpu->fpu);
+	vcpu->xcr0 = 1;
+	return STATUS_OK;
+}
+
+void vcpu_common_destroy(struct vcpu *vcpu)
+{
+	if (vcpu->fpu != NULL)
+		mem_pages_free(vcpu->fpu, FPU_PAGES);
+}
+
+void vcpu_set_tsc_aux(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->tsc_aux = value;
+	if (vcpu_is_loaded(vcpu) && vcpu_has_tsc_aux())
+		wrmsr(MSR_TSC_AUX, value);
+}
+
+void vcpu_common_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	memcpy(state->gpr, vcpu->gpr, sizeof(state->gpr));
+	state->tsc_aux = vcpu->tsc_aux;
+	state->xcr0 = vcpu_xcr0(vcpu);
+	memcpy(state->dr, vcpu->dr, sizeof(state->dr));
+	if (vcpu_is_loaded(vcpu)) {
+		state->dr[0] = dr0_read();
+		state->dr[1] = dr1_read();
+		state->dr[2] = dr2_read();
+		state->dr[3] = dr3_read();
+	}
+}
+
+static void registers_to_cpu(const struct vcpu *vcpu)
+{
+	dr0_write(vcpu->dr[0]);
+	dr1_write(vcpu->dr[1]);
+	dr2_write(vcpu->dr[2]);
+	dr3_write(vcpu->dr[3]);
+	if (vcpu_has_tsc_aux())
+		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
+	if (has_xsave())
+		xsetbv(0, vcpu->xcr0);
+}
+
+void vcpu_common_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	memcpy(vcpu->gpr, state->gpr, sizeof(state->gpr));
+	memcpy(vcpu->dr, state->dr, sizeof(state->dr));
+	vcpu->tsc_aux = state->tsc_aux;
+	vcpu->xcr0 = state->xcr0;
+	if (vcpu_is_loaded(vcpu))
+		registers_to_cpu(vcpu);
+}
+
+// The register itself is asked: not every implementation exits on XSETBV.
+uint64_t vcpu_xcr0(const struct vcpu *vcpu)
+{
+	return vcpu_is_loaded(vcpu) && has_xsave() ? xgetbv(0) : vcpu->xcr0;
+}
+
+// SDM vol. 1, 13.3: x87 always, AVX not without SSE.
+enum status vcpu_xsetbv(struct vcpu *vcpu)
+{
+	uint64_t value = (vcpu->gpr[GPR_RDX] << 32) | (uint32_t)vcpu->gpr[GPR_RAX];
+
+	if ((uint32_t)vcpu->gpr[GPR_RCX] != 0 || vcpu_cpl(vcpu) != 0 || (value & 1) == 0 ||
+		(value & ~cpuid_xcr0_mask()) != 0 || ((value & 4) != 0 && (value & 2) == 0))
+		return STATUS_FAIL(STATUS_FAULT);
+	vcpu->xcr0 = value;
+	if (has_xsave())
+		xsetbv(0, value);
+	return STATUS_OK;
+}
+
+// Nothing of another machine's may be told by what this CPU remembers.
+static void speculation_barrier(void)
+{
+	uint16_t selector = 0;
+	uint32_t leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0).edx : 0;
+	uint32_t extended = cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).ebx : 0;
+
+	if ((leaf7 & BIT(26)) != 0 || (extended & BIT(12)) != 0)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+	if ((leaf7 & BIT(10)) != 0) // with any readable selector: SDM vol. 1, VERW with MD_CLEAR
+		__asm__ volatile("mov %%ds, %0; verw %0" : "+m"(selector) : : "cc");
+}
+
+void vcpu_unload(struct vcpu *vcpu)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (cpu->guest != vcpu)
+		return;
+	ASSERT(vcpu->core == cpu->index);
+	vcpu->dr[0] = dr0_read();
+	vcpu->dr[1] = dr1_read();
+	vcpu->dr[2] = dr2_read();
+	vcpu->dr[3] = dr3_read();
+	vcpu->xcr0 = vcpu_xcr0(vcpu);
+	fpu_save(vcpu->fpu);
+	vcpu_engine.unload(vcpu);
+	vcpu->core = VCPU_NOT_LOADED;
+	cpu->guest = NULL;
+}
+
+void vcpu_load_slow(struct vcpu *vcpu)
+{
+	struct cpu *cpu = cpu_self();
+
+	ASSERT(cpu->index < VCPU_CORES_MAX && !vcpu_is_loaded(vcpu));
+	if (cpu->guest != NULL)
+		vcpu_unload(cpu->guest);
+	if (last_map[cpu->index] != vcpu->map && last_map[cpu->index] != NULL)
+		speculation_barrier();
+	last_map[cpu->index] = vcpu->map;
+	cpu->guest = vcpu;
+	vcpu->core = cpu->index;
+	fpu_restore(vcpu->fpu);
+	registers_to_cpu(vcpu);
+	vcpu_engine.load(vcpu);
+}
+
+static struct vcpu_state reset_state(void)
+{
+	struct vcpu_state state = {
+		.rip = 0xfff0,
+		.rflags = RFLAGS_FIXED,
+		.cr0 = CR0_CD | CR0_NW | CR0_ET,
+		.dr6 = 0xffff0ff0,
+		.dr7 = 0x400,
+		.gdtr_limit = 0xffff,
+		.idtr_limit = 0xffff,
+		.pat = 0x0007040600070406,
+		.xcr0 = 1,
+	};
+
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
+		state.segment[i] = (struct vcpu_segment_state){.limit = 0xffff, .attributes = 0x93};
+	state.segment[SEGMENT_CS] = (struct vcpu_segment_state){0xf000, 0x9b, 0xffff, 0xffff0000};
+	state.segment[SEGMENT_LDTR].attributes = 0x82;
+	state.segment[SEGMENT_TR].attributes = 0x8b;
+	state.gpr[GPR_RDX] = cpuid(1, 0).eax;
+	return state;
+}
+
+static void init_keep(struct vcpu_state *state, const struct vcpu_state *before)
+{
+	state->cr0 = (before->cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
+	state->star = before->star;
+	state->lstar = before->lstar;
+	state->cstar = before->cstar;
+	state->sfmask = before->sfmask;
+	state->kernel_gs_base = before->kernel_gs_base;
+	state->sysenter_cs = before->sysenter_cs;
+	state->sysenter_esp = before->sysenter_esp;
+	state->sysenter_eip = before->sysenter_eip;
+	state->pat = before->pat;
+	state->tsc_aux = before->tsc_aux;
+	state->xcr0 = before->xcr0;
+}
+
+void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind)
+{
+	struct vcpu_state state = reset_state(), before;
+	enum status status;
+
+	if (kind == VCPU_RESET_INIT) {
+		vcpu_get_state(vcpu, &before);
+		init_keep(&state, &before);
+	} else {
+		fpu_reset(vcpu->fpu);
+		fpu_restore(vcpu->fpu);
+	}
+	vcpu_engine.reset(vcpu);
+	status = vcpu_set_state(vcpu, &state);
+	ASSERT(status == STATUS_OK);
+}
+
+enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
+{
+	enum status status = vcpu_engine.create(map, vcpu);
+
+	if (status == STATUS_OK) {
+		vcpu_load(*vcpu);
+		vcpu_reset(*vcpu, VCPU_RESET_POWER);
+		vcpu_unload(*vcpu);
+	}
+	return status;
+}
