@@ -12,14 +12,15 @@ ZYDIS := $(CACHE)/src/zydis
 
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
-KERNEL_SRCS := kernel/acpi.c kernel/apic.c kernel/clock.c kernel/console.c kernel/cpu.c \
-	kernel/crash.c kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c \
-	kernel/event.c kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c \
-	kernel/pagetable.c kernel/symbols.c kernel/timer.c
+KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
+	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/decode.c kernel/desc.c \
+	kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c kernel/loop.c \
+	kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
+	kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
-	boot/efi_files.c boot/enter.S boot/enter.c boot/ini.c boot/main.c boot/memory_map.c \
-	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
+	boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c boot/main.c \
+	boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
 
 DRIVER_SRCS := drivers/uart.c
 
@@ -144,11 +145,11 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon decode \
-	direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
+UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
+	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
 	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor mc146818 mem \
-	memory_map monitor monitor_command mtrr paging pci_host port61 pvpanic reset_control \
-	state svm_event svm_exit svm_state uart16550
+	memory_map message monitor monitor_command mtrr paging pci_host port61 pvpanic \
+	reset_control state svm_event svm_exit svm_state uart16550
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -168,6 +169,7 @@ unit_monitor_command := vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/mo
 	vm/monitor_memory.c vm/monitor_registers.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	tests/unit/fake_ram.c
 unit_event := kernel/event.c
+unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
@@ -210,7 +212,12 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 	@gcc -fsanitize=address,undefined $$^ -lcmocka -o $$@
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
-UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test)
+# Threads, under a sanitizer that does not go with the others.
+THREAD_UNITS := smp_threads
+$(B)/unit/%_threads_test: tests/unit/%_threads_test.c | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
+UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)
 
 # What needs no emulator. Each line of build/checks is NAME<tab>COMMAND.
 CHECK_C := $(filter %.c,$(SRCS))
@@ -264,5 +271,6 @@ image: $(B)/reprise-usb.img
 clean:
 	rm -rf $(B)
 
+-include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
 -include $(wildcard $(OBJS:.o=.d))

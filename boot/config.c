@@ -199,6 +199,36 @@ static const char *config_parse_log(struct ini_slice value, void *field, size_t 
 	return NULL;
 }
 
+static const char *config_parse_cpus(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t cpus = (uint32_t)number;
+
+	(void)capacity;
+	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_CPUS_MAX)
+		return "a number of CPUs from 1 to 64";
+	memcpy(field, &cpus, sizeof(cpus));
+	return NULL;
+}
+
+static const char *config_parse_cpus_from(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_CPUS_AUTO] = "auto",
+		[CONFIG_CPUS_ACPI] = "acpi",
+		[CONFIG_CPUS_MP] = "mp",
+		[CONFIG_CPUS_PROBE] = "probe",
+	};
+	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+
+	(void)capacity;
+	if (word == ARRAY_COUNT(words))
+		return "auto, acpi, mp or probe";
+	memcpy(field, &word, sizeof(word));
+	return NULL;
+}
+
 static const char *config_parse_text(struct ini_slice value, void *field, size_t capacity)
 {
 	if (value.count >= capacity)
@@ -240,6 +270,8 @@ static const char *config_parse_path(struct ini_slice value, void *field, size_t
 static const struct config_key config_host_keys[] = {
 	CONFIG_HOST_KEY(log_level, "log", config_parse_log),
 	CONFIG_HOST_KEY(debug_exit, "debug_exit", config_parse_port),
+	CONFIG_HOST_KEY(cpus, "cpus", config_parse_cpus),
+	CONFIG_HOST_KEY(cpus_from, "cpus_from", config_parse_cpus_from),
 	CONFIG_HOST_KEY(quit_on_exit, "quit_on_exit", config_parse_bool),
 	CONFIG_HOST_KEY(start_in_monitor, "console", config_parse_console),
 };
@@ -412,6 +444,7 @@ enum status config_parse(const char *file_name, const char *text, size_t bytes,
 
 	memset(config, 0, sizeof(*config));
 	config->host.log_level = CONFIG_LOG_INFO;
+	config->host.cpus = CONFIG_CPUS_MAX;
 	error[0] = '\0';
 	status = ini_parse(text, bytes, &handler, &parser, &ini_error);
 	if (status == STATUS_BAD_FORMAT)

@@ -11,6 +11,7 @@ enum {
 	CONFIG_PATH_MAX = 128,
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
 	CONFIG_VMS_MAX = 1, // this version runs one machine
+	CONFIG_CPUS_MAX = 64,
 	CONFIG_ERROR_MAX = 256,
 };
 
@@ -26,10 +27,20 @@ enum config_log_level {
 	CONFIG_LOG_DEBUG,
 };
 
+// In the order of enum smp_source.
+enum config_cpus_from {
+	CONFIG_CPUS_AUTO,
+	CONFIG_CPUS_ACPI,
+	CONFIG_CPUS_MP,
+	CONFIG_CPUS_PROBE,
+};
+
 // [reprise]
 struct config_host {
 	uint32_t log_level;  // log = error|warn|info|debug, enum config_log_level; default info
 	uint32_t debug_exit; // debug_exit = PORT: isa-debug-exit of the machine we run on; 0: none
+	uint32_t cpus;       // cpus = N: to use at most, 1 to CONFIG_CPUS_MAX; default: the most
+	uint32_t cpus_from;  // cpus_from = auto|acpi|mp|probe, enum config_cpus_from; default auto
 	bool quit_on_exit;   // quit_on_exit = on|off: leave when the last VM has ended; default off
 	bool start_in_monitor; // console = guest|monitor: what has it first; default guest
 };

@@ -12,6 +12,7 @@
 #include "boot/efi_console.h"
 #include "boot/efi_exit.h"
 #include "boot/efi_files.h"
+#include "boot/efi_mp.h"
 #include "boot/enter.h"
 #include "boot/quiesce.h"
 #include "boot/text.h"
@@ -101,6 +102,7 @@ static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_in
 	info->image_start.v = (uintptr_t)image_start;
 	info->image_bytes = (uint64_t)(image_end - image_start);
 	info->rsdp.v = efi_find_rsdp(system);
+	efi_mp_read(boot, info);
 	if (boot->HandleProtocol(handle, &efi_loaded_image, (void **)&image) == EFI_SUCCESS) {
 		efi_read_command_line(image, info);
 		root = efi_files_open_volume(boot, image->DeviceHandle, CONFIG_FILE_NAME);

@@ -18,6 +18,7 @@
 #include "kernel/loop.h"
 #include "kernel/mem.h"
 #include "kernel/pagetable.h"
+#include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/console.h"
 #include "vm/monitor.h"
@@ -171,6 +172,21 @@ static bool configure(const struct boot_info *info)
 	return true;
 }
 
+// After the configuration, which may say how.
+static void cpus_start(const struct boot_info *info, bool configured)
+{
+	struct smp_config smp = {.source = SMP_SOURCE_AUTO, .limit = CPU_MAX};
+
+	_Static_assert((int)SMP_SOURCE_PROBE == (int)CONFIG_CPUS_PROBE &&
+			(int)CPU_MAX == (int)CONFIG_CPUS_MAX, "one and the same");
+	if (configured)
+		smp = (struct smp_config){
+			.source = (enum smp_source)config.host.cpus_from,
+			.limit = config.host.cpus,
+		};
+	smp_start(info, &smp);
+}
+
 static bool input_run(struct loop_task *task)
 {
 	uint8_t bytes[16];
@@ -192,6 +208,7 @@ void boot_main(struct boot_info *info)
 		.quit = quit,
 	};
 	const char *reason;
+	bool configured;
 
 	entry_tsc = rdtsc();
 	cpu_init_boot();
@@ -200,7 +217,9 @@ void boot_main(struct boot_info *info)
 	kernel_init(info);
 	console_init();
 	vm_crash_section_init();
-	if (configure(info)) {
+	configured = configure(info);
+	cpus_start(info, configured);
+	if (configured) {
 		if (vcpu_engine_init(&reason) != STATUS_OK)
 			log_error("%s", reason);
 		else

@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct acpi_header) == 36, "ACPI table header");
 
 #define LAPIC_DEFAULT 0xfee00000u
 
-static struct acpi_host host = {.lapic = {LAPIC_DEFAULT}};
+static struct acpi_host host = {.madt.lapic = {LAPIC_DEFAULT}};
 
 static uint32_t get32(const void *table, size_t offset)
 {
@@ -45,16 +45,12 @@ static bool checksum_ok(const void *table, size_t bytes)
 	return sum == 0;
 }
 
-static void parse_madt(const struct acpi_header *table)
+static void madt_read(const struct acpi_header *table)
 {
-	const uint8_t *bytes = (const uint8_t *)table;
+	struct acpi_madt madt;
 
-	if (table->length < 44)
-		return;
-	host.lapic.v = get32(table, 36);
-	for (uint32_t at = 44; at + 2 <= table->length && bytes[at + 1] >= 2; at += bytes[at + 1])
-		if (bytes[at] == 5 && at + 12 <= table->length) // local APIC address override
-			host.lapic.v = get64(table, at + 4);
+	if (acpi_madt_parse(table, table->length, &madt))
+		host.madt = madt;
 }
 
 static void parse_hpet(const struct acpi_header *table)
@@ -135,7 +131,7 @@ static void parse_table(uint64_t address)
 	if (table == NULL)
 		return;
 	if (memcmp(table->signature, "APIC", 4) == 0)
-		parse_madt(table);
+		madt_read(table);
 	else if (memcmp(table->signature, "HPET", 4) == 0)
 		parse_hpet(table);
 	else if (memcmp(table->signature, "FACP", 4) == 0)

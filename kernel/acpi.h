@@ -3,11 +3,12 @@
 #ifndef KERNEL_ACPI_H
 #define KERNEL_ACPI_H
 
+#include "kernel/acpi_madt.h"
 #include "kernel/base/status.h"
 #include "kernel/base/types.h"
 
 struct acpi_host {
-	struct hpa lapic;       // from the MADT; the architectural default without
+	struct acpi_madt madt;  // without one: no CPU, and the local APIC's usual place
 	struct hpa hpet;        // 0: none
 	uint16_t pm_timer_port; // 0: none
 	bool pm_timer_32bit;

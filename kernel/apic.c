@@ -2,6 +2,7 @@
 #include "kernel/apic.h"
 
 #include "kernel/acpi.h"
+#include "kernel/base/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/desc.h"
 #include "kernel/pagetable.h"
@@ -12,6 +13,8 @@ enum {
 	REGISTER_TPR = 0x08,
 	REGISTER_EOI = 0x0b,
 	REGISTER_SVR = 0x0f,
+	REGISTER_COMMAND = 0x30,      // x2APIC: 64 bits, the APIC id in the upper half
+	REGISTER_DESTINATION = 0x31, // xAPIC: the APIC id in bits 31:24
 	REGISTER_LVT_TIMER = 0x32,
 	REGISTER_LVT_LINT0 = 0x35,
 	REGISTER_LVT_LINT1 = 0x36,
@@ -26,13 +29,15 @@ enum {
 	LVT_TSC_DEADLINE = 2 << 17,
 	TIMER_DIVIDE_1 = 0x0b,
 	SVR_ENABLE = 1 << 8,
+	COMMAND_PENDING = 1 << 12,
+	COMMAND_WAIT_MAX = 100000, // polls until the last one has been taken
 };
 
 #define APIC_BASE_ENABLE BIT(11)
 #define APIC_BASE_X2APIC BIT(10)
 #define IOAPIC_DEFAULT   0xfec00000u
 
-static volatile uint32_t *registers; // NULL: x2APIC
+static volatile uint32_t *registers; // (c) NULL: x2APIC. Each CPU sees its own there
 static volatile uint32_t *ioapic;
 
 static uint32_t apic_read(unsigned reg)
@@ -55,6 +60,13 @@ static void spurious(struct interrupt_frame *frame)
 	(void)frame; // no EOI for a spurious interrupt: SDM vol. 3, 11.9
 }
 
+// Whoever sent it has set `attention`; that it arrived is all there is to do.
+static void kick_interrupt(struct interrupt_frame *frame)
+{
+	(void)frame;
+	apic_eoi();
+}
+
 // All lines masked, vectors moved away from the exceptions. 8259A data sheet.
 static void pic_mask(void)
 {
@@ -70,18 +82,13 @@ static void pic_mask(void)
 	outb(0xa1, 0xff);
 }
 
-void apic_init(void)
+void apic_init_cpu(void)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
 
-	pic_mask();
-	for (unsigned vector = 0xf0; vector <= APIC_VECTOR_SPURIOUS; vector++)
-		interrupt_handler_set((uint8_t)vector, spurious);
 	wrmsr(MSR_APIC_BASE, base);
-	if ((cpuid(1, 0).ecx & BIT(21)) != 0)
+	if (registers == NULL)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-	else
-		registers = pagetable_map_device(acpi_host()->lapic, PAGE_BYTES);
 	apic_write(REGISTER_TPR, 0);
 	apic_write(REGISTER_LVT_LINT0, LVT_MASKED);
 	apic_write(REGISTER_LVT_LINT1, LVT_NMI); // a button for a crash report
@@ -90,6 +97,39 @@ void apic_init(void)
 	apic_write(REGISTER_SVR, SVR_ENABLE | APIC_VECTOR_SPURIOUS);
 	cpu_self()->apic_id = registers == NULL ? apic_read(REGISTER_ID)
 						: apic_read(REGISTER_ID) >> 24;
+}
+
+void apic_init(void)
+{
+	pic_mask();
+	for (unsigned vector = 0xf0; vector <= APIC_VECTOR_SPURIOUS; vector++)
+		interrupt_handler_set((uint8_t)vector, spurious);
+	interrupt_handler_set(APIC_VECTOR_KICK, kick_interrupt);
+	if ((cpuid(1, 0).ecx & BIT(21)) == 0)
+		registers = pagetable_map_device(acpi_host()->madt.lapic, PAGE_BYTES);
+	apic_init_cpu();
+}
+
+void apic_command(uint32_t apic_id, uint32_t command)
+{
+	uint64_t flags;
+
+	if (registers == NULL) {
+		// This write waits for no earlier one by itself: SDM vol. 3, 11.12.3.
+		__asm__ volatile("mfence; lfence" : : : "memory");
+		wrmsr(MSR_X2APIC_FIRST + REGISTER_COMMAND, (uint64_t)apic_id << 32 | command);
+		return;
+	}
+	ASSERT(apic_id < 255 || (command & APIC_COMMAND_TO_OTHERS) != 0);
+	flags = interrupts_save(); // two writes, and handlers send too
+	for (unsigned i = 0; i < COMMAND_WAIT_MAX; i++) {
+		if ((apic_read(REGISTER_COMMAND) & COMMAND_PENDING) == 0)
+			break;
+		cpu_relax();
+	}
+	apic_write(REGISTER_DESTINATION, apic_id << 24);
+	apic_write(REGISTER_COMMAND, command);
+	interrupts_restore(flags);
 }
 
 bool apic_is_x2apic(void)

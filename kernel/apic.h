@@ -8,11 +8,26 @@
 enum apic_vector {
 	APIC_VECTOR_TIMER = 0xe0,
 	APIC_VECTOR_SERIAL = 0xe1,
+	APIC_VECTOR_KICK = 0xe2, // another CPU wants this one's event loop: see cpu_kick
 	APIC_VECTOR_SPURIOUS = 0xff,
 };
 
-// Masks the 8259 pair, enables this CPU's APIC (x2APIC where it is there).
+// Low half of the interrupt command register, for apic_command: a vector alone is a fixed
+// interrupt. SDM vol. 3, 11.6.1.
+enum apic_command {
+	APIC_COMMAND_NMI = 4 << 8 | 1 << 14,
+	APIC_COMMAND_INIT = 5 << 8 | 1 << 14,
+	APIC_COMMAND_STARTUP = 6 << 8 | 1 << 14, // or-ed with the page number of the first code
+	APIC_COMMAND_TO_OTHERS = 3 << 18,        // all but self; the APIC id does not matter
+};
+
+// The boot CPU: masks the 8259 pair, enables its APIC (x2APIC where it is there).
 void apic_init(void);
+// Another CPU: the same mode; sets cpu_self()->apic_id.
+void apic_init_cpu(void);
+// Sends an interrupt to the CPU with that APIC id (below 255 unless this is x2APIC). What was
+// written before is visible to whoever receives it. From any context.
+void apic_command(uint32_t apic_id, uint32_t command);
 void apic_eoi(void);
 bool apic_is_x2apic(void);
 

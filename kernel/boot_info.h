@@ -11,6 +11,7 @@ enum {
 	BOOT_FILE_NAME_MAX = 128, // with the terminating zero
 	BOOT_COMMAND_LINE_MAX = 1024,
 	BOOT_PROBLEM_MAX = 160,
+	BOOT_CPUS_MAX = 64,
 };
 
 enum boot_range_kind {
@@ -42,6 +43,8 @@ struct boot_info {
 	struct hpa rsdp; // 0: none
 	uint32_t range_count;
 	uint32_t file_count;
+	uint32_t cpu_count; // by UEFI's MP Services, the boot CPU among them; 0: not known
+	uint32_t cpu_apic_ids[BOOT_CPUS_MAX];
 	struct boot_range ranges[BOOT_RANGES_MAX]; // ascending, not overlapping
 	struct boot_file files[BOOT_FILES_MAX];
 	char command_line[BOOT_COMMAND_LINE_MAX]; // zero-terminated; empty where there is none

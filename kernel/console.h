@@ -4,6 +4,10 @@
 // Rules for the console: any context but NMI and machine check may log; a line longer than
 // LOG_LINE_MAX is cut; each line is written "reprise: ..." (for errors and warnings with the
 // level's name in front of the text).
+//
+// Lines and pieces of output of different CPUs do not mix: each is written under one lock, which
+// its holder may take again (the hook and a sink's caller write too) and which keeps interrupts
+// disabled. It comes last in the order of locks, so that any code may log. A crash seizes it.
 #ifndef KERNEL_CONSOLE_H
 #define KERNEL_CONSOLE_H
 
@@ -20,14 +24,21 @@ struct console_sink {
 
 // Adds a sink; it stays for ever. The first one also receives what is in the ring already.
 void console_sink_add(struct console_sink *sink);
+// For several pieces of output that belong together.
+void console_lock(void);
+void console_unlock(void);
+// For a crash, once the other CPUs have been stopped: the calling CPU has the lock for good,
+// whoever held it. True: that was another one, perhaps in the middle of a line.
+bool console_seize(void);
+
 // Raw bytes to all sinks, '\n' as it is.
 void console_write(const char *text, size_t bytes);
 
 void log_level_set(enum log_level level);
 void log_write(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-// Called before a line of log is written (the console multiplexer breaks a guest's
-// unfinished line). May be NULL.
+// Called before a line of log is written, on the CPU that logs and under the lock (the console
+// multiplexer breaks a guest's unfinished line). May be NULL.
 void log_hook_set(void (*before_line)(void));
 // The ring's content, oldest first, in at most two pieces.
 void log_ring_replay(void (*write)(const char *text, size_t bytes));

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/crash.h"
 
+#include "kernel/apic.h"
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/symbols.h"
 #include "kernel/x86.h"
 
-enum { BACKTRACE_MAX = 32, CRASH_EXIT_STATUS = 0x7f };
+enum {
+	BACKTRACE_MAX = 32,
+	CRASH_EXIT_STATUS = 0x7f,
+	STOP_WAIT_MAX = 10000000, // polls for the other CPUs: a fraction of a second
+};
 
 static struct crash_section *sections;
 static uint16_t debug_exit_port;
+// (a) The CPU that reports, as index + 1; 0: none crashed. Never changes back.
+static uint32_t crashed;
 
 extern const uint8_t image_start[], image_end[];
 
@@ -81,6 +88,12 @@ static void print_last_error(void)
 			origin.line);
 }
 
+static _Noreturn void halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
 static _Noreturn void crash_finish(void)
 {
 	print_last_error();
@@ -89,20 +102,60 @@ static _Noreturn void crash_finish(void)
 	if (debug_exit_port != 0)
 		outl(debug_exit_port, CRASH_EXIT_STATUS);
 	log_error("halted");
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	halt();
 }
 
+// Stops the other CPUs by NMI: crash_exception halts them there. Interrupts may be off for good on
+// a CPU that is in trouble, hence a limit.
+static void others_stop(const struct cpu *self)
+{
+	uint32_t running = 0;
+
+	for (uint32_t i = 0; i < cpu_count(); i++)
+		if (cpu_get(i) != self && !cpu_get(i)->stopped)
+			apic_command(cpu_get(i)->apic_id, APIC_COMMAND_NMI);
+	for (unsigned polls = 0; polls < STOP_WAIT_MAX; polls++) {
+		running = 0;
+		for (uint32_t i = 0; i < cpu_count(); i++)
+			running += cpu_get(i) != self && !cpu_get(i)->stopped;
+		if (running == 0)
+			return;
+		cpu_relax();
+	}
+}
+
+// True: another CPU reports already.
+static bool crash_is_others(const struct cpu *self)
+{
+	uint32_t reporter = __atomic_load_n(&crashed, __ATOMIC_ACQUIRE);
+
+	return reporter != 0 && reporter != self->index + 1;
+}
+
+// The first CPU that comes here reports. Later ones are halted; so is the reporter, should the
+// report itself fail.
 static void crash_begin(void)
 {
 	struct cpu *cpu = cpu_self();
+	uint32_t none = 0;
 
 	interrupts_disable();
-	if (cpu->in_crash) // the report itself failed
-		for (;;)
-			__asm__ volatile("cli; hlt");
+	if (cpu->in_crash)
+		halt();
 	cpu->in_crash = true;
+	if (!__atomic_compare_exchange_n(&crashed, &none, cpu->index + 1, false, __ATOMIC_ACQ_REL,
+		__ATOMIC_ACQUIRE)) {
+		cpu->stopped = true;
+		halt();
+	}
+	if (cpu_count() > 1)
+		others_stop(cpu);
 	log_hook_set(NULL);
+	if (console_seize())
+		console_write("\r\n", 2);
+	for (uint32_t i = 0; i < cpu_count(); i++)
+		if (cpu_get(i) != cpu && !cpu_get(i)->stopped)
+			log_error("CPU %u cannot be stopped", i);
 }
 
 static void print_registers(const struct interrupt_frame *f)
@@ -124,11 +177,18 @@ static void print_registers(const struct interrupt_frame *f)
 void crash_exception(const struct interrupt_frame *frame)
 {
 	const char *name = frame->vector < 32 ? exception_names[frame->vector] : NULL;
+	struct cpu *cpu = cpu_self();
 
+	if (frame->vector == VECTOR_NMI && crash_is_others(cpu)) {
+		cpu->stopped = true;
+		halt();
+	}
+	if (frame->vector == VECTOR_NMI && cpu->in_crash)
+		return; // the button while the report is being written
 	crash_begin();
 	log_error("crash: %s (vector %llu, error code 0x%llx) on CPU %u",
 		name != NULL ? name : "unexpected interrupt", (unsigned long long)frame->vector,
-		(unsigned long long)frame->error_code, cpu_self()->index);
+		(unsigned long long)frame->error_code, cpu->index);
 	print_registers(frame);
 	crash_backtrace(frame->rip, frame->rbp);
 	crash_finish();

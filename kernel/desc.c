@@ -7,8 +7,8 @@
 #include "kernel/crash.h"
 #include "kernel/x86.h"
 
-enum { IST_NMI = 1, IST_DOUBLE_FAULT = 2, IST_MACHINE_CHECK = 3, IST_COUNT = 3 };
-enum { EXCEPTION_STACK_BYTES = 16384, VECTORS = 256 };
+enum { IST_NMI = 1, IST_DOUBLE_FAULT = 2, IST_MACHINE_CHECK = 3 };
+enum { VECTORS = 256 };
 
 // SDM vol. 3, 6.14.1.
 struct idt_gate {
@@ -27,13 +27,7 @@ struct table_pointer {
 	uint64_t base;
 } __attribute__((packed));
 
-// One guard page below each stack.
-struct exception_stack {
-	uint8_t guard[PAGE_BYTES];
-	uint8_t stack[EXCEPTION_STACK_BYTES];
-} __attribute__((aligned(PAGE_BYTES)));
-
-static struct exception_stack exception_stacks[IST_COUNT];
+static struct desc_stack exception_stacks[DESC_STACK_COUNT]; // the boot CPU's
 static struct idt_gate idt[VECTORS] __attribute__((aligned(16)));
 static interrupt_handler *handlers[VECTORS];
 
@@ -63,9 +57,9 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 
 const void *desc_stack_guard(unsigned index)
 {
-	if (index < IST_COUNT)
+	if (index < DESC_STACK_COUNT)
 		return exception_stacks[index].guard;
-	return index == IST_COUNT ? main_stack_guard : NULL;
+	return index == DESC_STACK_COUNT ? main_stack_guard : NULL;
 }
 
 void interrupt_handler_set(uint8_t vector, interrupt_handler *handler)
@@ -92,25 +86,28 @@ static void idt_init(void)
 	idt[VECTOR_MC].ist = IST_MACHINE_CHECK;
 }
 
-void desc_init(struct desc_tables *tables)
+void desc_prepare(struct desc_tables *tables, struct desc_stack stacks[DESC_STACK_COUNT])
 {
 	uint64_t base = (uint64_t)(uintptr_t)&tables->tss;
-	struct table_pointer gdt_pointer = {
-		sizeof(tables->gdt) - 1, (uint64_t)(uintptr_t)tables->gdt};
-	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
 
 	memset(&tables->tss, 0, sizeof(tables->tss));
 	tables->tss.io_map = sizeof(tables->tss);
-	for (unsigned i = 0; i < IST_COUNT; i++)
-		tables->tss.ist[i] = (uint64_t)(uintptr_t)(exception_stacks[i].stack +
-			EXCEPTION_STACK_BYTES);
+	for (unsigned i = 0; i < DESC_STACK_COUNT; i++)
+		tables->tss.ist[i] = (uint64_t)(uintptr_t)(stacks[i].stack + DESC_STACK_BYTES);
 	tables->gdt[0] = 0;
 	tables->gdt[SELECTOR_CODE / 8] = 0x00af9b000000ffff; // 64-bit code, DPL 0
 	tables->gdt[SELECTOR_DATA / 8] = 0x00cf93000000ffff;
 	tables->gdt[SELECTOR_TSS / 8] = (sizeof(tables->tss) - 1) | (base & 0xffffff) << 16 |
 		(uint64_t)0x89 << 40 | (base >> 24 & 0xff) << 56;
 	tables->gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
-	idt_init();
+}
+
+void desc_load(struct desc_tables *tables)
+{
+	struct table_pointer gdt_pointer = {
+		sizeof(tables->gdt) - 1, (uint64_t)(uintptr_t)tables->gdt};
+	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+
 	__asm__ volatile("lgdt %0\n"
 			 "pushq %1\n"
 			 "leaq 1f(%%rip), %%rax\n"
@@ -130,4 +127,11 @@ void desc_init(struct desc_tables *tables)
 		: "m"(gdt_pointer), "i"(SELECTOR_CODE), "i"(SELECTOR_DATA), "m"(idt_pointer),
 		"i"(SELECTOR_TSS)
 		: "rax", "memory");
+}
+
+void desc_init(struct desc_tables *tables)
+{
+	idt_init();
+	desc_prepare(tables, exception_stacks);
+	desc_load(tables);
 }

@@ -29,6 +29,14 @@ struct desc_tables {
 	struct desc_tss tss;
 };
 
+// Stacks of a CPU's own for NMI, double fault and machine check: one guard page below each.
+enum { DESC_STACK_COUNT = 3, DESC_STACK_BYTES = 16384 };
+
+struct desc_stack {
+	uint8_t guard[PAGE_BYTES];
+	uint8_t stack[DESC_STACK_BYTES];
+} __attribute__((aligned(PAGE_BYTES)));
+
 // What an interrupt or exception pushed, lowest address first.
 struct interrupt_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -38,8 +46,12 @@ struct interrupt_frame {
 
 typedef void interrupt_handler(struct interrupt_frame *frame);
 
-// Loads this CPU's tables. The IDT sends every exception to crash_exception until told otherwise.
+// The boot CPU: its tables, and the IDT, which sends every exception to crash_exception until told
+// otherwise.
 void desc_init(struct desc_tables *tables);
+// Another CPU: fills its tables (from any CPU), and loads them (on that CPU).
+void desc_prepare(struct desc_tables *tables, struct desc_stack stacks[DESC_STACK_COUNT]);
+void desc_load(struct desc_tables *tables);
 // Vectors 32 to 255 for host interrupts. The handler sends its own EOI.
 void interrupt_handler_set(uint8_t vector, interrupt_handler *handler);
 
@@ -47,7 +59,7 @@ void interrupt_handler_set(uint8_t vector, interrupt_handler *handler);
 bool rdmsr_safe(uint32_t msr, uint64_t *value);
 bool wrmsr_safe(uint32_t msr, uint64_t value);
 
-// Guard pages below the stacks of this file and the main stack, to be unmapped.
+// Guard pages below the boot CPU's stacks and the main stack, to be unmapped.
 const void *desc_stack_guard(unsigned index); // NULL past the last
 
 #endif

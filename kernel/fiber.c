@@ -10,6 +10,7 @@
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
 #include "kernel/pagetable.h"
+#include "kernel/smp.h"
 #include "kernel/x86.h"
 
 enum { STACK_PAGES = 8, GUARD_PAGES = 1 };
@@ -24,46 +25,48 @@ struct fiber {
 	void *argument;
 	enum fiber_state state;
 	bool woken; // fiber_wake came while not waiting
+	bool wake_posted; // (a) another CPU's wake is under way: `wake` is in use
+	struct cpu *cpu;  // (c) whose fiber it is
+	struct cpu_message wake;
 	struct timer timer;
 	struct fiber *next; // ready queue
 	struct fiber *all_next;
 };
-
-static struct fiber *ready_first, **ready_last = &ready_first;
-static struct fiber *all;
-static unsigned timed; // fibers that wait with a deadline
-static void *loop_stack_pointer;
 
 void fiber_switch(void **save_stack, void *to_stack);
 void fiber_start(void);
 
 static void ready_add(struct fiber *fiber)
 {
+	struct cpu_fibers *fibers = &fiber->cpu->fibers;
+
 	fiber->state = FIBER_READY;
 	fiber->next = NULL;
-	*ready_last = fiber;
-	ready_last = &fiber->next;
+	*fibers->ready_last = fiber;
+	fibers->ready_last = &fiber->next;
 }
 
-static struct fiber *ready_take(void)
+static struct fiber *ready_take(struct cpu_fibers *fibers)
 {
-	struct fiber *fiber = ready_first;
+	struct fiber *fiber = fibers->ready_first;
 
-	ready_first = fiber->next;
-	if (ready_first == NULL)
-		ready_last = &ready_first;
+	fibers->ready_first = fiber->next;
+	if (fibers->ready_first == NULL)
+		fibers->ready_last = &fibers->ready_first;
 	return fiber;
 }
 
 struct fiber *fiber_self(void)
 {
-	return cpu_self()->fiber;
+	return cpu_self()->fibers.running;
 }
 
 static void leave(struct fiber *fiber)
 {
-	cpu_self()->fiber = NULL;
-	fiber_switch(&fiber->stack_pointer, loop_stack_pointer);
+	struct cpu_fibers *fibers = &fiber->cpu->fibers;
+
+	fibers->running = NULL;
+	fiber_switch(&fiber->stack_pointer, fibers->loop_stack_pointer);
 }
 
 static void fiber_main(void *argument)
@@ -78,6 +81,7 @@ static void fiber_main(void *argument)
 struct fiber *fiber_create(const char *name, void (*entry)(void *argument), void *argument)
 {
 	struct fiber *fiber = calloc(1, sizeof(*fiber));
+	struct cpu *cpu = cpu_self();
 	uint64_t *top;
 
 	if (fiber == NULL)
@@ -97,8 +101,9 @@ struct fiber *fiber_create(const char *name, void (*entry)(void *argument), void
 	top[3] = (uint64_t)(uintptr_t)fiber_main;
 	top[6] = (uint64_t)(uintptr_t)fiber_start;
 	fiber->stack_pointer = top;
-	fiber->all_next = all;
-	all = fiber;
+	fiber->cpu = cpu;
+	fiber->all_next = cpu->fibers.all;
+	cpu->fibers.all = fiber;
 	timer_add(&fiber->timer);
 	ready_add(fiber);
 	return fiber;
@@ -121,9 +126,9 @@ bool fiber_wait(uint64_t deadline)
 	if (!fiber->woken) {
 		fiber->state = FIBER_WAITING;
 		timer_set(&fiber->timer, deadline);
-		timed += deadline != TIMER_NEVER;
+		fiber->cpu->fibers.timed += deadline != TIMER_NEVER;
 		leave(fiber);
-		timed -= deadline != TIMER_NEVER;
+		fiber->cpu->fibers.timed -= deadline != TIMER_NEVER;
 		timer_set(&fiber->timer, TIMER_NEVER);
 	}
 	if (!fiber->woken)
@@ -132,17 +137,12 @@ bool fiber_wait(uint64_t deadline)
 	return true;
 }
 
-void fiber_wake(struct fiber *fiber)
-{
-	fiber->woken = true;
-	cpu_self()->attention = true; // the guest, if one runs, makes way for it
-	if (fiber->state == FIBER_WAITING)
-		ready_add(fiber);
-}
-
 static void fiber_destroy(struct fiber *fiber)
 {
-	for (struct fiber **at = &all; *at != NULL; at = &(*at)->all_next)
+	// The message under way refers to it: wake_arrived comes back here.
+	if (__atomic_load_n(&fiber->wake_posted, __ATOMIC_ACQUIRE))
+		return;
+	for (struct fiber **at = &fiber->cpu->fibers.all; *at != NULL; at = &(*at)->all_next)
 		if (*at == fiber) {
 			*at = fiber->all_next;
 			break;
@@ -153,36 +153,66 @@ static void fiber_destroy(struct fiber *fiber)
 	free(fiber);
 }
 
-static void expired_make_ready(void)
+static void wake_arrived(struct cpu_message *message)
+{
+	struct fiber *fiber = CONTAINER_OF(message, struct fiber, wake);
+
+	__atomic_store_n(&fiber->wake_posted, false, __ATOMIC_RELEASE);
+	if (fiber->state == FIBER_DONE)
+		fiber_destroy(fiber);
+	else
+		fiber_wake(fiber);
+}
+
+void fiber_wake(struct fiber *fiber)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (fiber->cpu != cpu) {
+		if (__atomic_exchange_n(&fiber->wake_posted, true, __ATOMIC_ACQ_REL))
+			return; // one wake is as good as two
+		fiber->wake.run = wake_arrived;
+		smp_post(fiber->cpu, &fiber->wake);
+		return;
+	}
+	fiber->woken = true;
+	cpu->attention = true; // the guest, if one runs, makes way for it
+	if (fiber->state == FIBER_WAITING)
+		ready_add(fiber);
+}
+
+static void expired_make_ready(struct cpu_fibers *fibers)
 {
 	uint64_t now;
 
-	if (timed == 0)
+	if (fibers->timed == 0)
 		return;
 	now = rdtsc();
-	for (struct fiber *fiber = all; fiber != NULL; fiber = fiber->all_next)
+	for (struct fiber *fiber = fibers->all; fiber != NULL; fiber = fiber->all_next)
 		if (fiber->state == FIBER_WAITING && fiber->timer.deadline <= now)
 			ready_add(fiber);
 }
 
-bool fiber_run_ready(void)
+bool fiber_run_ready(struct cpu *cpu)
 {
+	struct cpu_fibers *fibers = &cpu->fibers;
 	struct fiber *last;
 
-	expired_make_ready();
-	if (ready_first == NULL)
+	ASSERT(fibers->running == NULL);
+	expired_make_ready(fibers);
+	if (fibers->ready_first == NULL)
 		return false;
-	last = CONTAINER_OF(ready_last, struct fiber, next);
+	last = CONTAINER_OF(fibers->ready_last, struct fiber, next);
 	for (;;) {
-		struct fiber *fiber = ready_take();
+		struct fiber *fiber = ready_take(fibers);
 		bool was_last = fiber == last;
 
 		fiber->state = FIBER_RUNNING;
-		cpu_self()->fiber = fiber;
-		fiber_switch(&loop_stack_pointer, fiber->stack_pointer);
+		fibers->running = fiber;
+		fiber_switch(&fibers->loop_stack_pointer, fiber->stack_pointer);
 		if (fiber->state == FIBER_DONE)
 			fiber_destroy(fiber);
 		if (was_last)
-			return ready_first != NULL;
+			return fibers->ready_first != NULL;
 	}
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fibers: cooperative stacks of one core, so that work that waits can be written straight.
+// Fibers: cooperative stacks of one CPU, so that work that waits can be written straight. A fiber
+// stays on the CPU that created it.
 //
 // Rules for fibers: no preemption; a fiber yields within 200 us while a vcpu on its core is
 // runnable; what a fiber waits for is told by fiber_wake or by a deadline, never by polling.
@@ -21,9 +22,17 @@ void fiber_yield(void);
 // Until somebody calls fiber_wake, or the TSC reaches `deadline` (TIMER_NEVER: no limit). A wake
 // that came before is not lost. Returns false on the deadline.
 bool fiber_wait(uint64_t deadline);
+// From any CPU; the fiber must not have ended yet. Not from interrupt handlers.
 void fiber_wake(struct fiber *fiber);
 
-// The event loop: runs every fiber that is ready once. True if any is ready still.
-bool fiber_run_ready(void);
+// Whether the event loop of `cpu` need look at its fibers at all.
+static always_inline bool fiber_any(const struct cpu *cpu)
+{
+	return cpu->fibers.ready_first != NULL || cpu->fibers.timed != 0;
+}
+
+// The event loop of `cpu`, the calling one: runs every fiber that is ready once. True if any is
+// ready still.
+bool fiber_run_ready(struct cpu *cpu);
 
 #endif

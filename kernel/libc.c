@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <reent.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/lock.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -15,10 +16,12 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
+#include "kernel/cpu.h"
 #include "kernel/mem.h"
+#include "kernel/spinlock.h"
 
+static struct spinlock heap_lock; // of the allocator's lists, and of heap_at
 static uint8_t *heap_start, *heap_at, *heap_end;
-static bool heap_frozen;
 
 void libc_init(void)
 {
@@ -27,12 +30,22 @@ void libc_init(void)
 	heap_end = heap_start + LARGE_PAGE_BYTES;
 }
 
-bool libc_heap_freeze(bool frozen)
+struct _reent *__getreent(void)
 {
-	bool before = heap_frozen;
+	struct _reent *reent = cpu_self()->reent;
 
-	heap_frozen = frozen;
-	return before;
+	return likely(reent != NULL) ? reent : _GLOBAL_REENT; // the boot CPU's is static
+}
+
+size_t libc_reent_bytes(void)
+{
+	return sizeof(struct _reent);
+}
+
+void libc_reent_init(struct cpu *cpu, void *memory)
+{
+	cpu->reent = memory;
+	_REENT_INIT_PTR(cpu->reent);
 }
 
 size_t libc_heap_bytes(void)
@@ -138,16 +151,18 @@ void abort(void)
 	assert_fail("abort was called", __FILE__, __LINE__);
 }
 
-// The allocator's lock is where the rule about the heap is enforced.
+// The allocator's lock is where the rule about the heap is enforced. It does not nest.
 void __malloc_lock(struct _reent *reent)
 {
 	(void)reent;
-	ASSERT(!heap_frozen);
+	ASSERT(!cpu_self()->heap_frozen);
+	spin_lock(&heap_lock);
 }
 
 void __malloc_unlock(struct _reent *reent)
 {
 	(void)reent;
+	spin_unlock(&heap_lock);
 }
 
 // The "C" locale, for the printf family's grouping flag.

@@ -4,12 +4,24 @@
 #define KERNEL_LIBC_H
 
 #include "kernel/base/types.h"
+#include "kernel/cpu.h"
 
 void libc_init(void);
 
-// While frozen, malloc and free are bugs: the run loop freezes the heap between a guest's exit and
-// its next entry. Returns what it was before.
-bool libc_heap_freeze(bool frozen);
+// The C library's own state of another CPU than the boot CPU: libc_reent_bytes() at `memory`.
+size_t libc_reent_bytes(void);
+void libc_reent_init(struct cpu *cpu, void *memory);
+
+// While frozen, malloc and free are bugs on this CPU: the run loop freezes the heap between a
+// guest's exit and its next entry. Returns what it was before.
+static always_inline bool libc_heap_freeze(bool frozen)
+{
+	struct cpu *cpu = cpu_self();
+	bool before = cpu->heap_frozen;
+
+	cpu->heap_frozen = frozen;
+	return before;
+}
 
 size_t libc_heap_bytes(void);
 

@@ -1,25 +1,52 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/loop.h"
 
-#include "kernel/cpu.h"
+#include "kernel/base/assert.h"
 #include "kernel/fiber.h"
+#include "kernel/smp.h"
 #include "kernel/x86.h"
-
-static struct loop_task *tasks;
 
 void loop_task_add(struct loop_task *task)
 {
-	task->next = tasks;
-	tasks = task;
+	struct cpu *cpu = cpu_self();
+
+	task->next = cpu->tasks;
+	cpu->tasks = task;
 }
 
 void loop_task_remove(struct loop_task *task)
 {
-	for (struct loop_task **at = &tasks; *at != NULL; at = &(*at)->next)
+	for (struct loop_task **at = &cpu_self()->tasks; *at != NULL; at = &(*at)->next)
 		if (*at == task) {
 			*at = task->next;
 			return;
 		}
+}
+
+static void task_arrived(struct cpu_message *message)
+{
+	loop_task_add(CONTAINER_OF(message, struct loop_task, message));
+}
+
+void loop_task_add_on(struct cpu *cpu, struct loop_task *task)
+{
+	if (cpu == cpu_self()) {
+		loop_task_add(task);
+		return;
+	}
+	task->message.run = task_arrived;
+	smp_post(cpu, &task->message);
+}
+
+static __attribute__((noinline)) void messages_run(struct cpu *cpu)
+{
+	struct cpu_message *message = message_take_all(&cpu->inbox), *next;
+
+	for (; message != NULL; message = next) {
+		next = message->next;
+		ASSERT(message->run != NULL);
+		message->run(message);
+	}
 }
 
 // Sleeps until an interrupt. STI takes effect after HLT has begun, so none is lost.
@@ -33,18 +60,27 @@ static void loop_sleep(struct cpu *cpu)
 		__asm__ volatile("sti; hlt" : : : "memory");
 }
 
+bool loop_is_running(void)
+{
+	return cpu_self()->in_loop;
+}
+
 void loop_run(void)
 {
 	struct cpu *cpu = cpu_self();
 
+	cpu->in_loop = true;
 	interrupts_enable();
 	for (;;) {
 		struct loop_task *next;
 		bool busy;
 
-		cpu->attention = false;
-		busy = fiber_run_ready();
-		for (struct loop_task *task = tasks; task != NULL; task = next) {
+		// Pairs with cpu_kick.
+		(void)__atomic_exchange_n(&cpu->attention, false, __ATOMIC_SEQ_CST);
+		if (unlikely(message_newest(&cpu->inbox) != NULL))
+			messages_run(cpu);
+		busy = fiber_any(cpu) && fiber_run_ready(cpu);
+		for (struct loop_task *task = cpu->tasks; task != NULL; task = next) {
 			next = task->next;
 			busy |= task->run(task);
 		}

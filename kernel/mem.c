@@ -6,9 +6,11 @@
 //   M1  a WHOLE block is on the whole list; a SPLIT block with a free page is on the split list
 //   M2  free_pages of a SPLIT block is the number of set bits in its bitmap
 //   M3  a SPLIT block all of whose pages are free becomes WHOLE
+//   M4  what changes any of this holds `lock`; memory is zeroed outside of it
 #include "kernel/mem.h"
 
 #include "kernel/base/assert.h"
+#include "kernel/spinlock.h"
 #include "kernel/x86.h"
 
 enum { PAGES_PER_BLOCK = 512, BITMAP_WORDS = PAGES_PER_BLOCK / 64 };
@@ -22,6 +24,7 @@ struct block {
 	uint8_t state; // enum block_state
 };
 
+static struct spinlock lock;
 static struct block *blocks;
 static uint64_t block_count;
 static struct block *whole_list, *split_list;
@@ -116,13 +119,11 @@ static void *block_take(struct block *block, unsigned first, unsigned count)
 	counts.free_pages -= count;
 	if (block->free_pages == 0)
 		list_remove(&split_list, block);
-	memory_zero_words(memory, count * PAGE_BYTES / 8);
 	return memory;
 }
 
-void *mem_pages_alloc(unsigned count)
+static void *pages_take(unsigned count)
 {
-	ASSERT(count > 0 && count < PAGES_PER_BLOCK);
 	for (struct block *block = split_list; block != NULL; block = block->next) {
 		unsigned first = block->free_pages >= count ? bitmap_find(block, count)
 							    : PAGES_PER_BLOCK;
@@ -136,52 +137,80 @@ void *mem_pages_alloc(unsigned count)
 	return block_take(split_list, 0, count);
 }
 
+void *mem_pages_alloc(unsigned count)
+{
+	void *memory;
+
+	ASSERT(count > 0 && count < PAGES_PER_BLOCK);
+	spin_lock(&lock);
+	memory = pages_take(count);
+	spin_unlock(&lock);
+	if (memory != NULL)
+		memory_zero_words(memory, count * PAGE_BYTES / 8);
+	return memory;
+}
+
 void mem_pages_free(void *pages, unsigned count)
 {
 	struct block *block = block_of(pages);
 	unsigned first = (unsigned)(hpa_of(pages).v % LARGE_PAGE_BYTES / PAGE_BYTES);
 
+	spin_lock(&lock);
 	ASSERT(block->state == BLOCK_SPLIT && first + count <= PAGES_PER_BLOCK);
 	for (unsigned i = first; i < first + count; i++)
 		block_give_page(block, i);
+	spin_unlock(&lock);
 }
 
 void *mem_large_alloc(void)
 {
-	struct block *block = whole_list;
+	struct block *block;
 
-	if (block == NULL)
-		return NULL;
-	list_remove(&whole_list, block);
-	block->state = BLOCK_LENT;
-	counts.free_blocks--;
-	counts.lent_blocks++;
-	return block_memory(block);
+	spin_lock(&lock);
+	block = whole_list;
+	if (block != NULL) {
+		list_remove(&whole_list, block);
+		block->state = BLOCK_LENT;
+		counts.free_blocks--;
+		counts.lent_blocks++;
+	}
+	spin_unlock(&lock);
+	return block != NULL ? block_memory(block) : NULL;
 }
 
 void mem_large_free(void *memory)
 {
 	struct block *block = block_of(memory);
 
+	spin_lock(&lock);
 	ASSERT(block->state == BLOCK_LENT && block_memory(block) == memory);
 	block->state = BLOCK_WHOLE;
 	list_add(&whole_list, block);
 	counts.lent_blocks--;
 	counts.free_blocks++;
-}
-
-uint64_t mem_used_bytes(void)
-{
-	return counts.usable_bytes - counts.free_pages * PAGE_BYTES -
-		counts.free_blocks * LARGE_PAGE_BYTES;
+	spin_unlock(&lock);
 }
 
 struct mem_counts mem_count(void)
 {
-	return counts;
+	struct mem_counts copy;
+
+	spin_lock(&lock);
+	copy = counts;
+	spin_unlock(&lock);
+	return copy;
+}
+
+uint64_t mem_used_bytes(void)
+{
+	struct mem_counts now = mem_count();
+
+	return now.usable_bytes - now.free_pages * PAGE_BYTES -
+		now.free_blocks * LARGE_PAGE_BYTES;
 }
 
 // Firmware and the PVH stub use memory below 1 MiB in ways the map does not tell; it is left alone.
+// One page of it is where the other CPUs start: see kernel/smp.c.
 static uint64_t range_first_page(const struct boot_range *range)
 {
 	return range->start.v < MIB ? MIB / PAGE_BYTES : range->start.v / PAGE_BYTES;

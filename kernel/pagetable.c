@@ -6,6 +6,7 @@
 #include "kernel/base/assert.h"
 #include "kernel/desc.h"
 #include "kernel/mem.h"
+#include "kernel/spinlock.h"
 #include "kernel/x86.h"
 
 #define PTE_PRESENT BIT(0)
@@ -18,7 +19,8 @@
 
 enum { ENTRIES = 512, LEVELS = 4 };
 
-static uint64_t *root;
+static struct spinlock lock; // of all tables below root
+static uint64_t *root;       // (c)
 
 extern uint8_t image_start[], text_start[], text_end[], rodata_start[], rodata_end[],
 	data_start[], data_end[], image_end[];
@@ -92,6 +94,7 @@ void pagetable_set(struct hpa start, uint64_t bytes, enum pagetable_protection p
 	uint64_t bits = protection_bits(protection), at = start.v, end = start.v + bytes;
 
 	ASSERT(start.v % PAGE_BYTES == 0 && bytes % PAGE_BYTES == 0);
+	spin_lock(&lock);
 	while (at < end) {
 		if (at % LARGE_PAGE_BYTES == 0 && end - at >= LARGE_PAGE_BYTES) {
 			uint64_t *entry = entry_find(at, 2);
@@ -107,6 +110,7 @@ void pagetable_set(struct hpa start, uint64_t bytes, enum pagetable_protection p
 		invlpg(hpa_pointer((struct hpa){at}));
 		at += PAGE_BYTES;
 	}
+	spin_unlock(&lock);
 }
 
 volatile void *pagetable_map_device(struct hpa start, uint64_t bytes)
@@ -142,6 +146,11 @@ static void protections_enable(void)
 	cr0_write((cr0_read() | CR0_WP | CR0_MP | CR0_NE) & ~(CR0_TS | CR0_EM));
 	cr3_write(hpa_of(root).v);
 	cr4_write(cr4);
+}
+
+struct hpa pagetable_root(void)
+{
+	return hpa_of(root);
 }
 
 void pagetable_init(const struct boot_info *info)

@@ -18,7 +18,13 @@ enum pagetable_protection {
 // SMEP and SMAP where present.
 void pagetable_init(const struct boot_info *info);
 
+// What CR3 holds, on every CPU.
+struct hpa pagetable_root(void);
+
 // Changes a range (multiples of 4 KiB); splits large pages as needed. For device memory: maps it.
+// Only the calling CPU forgets the old translation: another one may go on using it until it loads
+// CR3. What loses rights at run time are guard pages alone, and those belong to stacks of the CPU
+// that calls, or of one that has not started yet.
 void pagetable_set(struct hpa start, uint64_t bytes, enum pagetable_protection protection);
 
 // A device's registers, mapped uncached, ready to use.

@@ -2,22 +2,22 @@
 #include "kernel/timer.h"
 
 #include "kernel/apic.h"
+#include "kernel/base/assert.h"
 #include "kernel/clock.h"
-#include "kernel/cpu.h"
 #include "kernel/desc.h"
 #include "kernel/x86.h"
 
-static struct timer *timers;
-uint64_t timer_nearest = TIMER_NEVER;
-volatile uint64_t timer_programmed = TIMER_NEVER;
+// (c) after timer_init: all CPUs are of one kind.
 static bool tsc_deadline;
 static struct clock_scale tsc_to_apic;
 
 static void timer_interrupt(struct interrupt_frame *frame)
 {
+	struct cpu *cpu = cpu_self();
+
 	(void)frame;
-	timer_programmed = TIMER_NEVER;
-	cpu_self()->attention = true;
+	cpu->timer_programmed = TIMER_NEVER;
+	cpu->attention = true;
 	apic_eoi();
 }
 
@@ -30,62 +30,78 @@ void timer_init(void)
 	tsc_deadline = apic_timer_deadline_enable();
 }
 
-static void nearest_find(void)
+void timer_init_cpu(void)
 {
-	timer_nearest = TIMER_NEVER;
-	for (struct timer *timer = timers; timer != NULL; timer = timer->next)
-		if (timer->deadline < timer_nearest)
-			timer_nearest = timer->deadline;
+	if (tsc_deadline && !apic_timer_deadline_enable())
+		ASSERT_UNREACHABLE("a CPU has no TSC deadline though the boot CPU does");
+}
+
+static void nearest_find(struct cpu *cpu)
+{
+	cpu->timer_nearest = TIMER_NEVER;
+	for (struct timer *timer = cpu->timers; timer != NULL; timer = timer->next)
+		if (timer->deadline < cpu->timer_nearest)
+			cpu->timer_nearest = timer->deadline;
 }
 
 void timer_add(struct timer *timer)
 {
+	struct cpu *cpu = cpu_self();
+
 	timer->deadline = TIMER_NEVER;
-	timer->next = timers;
-	timers = timer;
+	timer->cpu = cpu;
+	timer->next = cpu->timers;
+	cpu->timers = timer;
 }
 
 void timer_remove(struct timer *timer)
 {
-	for (struct timer **at = &timers; *at != NULL; at = &(*at)->next)
+	struct cpu *cpu = cpu_self();
+
+	ASSERT(timer->cpu == cpu);
+	for (struct timer **at = &cpu->timers; *at != NULL; at = &(*at)->next)
 		if (*at == timer) {
 			*at = timer->next;
 			break;
 		}
-	nearest_find();
+	timer->cpu = NULL;
+	nearest_find(cpu);
 }
 
 void timer_set(struct timer *timer, uint64_t deadline)
 {
+	struct cpu *cpu = cpu_self();
 	uint64_t before = timer->deadline;
 
+	ASSERT(timer->cpu == cpu);
 	timer->deadline = deadline;
-	if (deadline <= timer_nearest)
-		timer_nearest = deadline;
-	else if (before == timer_nearest)
-		nearest_find();
+	if (deadline <= cpu->timer_nearest)
+		cpu->timer_nearest = deadline;
+	else if (before == cpu->timer_nearest)
+		nearest_find(cpu);
 }
 
 void timer_program(void)
 {
-	uint64_t now, ticks;
+	struct cpu *cpu = cpu_self();
+	uint64_t nearest = cpu->timer_nearest, now, ticks;
 
-	if (likely(timer_nearest == timer_programmed))
+	if (likely(nearest == cpu->timer_programmed))
 		return;
-	timer_programmed = timer_nearest;
+	cpu->timer_programmed = nearest;
 	if (tsc_deadline) {
-		wrmsr(MSR_TSC_DEADLINE, timer_nearest == TIMER_NEVER ? 0 : timer_nearest);
+		wrmsr(MSR_TSC_DEADLINE, nearest == TIMER_NEVER ? 0 : nearest);
 		return;
 	}
-	if (timer_nearest == TIMER_NEVER) {
+	if (nearest == TIMER_NEVER) {
 		apic_timer_start(0);
 		return;
 	}
 	now = rdtsc();
-	ticks = timer_nearest > now ? clock_scale_apply(tsc_to_apic, timer_nearest - now) : 0;
-	if (ticks > UINT32_MAX) { // comes back early, and is timer_programmed again
+	ticks = nearest > now ? clock_scale_apply(tsc_to_apic, nearest - now) : 0;
+	if (ticks > UINT32_MAX) { // comes back early, and is programmed again
 		ticks = UINT32_MAX;
-		timer_programmed = now;
+		cpu->timer_programmed = now;
 	}
 	apic_timer_start(ticks > 0 ? (uint32_t)ticks : 1);
 }

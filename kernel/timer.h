@@ -1,36 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Host timers of a core: the nearest deadline has the core's one hardware timer.
+// Host timers of a CPU: the nearest deadline has the CPU's one hardware timer.
 //
-// Rules: expiry only sets `attention`; the owner looks at its deadline itself when the event loop
-// calls it. Deadlines are TSC values. The hardware is programmed lazily, by timer_program(), right
-// before a guest entry or the core's sleep.
+// Rules: a timer belongs to the CPU that added it, and only that one calls these functions for it;
+// expiry only sets `attention`; the owner looks at its deadline itself when the event loop calls
+// it. Deadlines are TSC values. The hardware is programmed lazily, by timer_program(), right
+// before a guest entry or the CPU's sleep.
 #ifndef KERNEL_TIMER_H
 #define KERNEL_TIMER_H
 
 #include "kernel/base/types.h"
+#include "kernel/cpu.h"
 
 #define TIMER_NEVER UINT64_MAX
 
 struct timer {
 	uint64_t deadline; // TSC; TIMER_NEVER: not armed
-	struct timer *next; // list of all timers of the core, in no order: they are few
+	struct cpu *cpu;   // whose timer it is
+	struct timer *next; // list of all timers of the CPU, in no order: they are few
 };
 
-void timer_init(void);
-void timer_add(struct timer *timer); // starts disarmed
+void timer_init(void);     // once, on the boot CPU
+void timer_init_cpu(void); // on every other CPU
+
+void timer_add(struct timer *timer); // to the calling CPU's; starts disarmed
 void timer_remove(struct timer *timer);
 void timer_set(struct timer *timer, uint64_t deadline);
-// Makes the hardware fire at the nearest deadline.
+// Makes this CPU's hardware fire at the nearest deadline.
 void timer_program(void);
 
-// Internal: the nearest of all deadlines, and the one that the hardware will fire at (a: the
-// interrupt handler sets it to TIMER_NEVER).
-extern uint64_t timer_nearest;
-extern volatile uint64_t timer_programmed;
-
+// Whether this CPU's timer_program() has anything to do: two instructions relative to GS, since the
+// run loop asks before every entry.
 static always_inline bool timer_needs_program(void)
 {
-	return timer_nearest != timer_programmed;
+	uint64_t nearest;
+	bool differ;
+
+	__asm__ volatile("movq %%gs:%c2, %0\n\t"
+			 "cmpq %%gs:%c3, %0"
+		: "=&r"(nearest), "=@ccne"(differ)
+		: "i"(offsetof(struct cpu, timer_nearest)),
+		"i"(offsetof(struct cpu, timer_programmed))
+		: "memory");
+	return differ;
 }
 
 #endif

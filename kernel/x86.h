@@ -67,6 +67,7 @@
 #define MSR_MISC_ENABLE   0x000001a0u
 #define MSR_DEBUGCTL      0x000001d9u
 #define MSR_PAT           0x00000277u
+#define MSR_MTRR_BASE_0   0x00000200u // then its mask, and the next pair
 #define MSR_MTRR_DEF_TYPE 0x000002ffu
 #define MSR_TSC_DEADLINE  0x000006e0u
 #define MSR_X2APIC_FIRST  0x00000800u
@@ -219,6 +220,21 @@ static inline void interrupts_enable(void)
 static inline void interrupts_disable(void)
 {
 	__asm__ volatile("cli" : : : "memory");
+}
+
+// Disables interrupts and returns what interrupts_restore needs.
+static inline uint64_t interrupts_save(void)
+{
+	uint64_t flags;
+
+	__asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+static inline void interrupts_restore(uint64_t flags)
+{
+	if ((flags & RFLAGS_IF) != 0)
+		interrupts_enable();
 }
 
 // Fills whole 8-byte words: one instruction each iteration for the counter, fast on hardware.

@@ -15,5 +15,6 @@
 #define _HAVE_CC_INHIBIT_LOOP_TO_LIBCALL 1
 #define _UNBUF_STREAM_OPT         1
 #define _RETARGETABLE_LOCKING     1
+#define __DYNAMIC_REENT__         1 // __getreent(): a state of its own for each CPU
 
 #endif

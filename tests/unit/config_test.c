@@ -49,6 +49,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.host.debug_exit, 0);
 	assert_false(config.host.quit_on_exit);
 	assert_false(config.host.start_in_monitor);
+	assert_int_equal(config.host.cpus, CONFIG_CPUS_MAX);
+	assert_int_equal(config.host.cpus_from, CONFIG_CPUS_AUTO);
 	assert_int_equal(config.vm_count, 1);
 	assert_string_equal(config.vms[0].name, "a");
 	assert_int_equal(config.vms[0].line, 1);
@@ -72,12 +74,14 @@ static void test_every_key(void **state)
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
 			       "[reprise]\nlog = debug\ndebug_exit = 0x501\nquit_on_exit = on\n"
-			       "console = monitor\n"),
+			       "console = monitor\ncpus = 3\ncpus_from = mp\n"),
 		STATUS_OK);
 	assert_int_equal(config.host.log_level, CONFIG_LOG_DEBUG);
 	assert_int_equal(config.host.debug_exit, 0x501);
 	assert_true(config.host.quit_on_exit);
 	assert_true(config.host.start_in_monitor);
+	assert_int_equal(config.host.cpus, 3);
+	assert_int_equal(config.host.cpus_from, CONFIG_CPUS_MP);
 	assert_int_equal(config.vm_count, 1);
 	assert_int_equal(config.vms[0].memory_bytes, GIB);
 	assert_string_equal(config.vms[0].kernel, "EFI/bzImage");
@@ -99,6 +103,34 @@ static void test_log_levels(void **state)
 	assert_int_equal(config.host.log_level, CONFIG_LOG_WARN);
 	expect_error("[reprise]\nlog = loud\n" VM,
 		"reprise.ini:2: log: expected error, warn, info or debug, got \"loud\"");
+}
+
+static void test_cpus(void **state)
+{
+	static const char *const sources[] = {
+		[CONFIG_CPUS_AUTO] = "auto", [CONFIG_CPUS_ACPI] = "acpi", [CONFIG_CPUS_MP] = "mp",
+		[CONFIG_CPUS_PROBE] = "probe"};
+	static const char *const bad[] = {"0", "65", "-1", "all", "2x", "4294967297"};
+	char text[256], message[256];
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_COUNT(sources); i++) {
+		(void)snprintf(text, sizeof(text), "[reprise]\ncpus_from = %s\n" VM, sources[i]);
+		assert_int_equal(parse(text), STATUS_OK);
+		assert_int_equal(config.host.cpus_from, i);
+	}
+	expect_error("[reprise]\ncpus_from = smbios\n" VM,
+		"reprise.ini:2: cpus_from: expected auto, acpi, mp or probe, got \"smbios\"");
+	assert_int_equal(parse("[reprise]\ncpus = 1\n" VM), STATUS_OK);
+	assert_int_equal(config.host.cpus, 1);
+	assert_int_equal(parse("[reprise]\ncpus = 64\n" VM), STATUS_OK);
+	assert_int_equal(config.host.cpus, 64);
+	for (uint32_t i = 0; i < ARRAY_COUNT(bad); i++) {
+		(void)snprintf(text, sizeof(text), "[reprise]\ncpus = %s\n" VM, bad[i]);
+		(void)snprintf(message, sizeof(message), "reprise.ini:2: cpus: expected a number "
+			"of CPUs from 1 to 64, got \"%s\"", bad[i]);
+		expect_error(text, message);
+	}
 }
 
 static void expect_size(const char *value, uint64_t bytes)
@@ -226,8 +258,8 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:4: key: expected one of memory, vcpus, kernel, initrd, cmdline, "
 		"x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"log\"");
 	expect_error("[reprise]\nmemory = 2M\n" VM,
-		"reprise.ini:2: key: expected one of log, debug_exit, quit_on_exit, console, "
-		"got \"memory\"");
+		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
+		"quit_on_exit, console, got \"memory\"");
 	expect_vm_error("[disk d]",
 		"reprise.ini:4: section: expected [reprise] or [vm NAME], got \"disk\"");
 	expect_vm_error("[vm a]",
@@ -294,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_key),
 		cmocka_unit_test(test_log_levels),
+		cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_bad_sizes),
 		cmocka_unit_test(test_bad_values),
