@@ -32,13 +32,14 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
 	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/vcpu.c
 
-VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
-	vm/boot_pvh.c vm/bus.c vm/console.c vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c \
-	vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
-	vm/guest_ram.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
-	vm/line_editor.c vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
+VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
+	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
+	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
+	vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c vm/insn_alu.c vm/insn_operand.c \
+	vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/local_apic.c vm/memory.c \
+	vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
 	vm/monitor_memory.c vm/monitor_registers.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c \
-	vm/vm.c
+	vm/vcpu.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 

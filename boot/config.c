@@ -110,14 +110,14 @@ static const char *config_parse_memory(struct ini_slice value, void *field, size
 
 static const char *config_parse_vcpus(struct ini_slice value, void *field, size_t capacity)
 {
-	const uint32_t one = 1;
 	size_t digits;
 	uint64_t number = config_number(value, &digits);
+	uint32_t vcpus = (uint32_t)number;
 
 	(void)capacity;
-	if (digits == 0 || digits != value.count || number != 1)
-		return "1 (this version runs one vcpu per machine)";
-	memcpy(field, &one, sizeof(one));
+	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_VCPUS_MAX)
+		return "a number from 1 to 64";
+	memcpy(field, &vcpus, sizeof(vcpus));
 	return NULL;
 }
 

@@ -10,6 +10,7 @@ enum {
 	CONFIG_NAME_MAX = 32,      // of a VM, with the terminating zero
 	CONFIG_PATH_MAX = 128,
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
+	CONFIG_VCPUS_MAX = 64,
 	CONFIG_VMS_MAX = 1, // this version runs one machine
 	CONFIG_CPUS_MAX = 64,
 	CONFIG_ERROR_MAX = 256,
@@ -50,7 +51,7 @@ struct config_vm {
 	char name[CONFIG_NAME_MAX];
 	uint32_t line;         // of the section header, for messages
 	uint64_t memory_bytes; // memory = SIZE (K, M, G; 2 MiB steps); required
-	uint32_t vcpus;        // vcpus = 1; default 1
+	uint32_t vcpus;        // vcpus = 1 to 64; default 1
 	char kernel[CONFIG_PATH_MAX]; // kernel = PATH on the ESP; required
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
 	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty

@@ -21,6 +21,7 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/console.h"
+#include "vm/core.h"
 #include "vm/monitor.h"
 #include "vm/vm.h"
 
@@ -129,6 +130,7 @@ static struct vm *machine_create(const struct boot_info *info, const struct conf
 		.initrd = initrd != NULL ? initrd->data : NULL,
 		.initrd_bytes = initrd != NULL ? initrd->bytes : 0,
 		.cmdline = vm->cmdline,
+		.vcpus = vm->vcpus,
 		.x2apic = vm->x2apic,
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,
@@ -137,6 +139,7 @@ static struct vm *machine_create(const struct boot_info *info, const struct conf
 		.ended = machine_ended,
 		.owner = guest,
 	};
+	memset(machine_config.pin, VM_PIN_ANY, sizeof(machine_config.pin));
 	if (vm_create(&machine_config, &machine, error) == STATUS_OK) {
 		console_guest_attach(guest, machine);
 		if (!vm->autostart || vm_start(machine, error) == STATUS_OK) {
@@ -220,7 +223,7 @@ void boot_main(struct boot_info *info)
 	configured = configure(info);
 	cpus_start(info, configured);
 	if (configured) {
-		if (vcpu_engine_init(&reason) != STATUS_OK)
+		if (cores_init(&reason) != STATUS_OK)
 			log_error("%s", reason);
 		else
 			monitor.vm = machine_create(info, &config.vms[0]);

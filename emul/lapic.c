@@ -433,6 +433,7 @@ static const char *lapic_check(const void *instance)
 static const struct state_field lapic_fields[] = {
 	STATE_DERIVED(struct lapic, device),
 	STATE_DERIVED(struct lapic, pending),
+	STATE_DERIVED(struct lapic, extint),
 	STATE_DERIVED(struct lapic, irr_highest),
 	STATE_DERIVED(struct lapic, isr_highest),
 	STATE_DERIVED(struct lapic, ppr),
@@ -459,9 +460,9 @@ static const struct state_field lapic_fields[] = {
 	STATE_BOOL(struct lapic, extint_latched),
 	STATE_BOOL(struct lapic, startup_pending),
 	STATE_ANY(struct lapic, startup_vector),
-	STATE_DERIVED(struct lapic, extint),
-	STATE_DERIVED(struct lapic, timer_shift),
 	STATE_DERIVED(struct lapic, mode),
+	STATE_DERIVED(struct lapic, timer_shift),
+	STATE_DERIVED(struct lapic, reserved),
 };
 
 static const struct state_table lapic_state =

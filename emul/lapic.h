@@ -85,11 +85,14 @@ struct lapic {
 	struct device device;
 	// Interrupts: one bit per vector. Vectors 0 to 15 are never set, so 0 stands for "none" in
 	// the three cached members.
-	int32_t pending;     // derived: highest vector above PPR, or -1
+	// These make up the word of lapic_word.
+	int16_t pending;     // derived: highest vector above PPR, or -1
+	bool extint;         // derived: what lapic_extint_pending answers
 	uint8_t irr_highest; // derived
 	uint8_t isr_highest; // derived
 	uint8_t ppr;         // derived
 	uint8_t tpr;
+	uint8_t mode;        // derived from base: enum lapic_mode
 	uint64_t irr[4];
 	uint64_t isr[4];
 	uint64_t tmr[4];
@@ -112,9 +115,8 @@ struct lapic {
 	bool extint_latched;     // an ExtINT message waits for its INTA cycle
 	bool startup_pending;
 	uint8_t startup_vector;
-	bool extint;         // derived: what lapic_extint_pending answers
 	uint8_t timer_shift; // derived from timer_divide
-	uint8_t mode;        // derived from base: enum lapic_mode
+	uint8_t reserved[2];
 };
 
 enum lapic_mode {
@@ -196,6 +198,19 @@ static inline bool lapic_is_blocked(const struct device *device)
 	const struct lapic *lapic = lapic_of_const(device);
 
 	return lapic->pending < 0 && lapic->irr_highest != 0;
+}
+
+// Everything that what stands before a guest entry depends on, in one word: as long as it is the
+// same, so are lapic_pending_vector, lapic_extint_pending, lapic_is_blocked and lapic_get_tpr.
+static inline uint64_t lapic_word(const struct device *device)
+{
+	const struct lapic *lapic = lapic_of_const(device);
+	uint64_t word;
+
+	_Static_assert(offsetof(struct lapic, mode) - offsetof(struct lapic, pending) == 7,
+		"one word");
+	__builtin_memcpy(&word, &lapic->pending, sizeof(word));
+	return word;
 }
 
 // Does the vcpu see its INTR pin asserted by the 8259 pair? i8259_acknowledge has the vector.

@@ -48,7 +48,7 @@ TABLE = [
     ("bad-size", HOST + "[vm a]\nmemory = lots\n", {}, r"reprise\.ini:4: memory: .*lots"),
     ("odd-size", HOST + "[vm a]\nmemory = 3M\n", {}, r"reprise\.ini:4: memory: .*3M"),
     ("huge-size", HOST + "[vm a]\nmemory = 99999999999G\n", {}, r"reprise\.ini:4: memory: "),
-    ("two-vcpus", HOST + VM + "vcpus = 2\n", {}, r"reprise\.ini:6: vcpus: "),
+    ("too-many-vcpus", HOST + VM + "vcpus = 65\n", {}, r"reprise\.ini:6: vcpus: "),
     ("bad-switch", HOST + VM + "x2apic = maybe\n", {}, r"reprise\.ini:6: x2apic: .*maybe"),
     ("path-outside", HOST + "[vm a]\nkernel = ../k\n", {}, r"reprise\.ini:4: kernel: "),
     ("missing-kernel", HOST + VM, {}, r"\[vm a\].*kernel: no such file: kernel"),

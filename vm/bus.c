@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/bus.h"
 
-#include "vm/vm.h"
+#include "kernel/x86.h"
+#include "vm/local_apic.h"
+
+// Stimuli are short: whoever has the lock gives it back soon.
+void bus_enter_wait(struct bus *bus)
+{
+	struct cpu *nobody;
+
+	ASSERT(__atomic_load_n(&bus->owner, __ATOMIC_RELAXED) != cpu_self());
+	do {
+		while (__atomic_load_n(&bus->owner, __ATOMIC_RELAXED) != NULL)
+			cpu_relax();
+		nobody = NULL;
+	} while (!__atomic_compare_exchange_n(&bus->owner, &nobody, cpu_self(), false,
+		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+}
 
 void bus_effect_add(struct vm *vm, const struct bus_effect *effect)
 {
 	struct bus *bus = &vm->bus;
 
 	// Handlers have bounded numbers of effects; no guest can reach this.
-	ASSERT(bus->locked && bus->effect_count < BUS_EFFECTS_MAX);
+	ASSERT(bus->owner != NULL && bus->effect_count < BUS_EFFECTS_MAX);
 	bus->effects[(bus->effect_first + bus->effect_count++) % BUS_EFFECTS_MAX] = *effect;
 }
 
@@ -26,13 +41,8 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 		case WIRE_DEVICE:
 			sink->device->model->line(sink->device, now, sink->input, effect->level);
 			break;
-		case WIRE_CPU_NMI:
-			vm->vcpu->nmi_pending |= effect->level;
-			break;
-		case WIRE_CPU_INIT:
-			// No firmware waits at the reset vector: the whole machine begins again.
-			if (effect->level)
-				vm->requests |= BIT(DEVICE_REQUEST_RESET);
+		case WIRE_LOCAL_APIC:
+			local_apic_lint0(vm->vcpus[0], effect->level, now);
 			break;
 		}
 	}
@@ -62,7 +72,7 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 			line_carry_out(vm, &effect, now);
 			break;
 		case BUS_EFFECT_MESSAGE:
-			interrupt_route(vm, effect.device, &effect.message, now);
+			interrupt_route(vm, NULL, &effect.message, now);
 			break;
 		case BUS_EFFECT_MAP:
 			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
@@ -271,8 +281,7 @@ void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value
 
 static void machine_event(struct vm *vm, const struct event *event)
 {
-	vm->requests |= (uint32_t)BIT(event->index);
-	vm->request_argument = (uint32_t)event->value;
+	vm_request(vm, event->index, (uint32_t)event->value);
 }
 
 void bus_deliver(void *owner, const struct event *event, struct guest_time now)
@@ -288,7 +297,6 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 	ASSERT(event->device < vm->device_count);
 	target = &vm->devices[event->device];
 	device = target->device;
-	bus_enter(&vm->bus);
 	switch (event->kind) {
 	case EVENT_TIMER:
 		device->model->timer(device, now, event->index);
@@ -312,5 +320,5 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 	default:
 		ASSERT_UNREACHABLE("an event that no device takes");
 	}
-	bus_leave(vm, now);
+	bus_effects_carry_out(vm, now);
 }

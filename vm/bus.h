@@ -10,6 +10,7 @@
 
 #include "emul/device.h"
 #include "kernel/base/assert.h"
+#include "kernel/cpu.h"
 #include "kernel/event.h"
 
 enum {
@@ -20,7 +21,11 @@ enum {
 };
 
 // Where a line ends.
-enum wire_sink_kind { WIRE_NOWHERE, WIRE_DEVICE, WIRE_CPU_NMI, WIRE_CPU_INIT };
+enum wire_sink_kind {
+	WIRE_NOWHERE,
+	WIRE_DEVICE,
+	WIRE_LOCAL_APIC, // LINT0 of the bootstrap processor
+};
 
 struct wire_sink {
 	struct device *device;
@@ -58,7 +63,8 @@ struct bus_effect {
 };
 
 struct bus {
-	bool locked; // the device lock (a): one core at a time runs handlers of a machine's devices
+	// The device lock (a): the one core that runs handlers of the machine's devices, or NULL.
+	struct cpu *owner;
 	uint32_t effect_first, effect_count;
 	struct bus_effect effects[BUS_EFFECTS_MAX];
 	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free
@@ -72,15 +78,19 @@ struct vm;
 void bus_effects_carry_out(struct vm *vm, struct guest_time now);
 void bus_effect_add(struct vm *vm, const struct bus_effect *effect);
 
+void bus_enter_wait(struct bus *bus);
 static always_inline void bus_enter(struct bus *bus)
 {
-	// Entering twice on one core is a bug, and there is one core.
-	ASSERT(!__atomic_exchange_n(&bus->locked, true, __ATOMIC_ACQUIRE));
+	struct cpu *nobody = NULL;
+
+	if (unlikely(!__atomic_compare_exchange_n(&bus->owner, &nobody, cpu_self(), false,
+		    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+		bus_enter_wait(bus);
 }
 
 static always_inline void bus_unlock(struct bus *bus)
 {
-	__atomic_store_n(&bus->locked, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&bus->owner, NULL, __ATOMIC_RELEASE);
 }
 
 void bus_leave(struct vm *vm, struct guest_time now);
@@ -99,7 +109,7 @@ uint64_t bus_mmio_read(struct vm *vm, struct gpa at, unsigned bytes, struct gues
 void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value,
 	struct guest_time now);
 
-// Delivery of events: the event queue's callback; owner is the machine.
+// Delivery of events: the event queue's callback, under the device lock; owner is the machine.
 void bus_deliver(void *owner, const struct event *event, struct guest_time now);
 
 #endif

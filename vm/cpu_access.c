@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/x86.h"
+#include "vm/local_apic.h"
 
 enum { SEGMENT_TYPE_WRITABLE = 2, SEGMENT_TYPE_EXPAND_DOWN = 4, SEGMENT_TYPE_CODE = 8 };
 
@@ -86,13 +87,34 @@ static unsigned access_bits(const struct cpu_access *access, bool write)
 		(access->vcpu->code.cpl == 3 ? PAGING_USER : 0u);
 }
 
+// The vcpu's own local APIC comes before what is on the bus.
+static always_inline uint64_t device_read(struct cpu_access *access, struct gpa at, unsigned bytes)
+{
+	struct vm_vcpu *vcpu = access->vcpu;
+
+	if (local_apic_answers(vcpu, at))
+		return local_apic_read(vcpu, at, bytes, access->now);
+	return bus_mmio_read(vcpu->vm, at, bytes, access->now);
+}
+
+static always_inline void device_write(struct cpu_access *access, struct gpa at, unsigned bytes,
+	uint64_t value)
+{
+	struct vm_vcpu *vcpu = access->vcpu;
+
+	if (local_apic_answers(vcpu, at))
+		local_apic_write(vcpu, at, bytes, value, access->now);
+	else
+		bus_mmio_write(vcpu->vm, at, bytes, value, access->now);
+}
+
 static uint64_t part_read(struct cpu_access *access, struct gpa at, unsigned bytes)
 {
 	struct vm *vm = access->vcpu->vm;
 	uint64_t value = 0;
 
 	if (guest_ram_kind(&vm->ram, at) == GUEST_RAM_NONE)
-		return bus_mmio_read(vm, at, bytes, access->now);
+		return device_read(access, at, bytes);
 	return guest_ram_read(&vm->ram, at, &value, bytes) == STATUS_OK ? value : UINT64_MAX;
 }
 
@@ -102,7 +124,7 @@ static void part_write(struct cpu_access *access, struct gpa at, unsigned bytes,
 
 	switch (guest_ram_kind(&vm->ram, at)) {
 	case GUEST_RAM_NONE:
-		bus_mmio_write(vm, at, bytes, value, access->now);
+		device_write(access, at, bytes, value);
 		return;
 	case GUEST_RAM_ROM: // as a PC's ROM: the write goes nowhere
 		return;
@@ -154,8 +176,7 @@ static enum status access_read(void *owner, struct gva from, unsigned bytes, boo
 	struct gpa at;
 
 	if (likely(access_is_known(access, from))) {
-		*value = bus_mmio_read(access->vcpu->vm, access->known, bytes, access->now) &
-			value_mask(bytes);
+		*value = device_read(access, access->known, bytes) & value_mask(bytes);
 		return STATUS_OK;
 	}
 	if (unlikely(from.v % PAGE_BYTES + bytes > PAGE_BYTES))
@@ -190,8 +211,7 @@ static enum status access_write(void *owner, struct gva to, unsigned bytes, uint
 	struct gpa at;
 
 	if (likely(access_is_known(access, to))) {
-		bus_mmio_write(access->vcpu->vm, access->known, bytes, value & value_mask(bytes),
-			access->now);
+		device_write(access, access->known, bytes, value & value_mask(bytes));
 		return STATUS_OK;
 	}
 	if (unlikely(to.v % PAGE_BYTES + bytes > PAGE_BYTES))

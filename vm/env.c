@@ -98,6 +98,8 @@ static void env_arm_timer(struct device *device, unsigned timer, struct guest_ti
 
 	ASSERT(timer < device->model->timers);
 	event_timer_arm(&slot->vm->queue, &slot->timers[timer], deadline);
+	if (slot->vm->queue.next_deadline.ns == deadline.ns) // it is the nearest
+		vm_events_changed(slot->vm);
 }
 
 static void env_schedule_bottom_half(struct device *device, unsigned bottom_half)
@@ -114,6 +116,7 @@ static void env_schedule_bottom_half(struct device *device, unsigned bottom_half
 	// Others leave room for every bottom half: see VM_FIFO_RESERVE.
 	status = event_post(&slot->vm->queue, &event);
 	ASSERT(status == STATUS_OK);
+	vm_events_changed(slot->vm);
 }
 
 // No device of this board has a back end that takes requests.
@@ -150,10 +153,7 @@ static void env_unmap_region(struct device *device, unsigned region)
 
 static void env_request(struct device *device, enum device_request request, uint32_t argument)
 {
-	struct vm *vm = slot_of(device)->vm;
-
-	vm->requests |= (uint32_t)BIT(request);
-	vm->request_argument = argument;
+	vm_request(slot_of(device)->vm, request, argument);
 }
 
 const struct device_env vm_env = {

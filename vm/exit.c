@@ -136,6 +136,7 @@ static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t t
 		return;
 	vcpu_advance(vcpu->vcpu, length);
 	vcpu->halted = !vcpu_event_pending(vcpu->vcpu); // a single-step trap comes at once
+	vcpu->quiet = VM_QUIET_NEVER;
 }
 
 static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
@@ -264,7 +265,7 @@ static void exit_shutdown(struct vm_vcpu *vcpu, const struct vmexit *exit, uint6
 	if (vcpu->vm->resets < 16) // a guest that does nothing else would fill the log
 		log_warn("%s: triple fault at RIP %llx", vcpu->vm->name,
 			(unsigned long long)exit->rip);
-	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
+	vm_request(vcpu->vm, DEVICE_REQUEST_RESET, 0);
 }
 
 static void exit_invalid(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
@@ -273,7 +274,7 @@ static void exit_invalid(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64
 	(void)tsc;
 	log_error("%s: the CPU refused to enter the guest; this machine stops", vcpu->vm->name);
 	vcpu_print_entry_failure(vcpu->vcpu);
-	vm_end(vcpu->vm, VM_END_FAILED, 0);
+	vm_request(vcpu->vm, VM_REQUEST_FAILED, 0);
 }
 
 vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT] = {

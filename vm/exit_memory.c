@@ -15,7 +15,7 @@ static void delivery_failed(struct vm_vcpu *vcpu, const struct vmexit *exit)
 {
 	log_warn("%s: event delivery touches %llx, which is not RAM: reset", vcpu->vm->name,
 		(unsigned long long)exit->memory.gpa.v);
-	vcpu->vm->requests |= (uint32_t)BIT(DEVICE_REQUEST_RESET);
+	vm_request(vcpu->vm, DEVICE_REQUEST_RESET, 0);
 }
 
 // Once for an instruction that runs again and again: the log is not the guest's to fill.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // MSRs that belong to the platform. Those that are CPU state are the engine's (vcpu_read_msr); what
 // neither knows takes #GP, as on a CPU that does not have it.
-#include "emul/lapic.h"
 #include "kernel/x86.h"
-#include "vm/vm.h"
+#include "vm/local_apic.h"
 
 // MSRs with a fixed value that accept being written the same, or anything (`ignore`).
 static const struct msr_constant {
@@ -66,9 +65,9 @@ static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_tim
 	enum status status;
 
 	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
-		bus_enter(&vcpu->vm->bus);
+		local_apic_enter(vcpu);
 		status = lapic_msr_read(vcpu->lapic, now, msr, value);
-		bus_leave(vcpu->vm, now);
+		local_apic_leave(vcpu, now);
 		return status;
 	}
 	status = vcpu_read_msr(vcpu->vcpu, msr, value);
@@ -83,9 +82,9 @@ static void tsc_write(struct vm_vcpu *vcpu, struct guest_time now, uint64_t valu
 
 	vcpu_set_tsc_offset(vcpu->vcpu, value - host);
 	vcpu->tsc_shift = value - unshifted;
-	bus_enter(&vm->bus);
+	local_apic_enter(vcpu);
 	lapic_set_tsc_offset(vcpu->lapic, now, (int64_t)vcpu->tsc_shift);
-	bus_leave(vm, now);
+	local_apic_leave(vcpu, now);
 }
 
 static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
@@ -98,16 +97,16 @@ static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct gue
 	case MSR_APIC_BASE:
 		if (value >> vcpu->physical_bits != 0)
 			return STATUS_FAIL(STATUS_FAULT);
-		bus_enter(&vcpu->vm->bus);
+		local_apic_enter(vcpu);
 		status = vcpu->vm->config.x2apic || (value & LAPIC_BASE_X2APIC) == 0
 			? lapic_base_write(vcpu->lapic, now, value)
 			: STATUS_FAIL(STATUS_FAULT);
-		bus_leave(vcpu->vm, now);
+		local_apic_leave(vcpu, now);
 		return status;
 	case MSR_TSC_DEADLINE:
-		bus_enter(&vcpu->vm->bus);
+		local_apic_enter(vcpu);
 		lapic_tsc_deadline_write(vcpu->lapic, now, value);
-		bus_leave(vcpu->vm, now);
+		local_apic_leave(vcpu, now);
 		return STATUS_OK;
 	case MSR_TSC:
 		tsc_write(vcpu, now, value);
@@ -128,9 +127,9 @@ static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_ti
 	enum status status;
 
 	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
-		bus_enter(&vcpu->vm->bus);
+		local_apic_enter(vcpu);
 		status = lapic_msr_write(vcpu->lapic, now, msr, value);
-		bus_leave(vcpu->vm, now);
+		local_apic_leave(vcpu, now);
 		return status;
 	}
 	if (msr == MSR_EFER)

@@ -37,8 +37,9 @@ static void info_registers(const struct monitor_call *call)
 	(void)call;
 	if (vm == NULL)
 		return;
-	vcpu_get_state(vm->vcpu->vcpu, &state);
-	monitor_registers_print(text, &state, vcpu_cpl(vm->vcpu->vcpu), vm->vcpu->halted);
+	vm_vcpu_state(vm->vcpus[0], &state);
+	monitor_registers_print(text, &state,
+		state.segment[SEGMENT_SS].attributes >> 5 & 3, vm->vcpus[0]->halted);
 	monitor_puts(text);
 }
 
@@ -73,7 +74,7 @@ static void info_exits(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	for (unsigned i = 0; i < VMEXIT_KIND_COUNT; i++) {
-		rows[i] = (struct exit_row){vm->vcpu->exit_counts[i], i};
+		rows[i] = (struct exit_row){vm->vcpus[0]->exit_counts[i], i};
 		total.count += rows[i].exits.count;
 		total.ticks += rows[i].exits.ticks;
 	}

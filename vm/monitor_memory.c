@@ -9,10 +9,11 @@
 static struct monitor_format last = MONITOR_FORMAT_DEFAULT; // letter and size of the last dump
 
 // As the supervisor reads, SMAP or not.
-static void paging_prepare(struct paging *paging, const struct vm_vcpu *vcpu)
+static void paging_prepare(struct paging *paging, struct vm_vcpu *vcpu)
 {
-	struct vcpu_paging now = vcpu_paging(vcpu->vcpu);
+	struct vcpu_state now;
 
+	vm_vcpu_state(vcpu, &now);
 	*paging = (struct paging){.cr0 = 0};
 	paging_set(paging, now.cr0, now.cr3, now.cr4 & ~CR4_SMAP, now.efer, vcpu->physical_bits,
 		vcpu->gigabyte_pages);
@@ -28,7 +29,7 @@ static bool read_virtual(struct vm *vm, uint64_t at, uint8_t *bytes, size_t coun
 {
 	struct paging paging;
 
-	paging_prepare(&paging, vm->vcpu);
+	paging_prepare(&paging, vm->vcpus[0]);
 	while (count > 0) {
 		size_t part = (size_t)(PAGE_BYTES - at % PAGE_BYTES);
 		struct paging_fault fault;
@@ -94,7 +95,7 @@ static void command_dump(const struct monitor_call *call,
 			call->command->name);
 		return;
 	}
-	vcpu_get_state(vm->vcpu->vcpu, &state);
+	vm_vcpu_state(vm->vcpus[0], &state);
 	if (!monitor_evaluate(call->rest, &state, &address, problem)) {
 		monitor_printf("%s: %s\n", call->command->name, problem);
 		return;

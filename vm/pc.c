@@ -11,27 +11,25 @@
 #include "emul/i8254.h"
 #include "emul/i8259.h"
 #include "emul/ioapic.h"
-#include "emul/lapic.h"
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
 #include "emul/reset_control.h"
 #include "emul/uart16550.h"
-#include "kernel/clock.h"
 #include "vm/env.h"
-#include "vm/vm.h"
+#include "vm/local_apic.h"
 
 #define IOAPIC_BASE 0xfec00000u
 
 enum pc_slot {
-	PC_PIC, PC_LAPIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_RESET,
+	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_RESET,
 	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT,
 	PC_SLOTS
 };
 
 static const struct device_model *const slot_models[PC_SLOTS] = {
-	[PC_PIC] = &i8259_model, [PC_LAPIC] = &lapic_model, [PC_IOAPIC] = &ioapic_model,
+	[PC_PIC] = &i8259_model, [PC_IOAPIC] = &ioapic_model,
 	[PC_PIT] = &i8254_model, [PC_PORT61] = &port61_model, [PC_RTC] = &mc146818_model,
 	[PC_ACPI_PM] = &acpi_pm_model, [PC_PCI_HOST] = &pci_host_model,
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
@@ -87,7 +85,6 @@ static const struct pc_wire {
 	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_IOAPIC, 1},
 	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_PIC, 12},
 	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_IOAPIC, 12},
-	{PC_PIC, I8259_OUTPUT_INTR, PC_LAPIC, LAPIC_INPUT_LINT0},
 };
 
 extern const struct device_model *const device_models_start[];
@@ -178,11 +175,13 @@ enum status pc_create(struct vm *vm)
 {
 	struct device *slots[PC_SLOTS] = {NULL};
 	const struct device_model *model;
-	struct device *lapic;
 
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
-		unsigned slot = slot_find(model);
+		unsigned slot;
 
+		if (model == &lapic_model) // each vcpu has its own
+			continue;
+		slot = slot_find(model);
 		if (!slot_wanted(vm, slot))
 			continue;
 		slots[slot] = device_create(vm, model);
@@ -199,17 +198,12 @@ enum status pc_create(struct vm *vm)
 			&(struct wire_sink){.kind = WIRE_DEVICE, .device = slots[wires[i].to],
 				.input = wires[i].input});
 	}
-	lapic = slots[PC_LAPIC];
-	ASSERT(lapic != NULL && slots[PC_RTC] != NULL);
-	wire_add(lapic, LAPIC_OUTPUT_NMI, &(struct wire_sink){.kind = WIRE_CPU_NMI});
-	wire_add(lapic, LAPIC_OUTPUT_INIT, &(struct wire_sink){.kind = WIRE_CPU_INIT});
-	vm->vcpu->lapic = lapic;
+	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
 	vm->ioapic = slots[PC_IOAPIC];
 	vm->rtc = slots[PC_RTC];
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->uart = slots[PC_UART];
-	lapic_configure(lapic, 0, clock_calibration()->tsc_hz);
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	cmos_fill(vm);
 	return STATUS_OK;
@@ -224,9 +218,39 @@ void pc_destroy(struct vm *vm)
 	vm->device_count = 0;
 }
 
-static void lapic_page_write(struct vm *vm, unsigned reg, uint32_t value, struct guest_time now)
+static void lapic_page_write(struct vm_vcpu *vcpu, unsigned reg, uint32_t value,
+	struct guest_time now)
 {
-	bus_mmio_write(vm, (struct gpa){LAPIC_BASE_DEFAULT + reg * 16}, 4, value, now);
+	local_apic_write(vcpu, (struct gpa){LAPIC_BASE_DEFAULT + reg * 16}, 4, value, now);
+}
+
+static void lapic_reset(struct vm_vcpu *vcpu, struct guest_time now, enum device_reset kind)
+{
+	vcpu->lapic_deadline = GUEST_TIME_NEVER;
+	local_apic_enter(vcpu);
+	vcpu->lapic->model->reset(vcpu->lapic, now, kind);
+	local_apic_leave(vcpu, now);
+}
+
+// As firmware leaves the bootstrap processor's, in virtual wire mode: SDM vol. 3, 11.6.2.2 and the
+// MP specification, 3.6.2.2.
+static void lapic_set_up(struct vm_vcpu *vcpu, struct guest_time now)
+{
+	lapic_page_write(vcpu, LAPIC_SVR, 0x1ff, now);
+	lapic_page_write(vcpu, LAPIC_LVT_LINT0, 0x700, now);
+	lapic_page_write(vcpu, LAPIC_LVT_LINT1, 0x400, now);
+}
+
+static void slot_reset(struct vm *vm, struct vm_device *slot)
+{
+	const struct device *device = slot->device;
+
+	for (unsigned n = 0; n < device->model->timers; n++)
+		event_timer_arm(&vm->queue, &slot->timers[n], GUEST_TIME_NEVER);
+	event_drop(&vm->queue, device->id);
+	slot->bottom_halves = 0;
+	for (unsigned n = 0; n < device->model->outputs; n++)
+		slot->wires[n].level = false;
 }
 
 void pc_reset(struct vm *vm, enum device_reset kind)
@@ -234,24 +258,14 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	struct guest_time now = vm_now(vm);
 
 	vm->receive_pending = false;
-	for (uint32_t i = 0; i < vm->device_count; i++) {
-		struct vm_device *slot = &vm->devices[i];
-		struct device *device = slot->device;
-
-		for (unsigned n = 0; n < device->model->timers; n++)
-			event_timer_arm(&vm->queue, &slot->timers[n], GUEST_TIME_NEVER);
-		event_drop(&vm->queue, device->id);
-		slot->bottom_halves = 0;
-		for (unsigned n = 0; n < device->model->outputs; n++)
-			slot->wires[n].level = false;
-	}
-	// One stimulus for all: what one device drives reaches another when both are reset.
 	bus_enter(&vm->bus);
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		slot_reset(vm, &vm->devices[i]);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		lapic_reset(vm->vcpus[i], now, kind);
+	// One stimulus for all: what one device drives reaches another when both are reset.
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		vm->devices[i].device->model->reset(vm->devices[i].device, now, kind);
 	bus_leave(vm, now);
-	// Virtual wire mode: SDM vol. 3, 11.6.2.2 and the MP specification, 3.6.2.2.
-	lapic_page_write(vm, LAPIC_SVR, 0x1ff, now);
-	lapic_page_write(vm, LAPIC_LVT_LINT0, 0x700, now);
-	lapic_page_write(vm, LAPIC_LVT_LINT1, 0x400, now);
+	lapic_set_up(vm->vcpus[0], now);
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The run loop. One order in every mode:
-//   1. deliver the events due at this position
+// The run loop of a vcpu. One order in every mode:
+//   1. attend: deliver the events due at this position, take what other cores have signalled
 //   2. choose the interrupt or exception to inject
 //   3. enter the guest
 //   4. handle the exit: device accesses go through the bus to the contract
 //
-// It runs as a task of the core's event loop and goes back there when a host interrupt asks for
-// attention, when the guest waits in HLT with nothing to do, and when the machine stops.
+// It runs as a task of its core's event loop and goes back there when a host interrupt asks for
+// attention, when the guest waits in HLT with nothing to do, and when the vcpu shall rest.
 #include "emul/i8259.h"
-#include "emul/lapic.h"
 #include "kernel/cpu.h"
 #include "kernel/libc.h"
 #include "kernel/x86.h"
-#include "vm/vm.h"
+#include "vm/core.h"
+#include "vm/local_apic.h"
 
 // A pending NMI goes before interrupts: SDM vol. 3, table 6-2.
 static void nmi_choose(struct vm_vcpu *vcpu)
@@ -32,13 +32,17 @@ static uint8_t interrupt_acknowledge(struct vm_vcpu *vcpu, uint64_t tsc)
 	struct guest_time now = vm_time(vm, tsc);
 	uint8_t vector;
 
-	bus_enter(&vm->bus);
-	if (lapic_pending_vector(vcpu->lapic) >= 0) {
+	if (likely(lapic_pending_vector(vcpu->lapic) >= 0)) {
+		local_apic_enter(vcpu);
 		vector = lapic_acknowledge(vcpu->lapic);
-	} else {
-		vector = i8259_acknowledge(vm->pic, now);
-		lapic_acknowledge_extint(vcpu->lapic);
+		local_apic_leave(vcpu, now);
+		return vector;
 	}
+	bus_enter(&vm->bus);
+	vector = i8259_acknowledge(vm->pic, now);
+	local_apic_enter(vcpu);
+	lapic_acknowledge_extint(vcpu->lapic);
+	local_apic_leave(vcpu, now);
 	bus_leave(vm, now);
 	return vector;
 }
@@ -48,7 +52,7 @@ static bool interrupt_is_pending(const struct vm_vcpu *vcpu)
 	return lapic_pending_vector(vcpu->lapic) >= 0 || lapic_extint_pending(vcpu->lapic);
 }
 
-static __attribute__((noinline)) void interrupt_choose(struct vm_vcpu *vcpu, uint64_t tsc)
+static void interrupt_choose(struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	if (vcpu_can_inject(vcpu->vcpu, VCPU_EVENT_INTERRUPT)) {
 		vcpu->halted = false;
@@ -61,16 +65,8 @@ static __attribute__((noinline)) void interrupt_choose(struct vm_vcpu *vcpu, uin
 		vcpu_request_interrupt_window(vcpu->vcpu);
 }
 
-static always_inline void inject_choose(struct vm_vcpu *vcpu, uint64_t tsc)
-{
-	if (unlikely(vcpu->nmi_pending))
-		nmi_choose(vcpu);
-	if (unlikely(interrupt_is_pending(vcpu)))
-		interrupt_choose(vcpu, tsc);
-}
-
 // CR8 moves without an exit; only when an interrupt waits for it to fall does a write exit.
-static always_inline void tpr_give(struct vm_vcpu *vcpu)
+static void tpr_give(struct vm_vcpu *vcpu)
 {
 	uint8_t tpr = lapic_get_tpr(vcpu->lapic) >> 4;
 	bool blocked = lapic_is_blocked(vcpu->lapic);
@@ -93,28 +89,20 @@ static always_inline void tpr_take(struct vm_vcpu *vcpu, uint8_t tpr)
 	}
 }
 
-static void host_timer_move(struct vm *vm)
+// False: the vcpu has nothing to do.
+static __attribute__((noinline)) bool inject_choose(struct vm_vcpu *vcpu, uint64_t tsc)
 {
-	struct guest_time deadline = vm->queue.next_deadline;
-	uint64_t ticks = TIMER_NEVER;
+	bool busy;
 
-	vm->timer_for = deadline;
-	if (deadline.ns != GUEST_TIME_NEVER.ns)
-		ticks = clock_ns_to_tsc(deadline.ns); // as good as never: saturates
-	timer_set(&vm->timer,
-		ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER);
-}
-
-// The deadline in host time, for the timer and for the run loop's own look.
-static always_inline void host_timer_set(struct vm *vm)
-{
-	if (unlikely(vm->queue.next_deadline.ns != vm->timer_for.ns))
-		host_timer_move(vm);
-}
-
-static always_inline bool delivery_is_due(const struct vm *vm, uint64_t tsc)
-{
-	return vm->queue.fifo_count != 0 || tsc >= vm->timer.deadline || vm->requests != 0;
+	if (unlikely(vcpu->nmi_pending))
+		nmi_choose(vcpu);
+	if (interrupt_is_pending(vcpu))
+		interrupt_choose(vcpu, tsc);
+	tpr_give(vcpu);
+	busy = !vcpu->halted && !vcpu->waits_for_startup;
+	vcpu->quiet = busy && !vcpu->nmi_pending && !interrupt_is_pending(vcpu)
+		? lapic_word(vcpu->lapic) : VM_QUIET_NEVER;
+	return busy;
 }
 
 static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *exit)
@@ -125,25 +113,61 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 	last->kind = exit->kind;
 }
 
-// Steps 1 and 2, and whatever was asked of the machine meanwhile. False: it does not go on.
-static __attribute__((noinline)) bool deliver(struct vm *vm, uint64_t tsc)
+// Of the home: what the machine's event queue has for this moment.
+static void events_deliver(struct vm *vm, struct guest_time now)
 {
-	struct guest_time now = vm_time(vm, tsc);
-
+	bus_enter(&vm->bus);
 	if (event_queue_is_due(&vm->queue, now))
 		event_queue_deliver(&vm->queue, now);
-	if (unlikely(vm->requests != 0)) {
-		libc_heap_freeze(false);
-		vm_carry_out_requests(vm);
-		libc_heap_freeze(true);
+	bus_leave(vm, now);
+}
+
+static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
+{
+	uint32_t signals = __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
+
+	if ((signals & VM_SIGNAL_MAIL) != 0) {
+		local_apic_take_mail(vcpu, now);
+		signals |= __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
 	}
-	host_timer_set(vm);
-	return vm->state == VM_RUNNING;
+	if ((signals & VM_SIGNAL_INIT) != 0)
+		vm_vcpu_init(vcpu, now);
+	if ((signals & VM_SIGNAL_STARTUP) != 0)
+		vm_vcpu_startup(vcpu);
+	// A vcpu that waits for STARTUP takes nothing else: SDM vol. 3, 9.4.2.
+	if ((signals & VM_SIGNAL_NMI) != 0 && !vcpu->waits_for_startup) {
+		vcpu->nmi_pending = true;
+		vcpu->quiet = VM_QUIET_NEVER;
+	}
+}
+
+// Step 1. False: the vcpu shall rest.
+static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
+{
+	struct vm *vm = vcpu->vm;
+	struct guest_time now = vm_time(vm, tsc);
+
+	if (unlikely(vm->requests != 0) && vcpu->index == 0)
+		vm_run_update(vm);
+	if (unlikely(!__atomic_load_n(&vm->run, __ATOMIC_ACQUIRE)))
+		return false;
+	if (vcpu->signals != 0)
+		signals_take(vcpu, now);
+	if (vcpu->index == 0)
+		events_deliver(vm, now);
+	if (vcpu->lapic_deadline.ns <= now.ns) {
+		vcpu->lapic_deadline = GUEST_TIME_NEVER;
+		local_apic_enter(vcpu);
+		vcpu->lapic->model->timer(vcpu->lapic, now, LAPIC_TIMER);
+		local_apic_leave(vcpu, now);
+	}
+	vm_vcpu_timer_update(vcpu);
+	return true;
 }
 
 // Enters the guest until something other than its own exits wants the core. True: there is more
 // to do at once.
-static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struct cpu *cpu)
+static bool run_until_attention(struct vm_vcpu *vcpu, const struct cpu *cpu)
 {
 	struct vm_exit_count *count = NULL;
 	uint64_t left = 0;
@@ -155,16 +179,14 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 		if (likely(count != NULL))
 			count->ticks += tsc - left;
 		count = NULL;
-		host_timer_set(vm);
-		if (unlikely(delivery_is_due(vm, tsc)) && !deliver(vm, tsc))
-			return false;
-		inject_choose(vcpu, tsc);
-		if (unlikely(vcpu->halted)) {
-			if (cpu->attention || vm->queue.fifo_count == 0)
+		if (unlikely(vcpu->signals != 0 || tsc >= vcpu->timer.deadline) &&
+			!attend(vcpu, tsc))
+			return true;
+		if (unlikely(lapic_word(vcpu->lapic) != vcpu->quiet) && !inject_choose(vcpu, tsc)) {
+			if (vcpu->signals == 0)
 				return cpu->attention;
 			continue;
 		}
-		tpr_give(vcpu);
 		if (unlikely(timer_needs_program()))
 			timer_program();
 		vcpu_enter(vcpu->vcpu, &exit);
@@ -174,24 +196,30 @@ static bool run_until_attention(struct vm *vm, struct vm_vcpu *vcpu, const struc
 		vm_exit_handlers[exit.kind](vcpu, &exit, left);
 		count = &vcpu->exit_counts[exit.kind];
 		count->count++;
-		if (unlikely(vm->state != VM_RUNNING))
-			return false;
 		// Only a host interrupt can have raised it, and the entry looks once more.
 		if (exit.kind == VMEXIT_INTERRUPT && cpu->attention)
 			return true;
 	}
 }
 
-bool vm_run(struct loop_task *task)
+bool vm_vcpu_run(struct loop_task *task)
 {
-	struct vm *vm = CONTAINER_OF(task, struct vm, task);
+	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
+	struct cpu *cpu = cpu_self();
+	struct core *core = &cores[cpu->index];
 	bool heap_was_frozen, busy;
 
-	if (vm->state != VM_RUNNING)
-		return false;
-	vcpu_load(vm->vcpu->vcpu);
+	if (unlikely(!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE)))
+		return vm_vcpu_rest(vcpu);
+	if (unlikely(vcpu->resting) && !vm_vcpu_wake(vcpu))
+		return true;
+	if (unlikely(core->vcpus > 1))
+		core_slice_begin(core, rdtsc());
+	vcpu_load(vcpu->vcpu);
 	heap_was_frozen = libc_heap_freeze(true);
-	busy = run_until_attention(vm, vm->vcpu, cpu_self());
+	vcpu->in_run = true;
+	busy = run_until_attention(vcpu, cpu);
+	vcpu->in_run = false;
 	libc_heap_freeze(heap_was_frozen);
 	return busy;
 }

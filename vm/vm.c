@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "emul/acpi_pm.h"
-#include "emul/lapic.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
 #include "kernel/crash.h"
+#include "kernel/fiber.h"
 #include "kernel/mem.h"
+#include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/acpi_tables.h"
 #include "vm/direct_boot.h"
+#include "vm/local_apic.h"
 #include "vm/pc.h"
 
 // Room in the queue that input from outside leaves for the devices' bottom halves.
@@ -22,28 +24,35 @@ enum { VM_FIFO_RESERVE = 64 };
 // A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
 enum { REPORTS_MAX = 16 };
 
+// How long a fiber waits between two looks at whether the vcpus rest.
+enum { WAIT_NS = 20000 };
+
 #define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
 #define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
 
 static struct vm *machines;
 
 // For whoever debugs us: newest exit last.
+static void vcpu_crash_print(const struct vm_vcpu *vcpu)
+{
+	uint64_t total = vcpu->exit_total;
+	uint64_t first = total > VM_LAST_EXITS ? total - VM_LAST_EXITS : 0;
+
+	log_error("machine %s, vcpu %u: %s, %llu exits, the last:", vcpu->vm->name, vcpu->index,
+		vm_state_name(vcpu->vm), (unsigned long long)total);
+	for (uint64_t i = first; i < total; i++) {
+		const struct vm_last_exit *exit = &vcpu->last_exits[i % VM_LAST_EXITS];
+
+		log_error("  rip %016llx  %s", (unsigned long long)exit->rip,
+			vmexit_kind_name((enum vmexit_kind)exit->kind));
+	}
+}
+
 static void crash_print(void)
 {
-	for (const struct vm *vm = machines; vm != NULL; vm = vm->next) {
-		const struct vm_vcpu *vcpu = vm->vcpu;
-		uint64_t first = vcpu->exit_total > VM_LAST_EXITS ? vcpu->exit_total - VM_LAST_EXITS
-								  : 0;
-
-		log_error("machine %s: %s, %llu exits, the last:", vm->name, vm_state_name(vm),
-			(unsigned long long)vcpu->exit_total);
-		for (uint64_t i = first; i < vcpu->exit_total; i++) {
-			const struct vm_last_exit *exit = &vcpu->last_exits[i % VM_LAST_EXITS];
-
-			log_error("  rip %016llx  %s", (unsigned long long)exit->rip,
-				vmexit_kind_name((enum vmexit_kind)exit->kind));
-		}
-	}
+	for (const struct vm *vm = machines; vm != NULL; vm = vm->next)
+		for (uint32_t i = 0; i < vm->vcpu_count; i++)
+			vcpu_crash_print(vm->vcpus[i]);
 }
 
 void vm_crash_section_init(void)
@@ -64,7 +73,7 @@ static void machines_remove(const struct vm *vm)
 
 struct guest_time vm_now(const struct vm *vm)
 {
-	if (vm->state == VM_RUNNING)
+	if (!vm->time_stands)
 		return vm_time(vm, rdtsc());
 	return (struct guest_time){clock_tsc_ns(vm->paused_tsc)};
 }
@@ -82,7 +91,8 @@ const char *vm_state_name(const struct vm *vm)
 
 uint64_t vm_overhead_bytes(const struct vm *vm)
 {
-	uint64_t bytes = sizeof(*vm) + sizeof(*vm->vcpu) + PAGE_BYTES +
+	uint64_t vcpu_bytes = sizeof(struct vm_vcpu) + sizeof(struct lapic) + 3 * PAGE_BYTES;
+	uint64_t bytes = sizeof(*vm) + vm->vcpu_count * vcpu_bytes +
 		vm->ram.block_count * sizeof(*vm->ram.blocks) +
 		nested_map_table_bytes(vm->nested);
 
@@ -91,102 +101,23 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 	return bytes;
 }
 
-// Guest-physical address space: RAM up to 3 GiB, the rest from 4 GiB.
-static enum status ram_create(struct vm *vm)
-{
-	struct guest_ram *ram = &vm->ram;
-	uint64_t bytes = vm->config.memory_bytes, top;
-
-	ram->low_bytes = bytes < GUEST_RAM_LOW_MAX ? bytes : GUEST_RAM_LOW_MAX;
-	ram->high_bytes = bytes - ram->low_bytes;
-	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
-	ram->block_count = top / LARGE_PAGE_BYTES;
-	ram->blocks = calloc(ram->block_count, sizeof(*ram->blocks));
-	if (ram->blocks == NULL)
-		return STATUS_FAIL(STATUS_NO_MEMORY);
-	for (uint64_t i = 0; i < ram->block_count; i++) {
-		uint64_t at = i * LARGE_PAGE_BYTES;
-
-		if (at >= ram->low_bytes && at < GUEST_RAM_HIGH)
-			continue;
-		ram->blocks[i] = mem_large_alloc();
-		if (ram->blocks[i] == NULL)
-			return STATUS_FAIL(STATUS_NO_MEMORY);
-		memory_zero_words(ram->blocks[i], LARGE_PAGE_BYTES / 8);
-	}
-	return STATUS_OK;
-}
-
-static void ram_destroy(struct guest_ram *ram)
-{
-	for (uint64_t i = 0; ram->blocks != NULL && i < ram->block_count; i++)
-		if (ram->blocks[i] != NULL)
-			mem_large_free(ram->blocks[i]);
-	free(ram->blocks);
-	*ram = (struct guest_ram){0};
-}
-
-// The first block in parts: RAM, the VGA window left out, ROM read-only, RAM.
-static enum status first_block_map(struct vm *vm)
-{
-	static const struct {
-		uint64_t start, end;
-		enum nested_access access;
-	} parts[] = {
-		{0, GUEST_VGA_START, NESTED_READ_WRITE},
-		{GUEST_ROM_START, GUEST_ROM_END, NESTED_READ_ONLY},
-		{GUEST_ROM_END, LARGE_PAGE_BYTES, NESTED_READ_WRITE},
-	};
-	enum status status = STATUS_OK;
-
-	for (unsigned i = 0; i < ARRAY_COUNT(parts) && status == STATUS_OK; i++)
-		status = nested_map_add(vm->nested, (struct gpa){parts[i].start},
-			(struct hpa){hpa_of(vm->ram.blocks[0]).v + parts[i].start},
-			parts[i].end - parts[i].start, parts[i].access);
-	return status;
-}
-
-static enum status memory_map(struct vm *vm)
-{
-	enum status status = nested_map_create(&vm->nested);
-
-	if (status == STATUS_OK)
-		status = first_block_map(vm);
-	for (uint64_t i = 1; i < vm->ram.block_count && status == STATUS_OK; i++)
-		if (vm->ram.blocks[i] != NULL)
-			status = nested_map_add(vm->nested, (struct gpa){i * LARGE_PAGE_BYTES},
-				hpa_of(vm->ram.blocks[i]), LARGE_PAGE_BYTES, NESTED_READ_WRITE);
-	return status;
-}
-
-static enum status vcpu_part_create(struct vm *vm)
-{
-	const struct clock_calibration *clock = clock_calibration();
-	const struct cpuid_config config = {.vcpus = 1, .x2apic = vm->config.x2apic,
-		.tsc_khz = (uint32_t)(clock->tsc_hz / 1000), .apic_khz = 1000000};
-
-	vm->vcpu = calloc(1, sizeof(*vm->vcpu));
-	if (vm->vcpu == NULL)
-		return STATUS_FAIL(STATUS_NO_MEMORY);
-	vm->vcpu->vm = vm;
-	cpuid_profile_build(&config, &vm->vcpu->cpuid);
-	vm->vcpu->physical_bits = (uint8_t)cpuid_profile_physical_bits(&vm->vcpu->cpuid);
-	vm->vcpu->cr4_allowed = cpuid_profile_cr4_mask(&vm->vcpu->cpuid);
-	vm->vcpu->gigabyte_pages = cpuid_profile_has_gigabyte_pages(&vm->vcpu->cpuid);
-	return vcpu_create(vm->nested, &vm->vcpu->vcpu);
-}
-
 static enum status parts_create(struct vm *vm)
 {
-	enum status status = ram_create(vm);
+	enum status status = memory_create(vm);
 
 	if (status == STATUS_OK)
-		status = memory_map(vm);
-	if (status == STATUS_OK)
-		status = vcpu_part_create(vm);
+		status = vcpus_create(vm);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
 	return status;
+}
+
+static void parts_destroy(struct vm *vm)
+{
+	vcpus_destroy(vm);
+	pc_destroy(vm);
+	memory_destroy(vm);
+	free(vm);
 }
 
 enum status vm_create(const struct vm_config *config, struct vm **created,
@@ -196,6 +127,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	struct vm *vm;
 	enum status status;
 
+	ASSERT(config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX);
 	if (config->memory_bytes > free_bytes) {
 		snprintf(error, VM_ERROR_MAX,
 			"memory: %llu MiB asked for, %llu MiB free on this machine",
@@ -210,15 +142,13 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	}
 	vm->config = *config;
 	strlcpy(vm->name, config->name, sizeof(vm->name));
-	vm->task.run = vm_run;
-	vm->timer_for = GUEST_TIME_NEVER;
-	timer_add(&vm->timer);
+	vm->time_stands = true;
 	event_queue_init(&vm->queue, vm, bus_deliver);
 	status = parts_create(vm);
 	if (status != STATUS_OK) {
 		snprintf(error, VM_ERROR_MAX, "cannot create the machine: %s",
 			status_name(status));
-		vm_destroy(vm);
+		parts_destroy(vm);
 		return status;
 	}
 	vm->next = machines;
@@ -227,32 +157,61 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	return STATUS_OK;
 }
 
-void vm_destroy(struct vm *vm)
+static struct cpu *home(const struct vm *vm)
 {
-	if (vm->state != VM_CREATED)
-		loop_task_remove(&vm->task);
-	machines_remove(vm);
-	timer_remove(&vm->timer);
-	pc_destroy(vm);
-	if (vm->vcpu != NULL) {
-		if (vm->vcpu->vcpu != NULL)
-			vcpu_destroy(vm->vcpu->vcpu);
-		free(vm->vcpu);
-	}
-	if (vm->nested != NULL)
-		nested_map_destroy(vm->nested);
-	ram_destroy(&vm->ram);
-	free(vm);
+	return vm->vcpus[0]->core;
 }
 
-static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *entry)
+// Others of this core get on meanwhile.
+static void wait_a_moment(void)
+{
+	if (fiber_self() != NULL)
+		(void)fiber_wait(rdtsc() + clock_ns_to_tsc(WAIT_NS));
+}
+
+static void hold(void *argument)
+{
+	struct vm *vm = argument;
+
+	vm->holds++;
+	vm_run_update(vm);
+}
+
+static void release(void *argument)
+{
+	struct vm *vm = argument;
+
+	ASSERT(vm->holds > 0);
+	vm->holds--;
+	vm_run_update(vm);
+}
+
+void vm_hold(struct vm *vm)
+{
+	smp_call(home(vm), hold, vm);
+	while (!vcpus_rest(vm))
+		wait_a_moment();
+}
+
+void vm_release(struct vm *vm)
+{
+	smp_call(home(vm), release, vm);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	vm_hold(vm);
+	machines_remove(vm);
+	parts_destroy(vm);
+}
+
+static void vcpu_enter_kernel(struct vm_vcpu *vcpu, const struct direct_boot_entry *entry)
 {
 	struct vcpu_state state;
 	enum status status;
 
-	vcpu_load(vm->vcpu->vcpu);
-	vcpu_reset(vm->vcpu->vcpu, VCPU_RESET_POWER);
-	vcpu_get_state(vm->vcpu->vcpu, &state);
+	vcpu_load(vcpu->vcpu);
+	vcpu_get_state(vcpu->vcpu, &state);
 	state.rip = entry->eip;
 	state.cr0 = CR0_PE | CR0_ET;
 	state.gpr[GPR_RAX] = entry->eax;
@@ -271,19 +230,15 @@ static void vcpu_enter_kernel(struct vm *vm, const struct direct_boot_entry *ent
 		(struct vcpu_segment_state){DIRECT_BOOT_TASK_SELECTOR, 0x8b, 0x67, 0};
 	state.gdtr_base = entry->gdt.v;
 	state.gdtr_limit = DIRECT_BOOT_GDT_BYTES - 1;
-	status = vcpu_set_state(vm->vcpu->vcpu, &state);
+	status = vcpu_set_state(vcpu->vcpu, &state);
 	ASSERT(status == STATUS_OK);
-	vm->vcpu->halted = vm->vcpu->nmi_pending = false;
-	vm->vcpu->tpr = 0;
-	mtrr_reset(&vm->vcpu->mtrr, vm->vcpu->physical_bits);
-	paging_forget(&vm->vcpu->paging);
-	vm->vcpu->code_memo = NULL;
+	vcpu_unload(vcpu->vcpu);
 }
 
 static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 {
 	const struct acpi_config acpi = {
-		.vcpus = 1, .pci = true, .keyboard = false, .pvpanic = true};
+		.vcpus = vm->vcpu_count, .pci = true, .keyboard = false, .pvpanic = true};
 	struct direct_boot_source source = {
 		.kernel = vm->config.kernel,
 		.kernel_bytes = vm->config.kernel_bytes,
@@ -299,62 +254,111 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 		return status;
 	}
 	status = direct_boot_load(&vm->ram, &source, &entry, error);
-	if (status == STATUS_OK) {
-		vcpu_enter_kernel(vm, &entry);
-		if (vm->resets <= REPORTS_MAX)
-			log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name,
-				entry.protocol,
-				(unsigned long long)(vm->config.memory_bytes / MIB));
-	}
-	return status;
+	if (status != STATUS_OK)
+		return status;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vm_vcpu_reset(vm->vcpus[i]);
+	vcpu_enter_kernel(vm->vcpus[0], &entry);
+	if (vm->resets <= REPORTS_MAX)
+		log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name, entry.protocol,
+			(unsigned long long)(vm->config.memory_bytes / MIB));
+	return STATUS_OK;
 }
 
-static void tsc_offset_apply(struct vm *vm)
+static void time_start(struct vm *vm)
 {
+	ASSERT(vm->time_stands && vcpus_rest(vm));
 	vm->tsc_base = rdtsc() - vm->paused_tsc;
-	vcpu_set_tsc_offset(vm->vcpu->vcpu, vm->vcpu->tsc_shift - vm->tsc_base);
-	vm->timer_for = GUEST_TIME_NEVER; // the deadline's host time has changed
-	timer_set(&vm->timer, TIMER_NEVER);
+	vm->time_stands = false;
+}
+
+void vm_time_stop(struct vm *vm)
+{
+	if (vm->time_stands)
+		return;
+	vm->paused_tsc = rdtsc() - vm->tsc_base;
+	vm->time_stands = true;
+}
+
+void vm_run_update(struct vm *vm)
+{
+	bool run = vm->state == VM_RUNNING && vm->holds == 0 &&
+		__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) == 0;
+
+	__atomic_store_n(&vm->run, run, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (__atomic_load_n(&vm->vcpus[i]->resting, __ATOMIC_SEQ_CST) == run)
+			vm_vcpu_signal(vm->vcpus[i], run ? 0 : VM_SIGNAL_REST);
+}
+
+struct start_call {
+	struct vm *vm;
+	char *error;
+	enum status status;
+};
+
+static void start(void *argument)
+{
+	struct start_call *call = argument;
+	struct vm *vm = call->vm;
+
+	pc_reset(vm, DEVICE_RESET_POWER);
+	call->status = kernel_load(vm, call->error);
+	if (call->status != STATUS_OK)
+		return;
+	vm->state = VM_RUNNING;
+	time_start(vm);
+	vm_run_update(vm);
 }
 
 enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX])
 {
-	enum status status;
+	struct start_call call = {vm, error, STATUS_OK};
 
 	ASSERT(vm->state == VM_CREATED);
-	pc_reset(vm, DEVICE_RESET_POWER);
-	status = kernel_load(vm, error);
-	if (status != STATUS_OK)
-		return status;
-	vm->state = VM_RUNNING;
-	tsc_offset_apply(vm);
-	loop_task_add(&vm->task);
-	return STATUS_OK;
+	smp_call(home(vm), start, &call);
+	return call.status;
+}
+
+static void stop(void *argument)
+{
+	struct vm *vm = argument;
+
+	if (vm->state != VM_RUNNING)
+		return;
+	vm->state = VM_PAUSED;
+	vm_run_update(vm);
 }
 
 void vm_stop(struct vm *vm)
 {
-	if (vm->state != VM_RUNNING)
+	smp_call(home(vm), stop, vm);
+	while (!vm->time_stands)
+		wait_a_moment();
+}
+
+static void go_on(void *argument)
+{
+	struct vm *vm = argument;
+
+	if (vm->state != VM_PAUSED || !vm->time_stands)
 		return;
-	vm->paused_tsc = rdtsc() - vm->tsc_base;
-	vm->state = VM_PAUSED;
-	timer_set(&vm->timer, TIMER_NEVER);
+	vm->state = VM_RUNNING;
+	time_start(vm);
+	vm_run_update(vm);
 }
 
 void vm_continue(struct vm *vm)
 {
-	if (vm->state != VM_PAUSED)
-		return;
-	vm->state = VM_RUNNING;
-	tsc_offset_apply(vm);
+	smp_call(home(vm), go_on, vm);
 }
 
-void vm_end(struct vm *vm, enum vm_end end, uint32_t status)
+static void end(struct vm *vm, enum vm_end how, uint32_t status)
 {
-	vm_stop(vm);
 	vm->state = VM_ENDED;
-	vm->end = end;
+	vm->end = (uint8_t)how;
 	vm->end_status = status;
+	vm_time_stop(vm);
 	if (vm->config.ended != NULL)
 		vm->config.ended(vm->config.owner);
 }
@@ -369,30 +373,70 @@ static void reset_carry_out(struct vm *vm)
 		log_info("%s: reset", vm->name);
 	if (kernel_load(vm, error) != STATUS_OK) {
 		log_error("%s: %s", vm->name, error);
-		vm_end(vm, VM_END_FAILED, 0);
+		end(vm, VM_END_FAILED, 0);
 		return;
 	}
 	if (vm->state == VM_ENDED) {
-		vm->state = VM_PAUSED;
+		vm->state = VM_RUNNING;
 		vm->end = VM_END_NONE;
-		vm_continue(vm);
+		time_start(vm);
 	}
 }
 
 void vm_carry_out_requests(struct vm *vm)
 {
-	uint32_t requests = vm->requests;
+	uint32_t requests = __atomic_exchange_n(&vm->requests, 0, __ATOMIC_ACQUIRE);
 
-	vm->requests = 0;
+	ASSERT(vcpus_rest(vm));
 	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0 && vm->panics++ < REPORTS_MAX)
 		log_warn("%s: the guest reports a panic (pvpanic events 0x%x)", vm->name,
 			vm->request_argument);
-	if ((requests & BIT(DEVICE_REQUEST_EXIT)) != 0)
-		vm_end(vm, VM_END_DEBUG_EXIT, vm->request_argument);
+	if ((requests & BIT(VM_REQUEST_FAILED)) != 0)
+		end(vm, VM_END_FAILED, 0);
+	else if ((requests & BIT(DEVICE_REQUEST_EXIT)) != 0)
+		end(vm, VM_END_DEBUG_EXIT, vm->request_argument);
 	else if ((requests & BIT(DEVICE_REQUEST_POWER_OFF)) != 0)
-		vm_end(vm, VM_END_POWER_OFF, 0);
+		end(vm, VM_END_POWER_OFF, 0);
 	else if ((requests & (BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_INIT))) != 0)
 		reset_carry_out(vm);
+}
+
+void vm_events_changed(struct vm *vm)
+{
+	vm_vcpu_signal(vm->vcpus[0], VM_SIGNAL_EVENTS);
+}
+
+void vm_request(struct vm *vm, unsigned request, uint32_t argument)
+{
+	vm->request_argument = argument;
+	__atomic_fetch_or(&vm->requests, (uint32_t)BIT(request), __ATOMIC_RELEASE);
+	vm_vcpu_signal(vm->vcpus[0], VM_SIGNAL_EVENTS);
+}
+
+// Under the device lock, which others than the home need to add an event.
+static enum status event_add(struct vm *vm, const struct event *events, unsigned count)
+{
+	enum status status = STATUS_OK;
+
+	bus_enter(&vm->bus);
+	if (event_fifo_room(&vm->queue) < VM_FIFO_RESERVE + count) // all or none
+		status = STATUS_BUSY;
+	for (unsigned i = 0; i < count && status == STATUS_OK; i++)
+		status = event_post(&vm->queue, &events[i]);
+	bus_unlock(&vm->bus);
+	vm_events_changed(vm);
+	return status;
+}
+
+static void reset_resting(void *argument)
+{
+	struct vm *vm = argument;
+
+	if (vm->state == VM_RUNNING || vm->state == VM_CREATED || !vm->time_stands)
+		return;
+	vm->requests = (uint32_t)BIT(DEVICE_REQUEST_RESET);
+	vm_carry_out_requests(vm);
+	vm_run_update(vm);
 }
 
 enum status vm_reset_request(struct vm *vm)
@@ -401,30 +445,23 @@ enum status vm_reset_request(struct vm *vm)
 
 	if (vm->state == VM_CREATED)
 		return STATUS_FAIL(STATUS_REFUSED);
-	if (vm->state != VM_RUNNING) { // nothing is running that could be in the way
-		vm->requests = (uint32_t)BIT(DEVICE_REQUEST_RESET);
-		vm_carry_out_requests(vm);
-		return STATUS_OK;
-	}
-	if (event_fifo_room(&vm->queue) <= VM_FIFO_RESERVE)
-		return STATUS_FAIL(STATUS_BUSY);
-	return event_post(&vm->queue, &event);
+	if (vm->state == VM_RUNNING)
+		return event_add(vm, &event, 1);
+	smp_call(home(vm), reset_resting, vm); // nothing is running that could be in the way
+	return STATUS_OK;
 }
 
 // A press is the rise; the button comes up at once.
 enum status vm_power_button(struct vm *vm)
 {
-	struct event event = {.kind = EVENT_LINE, .device = vm->acpi_pm->id,
-		.index = ACPI_PM_INPUT_POWER_BUTTON, .value = 1};
-	enum status status;
+	struct event events[2] = {{.kind = EVENT_LINE, .device = vm->acpi_pm->id,
+		.index = ACPI_PM_INPUT_POWER_BUTTON, .value = 1}};
 
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return STATUS_FAIL(STATUS_REFUSED);
-	if (event_fifo_room(&vm->queue) < VM_FIFO_RESERVE + 2) // both or none
-		return STATUS_FAIL(STATUS_BUSY);
-	status = event_post(&vm->queue, &event);
-	event.value = 0;
-	return status == STATUS_OK ? event_post(&vm->queue, &event) : status;
+	events[1] = events[0];
+	events[1].value = 0;
+	return event_add(vm, events, 2);
 }
 
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
@@ -434,6 +471,7 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 
 	if (vm->state != VM_RUNNING || vm->receive_pending)
 		return 0;
+	bus_enter(&vm->bus);
 	room = uart->model->receive_room(uart, UART16550_PORT_CHARACTERS);
 	if (room > count)
 		room = count;
@@ -451,5 +489,8 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 		taken += part;
 	}
 	vm->receive_pending = taken > 0;
+	bus_unlock(&vm->bus);
+	if (taken > 0)
+		vm_events_changed(vm);
 	return taken;
 }

@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A virtual machine: what the files of vm/ share, and what other folders may do with one.
 //
-//   vm.c         creation, memory, time, requests and resets
-//   run.c        the run loop: deliver, inject, enter, handle
+//   vm.c         creation, start, stop, requests and resets
+//   memory.c     guest RAM and what it is mapped to
+//   vcpu.c       virtual CPUs: their cores, resting and running, INIT and STARTUP
+//   run.c        the run loop of a vcpu: attend, inject, enter, handle
 //   exit.c       exits by kind; exit_io.c, exit_memory.c, exit_msr.c
 //   bus.c        regions, stimuli, the device lock; env.c the devices' effects
+//   local_apic.c a vcpu's local APIC: its effects, and what comes from other cores
 //   interrupt.c  the interrupt message bus
 //   pc.c         the board: devices, their places and wires
 //
 // State:  CREATED --vm_start--> RUNNING <--vm_stop, vm_continue--> PAUSED
 //         RUNNING --power off, debug exit, failed entry--> ENDED --vm_reset_request--> RUNNING
+//
+// Cores. Each vcpu belongs to a core for life and runs in that core's event loop. The core of vcpu
+// 0 is the machine's home: the event queue is delivered there, and whatever starts, stops or resets
+// the machine happens there, while all vcpus rest. A local APIC belongs to its vcpu's core. All
+// other devices, the bus and the event queue belong to whoever holds the device lock.
+//
+// Resting: `run` false makes every vcpu leave its guest and be unloaded; the last one wakes the
+// home. vcpu->resting and vm->run are a store and a load on each side, with a full barrier between:
+// either the vcpu sees that it may not run, or the home sees that it does.
 #ifndef VM_VM_H
 #define VM_VM_H
 
@@ -27,10 +39,13 @@
 
 enum {
 	VM_NAME_MAX = 32,
+	VM_VCPUS_MAX = 64,
 	VM_DEVICES_MAX = 32,
 	VM_DEVICE_TIMERS_MAX = 4,
 	VM_LAST_EXITS = 16,
 };
+
+enum { VM_PIN_ANY = 0xff };
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
@@ -46,6 +61,9 @@ struct vm_config {
 	const uint8_t *initrd; // NULL: none
 	uint64_t initrd_bytes;
 	const char *cmdline;
+	uint32_t vcpus;    // 1 to VM_VCPUS_MAX
+	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
+	uint8_t pin[VM_VCPUS_MAX];
 	bool x2apic;
 	bool debugcon;   // a debug console at port 0xe9
 	bool debug_exit; // isa-debug-exit at port 0x501
@@ -84,13 +102,48 @@ struct vm_fault {
 	uint64_t cr2;
 };
 
-// A virtual CPU. Owner: its core (v).
+// What a vcpu's core shall look at before the next entry.
+enum vm_signal {
+	VM_SIGNAL_EVENTS = 1 << 0,  // of the home: events, requests or an earlier deadline
+	VM_SIGNAL_MAIL = 1 << 1,    // interrupts in the mailbox
+	VM_SIGNAL_NMI = 1 << 2,
+	VM_SIGNAL_INIT = 1 << 3,
+	VM_SIGNAL_STARTUP = 1 << 4, // the local APIC has the vector
+	VM_SIGNAL_REST = 1 << 5,    // see vm->run
+};
+
+// Interrupts from other cores on their way to a local APIC: bits by vector, and messages of other
+// kinds. (a) Set by anyone with an atomic OR before VM_SIGNAL_MAIL, emptied by the vcpu's core.
+struct vm_mailbox {
+	uint64_t edge[4], level[4];
+	uint32_t others;   // BIT(enum interrupt_delivery)
+	uint32_t startup;  // vector of the last STARTUP
+	uint32_t lint0;    // VM_LINT0_CHANGED, and the wire's level now
+};
+enum { VM_LINT0_HIGH = 1, VM_LINT0_CHANGED = 2 };
+
+enum { LOCAL_APIC_MESSAGES_MAX = 4 };
+
+// A virtual CPU. Owner: its core (v), but for what is marked.
 struct vm_vcpu {
-	struct vm *vm;
-	struct vcpu *vcpu;
-	struct device *lapic;
+	struct loop_task task; // first: loop_task.run finds the vcpu
+	struct vm *vm;         // (c)
+	struct vcpu *vcpu;     // (c)
+	struct device *lapic;  // (c)
+	struct cpu *core;      // (c) where it runs
+	uint32_t index;        // (c) also its APIC id
+	// (a) BIT(enum vm_signal). Set with release after what it speaks of, taken with acquire.
+	uint32_t signals;
+	// The local APIC's word as of which there is nothing to inject; never equal while there may
+	// be, or while the vcpu is halted.
+	uint64_t quiet;
+	struct timer timer; // the host timer for the nearest deadline
+	struct guest_time lapic_deadline;
 	bool halted;
+	bool waits_for_startup;
 	bool nmi_pending;
+	bool resting; // (a) not loaded, and nobody runs it
+	bool in_run;  // its core is in vm_vcpu_run
 	uint8_t tpr; // CR8 as the engine has it
 	bool tpr_intercepted;
 	struct vm_fault fault; // what an emulated access raised
@@ -103,6 +156,10 @@ struct vm_vcpu {
 	uint64_t cr4_allowed;   // bits that its CPUID offers
 	uint8_t physical_bits;  // MAXPHYADDR as its CPUID says
 	bool gigabyte_pages;
+	uint64_t lapic_page;    // guest-physical, or LAPIC_PAGE_NONE
+	uint32_t message_count; // that the local APIC has sent and nobody has carried out
+	struct interrupt_message messages[LOCAL_APIC_MESSAGES_MAX];
+	struct vm_mailbox mailbox; // (a)
 	struct vm_exit_count exit_counts[VMEXIT_KIND_COUNT];
 	uint64_t exit_total;
 	struct vm_last_exit last_exits[VM_LAST_EXITS]; // a ring, by exit_total
@@ -111,26 +168,29 @@ struct vm_vcpu {
 	struct mtrr mtrr;
 	struct cpuid_profile cpuid;
 };
+#define LAPIC_PAGE_NONE UINT64_MAX
+#define VM_QUIET_NEVER  UINT64_MAX
 
 struct vm {
-	struct loop_task task; // first: loop_task.run finds the machine
 	struct vm *next;       // of all machines
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
-	enum vm_state state;
-	enum vm_end end;
+	uint64_t tsc_base;   // guest TSC = host TSC - tsc_base while running
+	uint64_t paused_tsc; // what it is while not
+	bool run;            // (a) vcpus may run: the machine is running and nothing holds it
+	bool time_stands;    // paused_tsc counts
+	uint8_t state;       // enum vm_state; the home's to change
+	uint8_t end;         // enum vm_end
 	uint32_t end_status; // of isa-debug-exit
-	uint32_t requests;   // BIT(enum device_request), carried out by the run loop
+	uint32_t holds;      // vm_hold without vm_release
+	uint32_t requests;   // (a) BIT(enum device_request) or VM_REQUEST_FAILED
 	uint32_t request_argument;
-	// Guest TSC = host TSC - tsc_base while running; paused_tsc is it while not.
-	uint64_t tsc_base, paused_tsc;
-	struct timer timer;             // the host timer for the event queue's next deadline
-	struct guest_time timer_for;    // the deadline that `timer` is set for
-	struct event_queue queue;
+	uint32_t vcpu_count;
+	struct vm_vcpu *vcpus[VM_VCPUS_MAX];
+	struct event_queue queue; // under the device lock
 	struct bus bus;
 	struct guest_ram ram;
 	struct nested_map *nested;
-	struct vm_vcpu *vcpu; // one, as yet
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *uart;
 	uint32_t device_count;
 	struct vm_device devices[VM_DEVICES_MAX];
@@ -139,16 +199,26 @@ struct vm {
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
 };
 
+// A request of the machine's own: an entry failed.
+enum { VM_REQUEST_FAILED = 31 };
+
 // On failure `error` (never empty) says what and why. The machine does not run yet.
 enum { VM_ERROR_MAX = 320 };
 must_check enum status vm_create(const struct vm_config *config, struct vm **vm,
 	char error[VM_ERROR_MAX]);
 void vm_destroy(struct vm *vm);
 
+// These are called by the boot CPU, in a fiber where they may have to wait: for the machine's home
+// to carry them out, and for its vcpus to rest.
 // Loads the kernel and runs. On failure the machine stays as it is.
 must_check enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX]);
 void vm_stop(struct vm *vm);
 void vm_continue(struct vm *vm);
+// All vcpus rest until as many releases came; the machine's state stays.
+void vm_hold(struct vm *vm);
+void vm_release(struct vm *vm);
+// The state of a vcpu, running or not.
+void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state);
 // As the reset and power buttons.
 must_check enum status vm_reset_request(struct vm *vm);
 must_check enum status vm_power_button(struct vm *vm);
@@ -171,9 +241,39 @@ static always_inline struct guest_time vm_time(const struct vm *vm, uint64_t tsc
 struct guest_time vm_now(const struct vm *vm);
 
 // Between the files of vm/.
-bool vm_run(struct loop_task *task);
-void vm_end(struct vm *vm, enum vm_end end, uint32_t status);
-void vm_carry_out_requests(struct vm *vm);
+
+// The event queue has something new, or an earlier deadline. Under the device lock.
+void vm_events_changed(struct vm *vm);
+// Asks the machine for something (BIT(enum device_request)): carried out by its home.
+void vm_request(struct vm *vm, unsigned request, uint32_t argument);
+void vm_carry_out_requests(struct vm *vm); // at home, all vcpus rest
+void vm_time_stop(struct vm *vm);          // the same, once the machine is not running
+void vm_run_update(struct vm *vm);         // at home: what `run` should be
+
+must_check enum status memory_create(struct vm *vm); // memory.c
+void memory_destroy(struct vm *vm);
+
+// vcpu.c
+must_check enum status vcpus_create(struct vm *vm);
+void vcpus_destroy(struct vm *vm); // all rest
+bool vcpus_rest(const struct vm *vm);
+void vm_vcpu_reset(struct vm_vcpu *vcpu); // power-on state; rests
+// Makes the vcpu's core look. From anywhere.
+void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals);
+// After an earlier deadline was armed. The vcpu's core.
+void vm_vcpu_timer_update(struct vm_vcpu *vcpu);
+bool vm_vcpu_rest(struct vm_vcpu *vcpu);   // instead of running; true: look again
+bool vm_vcpu_wake(struct vm_vcpu *vcpu);   // false: it must not run after all
+void vm_vcpu_init(struct vm_vcpu *vcpu, struct guest_time now);
+void vm_vcpu_startup(struct vm_vcpu *vcpu);
+
+bool vm_vcpu_run(struct loop_task *task); // run.c
+
+static always_inline bool vm_vcpu_is_here(const struct vm_vcpu *vcpu)
+{
+	return vcpu->core == cpu_self();
+}
+
 // Handles an exit that came at `tsc`; the machine's state says whether it goes on.
 typedef void vm_exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc);
 extern vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT]; // none is NULL
@@ -186,7 +286,8 @@ void vm_paging_update(struct vm_vcpu *vcpu);
 // The code bytes at RIP. False: an exception was injected.
 must_check bool vm_fetch(struct vm_vcpu *vcpu, struct paging_code *code);
 void vm_inject_page_fault(struct vm_vcpu *vcpu, const struct paging_fault *fault);
-void interrupt_route(struct vm *vm, const struct device *sender,
+// `sender`: the vcpu whose local APIC sent it; NULL: a device did.
+void interrupt_route(struct vm *vm, const struct vm_vcpu *sender,
 	const struct interrupt_message *message, struct guest_time now);
 
 // The length of the instruction that exited: as the CPU told, or by its bytes. 0: an exception was

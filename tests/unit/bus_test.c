@@ -122,7 +122,7 @@ static void events_reach_their_device(void **state)
 	assert_false(vm->receive_pending);
 	assert_int_equal(vm->requests, BIT(DEVICE_REQUEST_EXIT));
 	assert_int_equal(vm->request_argument, 33);
-	assert_false(vm->bus.locked);
+	assert_null(vm->bus.owner);
 	vm->device_count = 2;
 	post((struct event){.kind = EVENT_LINE, .device = C});
 	expect_assert_failure(deliver());

@@ -69,7 +69,7 @@ static void test_defaults(void **state)
 static void test_every_key(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 1\nkernel = \\EFI\\.\\bzImage\n"
+	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 64\nkernel = \\EFI\\.\\bzImage\n"
 			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
@@ -187,10 +187,10 @@ static void test_bad_sizes(void **state)
 static void test_bad_values(void **state)
 {
 	(void)state;
-	expect_vm_error("vcpus = 2", "reprise.ini:4: vcpus: expected 1 (this version runs one vcpu "
-				     "per machine), got \"2\"");
-	expect_vm_error("vcpus = 0", "reprise.ini:4: vcpus: expected 1 (this version runs one vcpu "
-				     "per machine), got \"0\"");
+	expect_vm_error("vcpus = 65", "reprise.ini:4: vcpus: expected a number from 1 to 64, "
+				      "got \"65\"");
+	expect_vm_error("vcpus = 0", "reprise.ini:4: vcpus: expected a number from 1 to 64, "
+				     "got \"0\"");
 	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
 	expect_vm_error("debugcon = ON", "reprise.ini:4: debugcon: expected on or off, got \"ON\"");
 	expect_vm_error("autostart =", "reprise.ini:4: autostart: expected on or off, got \"\"");

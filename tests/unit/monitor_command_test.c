@@ -206,26 +206,11 @@ void vcpu_engine_describe(char *text, size_t bytes)
 	snprintf(text, bytes, "an engine");
 }
 
-static void fake_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
 {
-	(void)vcpu;
+	assert_ptr_equal(vcpu, &machine_vcpu);
 	*state = registers;
 }
-
-static unsigned fake_cpl(const struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return 0;
-}
-
-static struct vcpu_paging fake_paging(const struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return (struct vcpu_paging){registers.cr0, registers.cr3, registers.cr4, registers.efer};
-}
-
-struct vcpu_engine vcpu_engine = {
-	.get_state = fake_get_state, .cpl = fake_cpl, .paging = fake_paging};
 
 static void quit(void)
 {
@@ -247,7 +232,8 @@ static int setup(void **state)
 	memset(&machine, 0, sizeof(machine));
 	memset(&registers, 0, sizeof(registers));
 	machine.state = VM_RUNNING;
-	machine.vcpu = &machine_vcpu;
+	machine.vcpus[0] = &machine_vcpu;
+	machine.vcpu_count = 1;
 	machine.config.memory_bytes = 256 * MIB;
 	monitor_vm_set(&machine);
 	(void)ops->hide();

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A machine's memory: its RAM, and what guest-physical addresses lead to.
+#include <stdlib.h>
+
+#include "kernel/mem.h"
+#include "kernel/x86.h"
+#include "vm/vm.h"
+
+// Guest-physical address space: RAM up to 3 GiB, the rest from 4 GiB.
+static enum status ram_create(struct vm *vm)
+{
+	struct guest_ram *ram = &vm->ram;
+	uint64_t bytes = vm->config.memory_bytes, top;
+
+	ram->low_bytes = bytes < GUEST_RAM_LOW_MAX ? bytes : GUEST_RAM_LOW_MAX;
+	ram->high_bytes = bytes - ram->low_bytes;
+	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
+	ram->block_count = top / LARGE_PAGE_BYTES;
+	ram->blocks = calloc(ram->block_count, sizeof(*ram->blocks));
+	if (ram->blocks == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	for (uint64_t i = 0; i < ram->block_count; i++) {
+		uint64_t at = i * LARGE_PAGE_BYTES;
+
+		if (at >= ram->low_bytes && at < GUEST_RAM_HIGH)
+			continue;
+		ram->blocks[i] = mem_large_alloc();
+		if (ram->blocks[i] == NULL)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		memory_zero_words(ram->blocks[i], LARGE_PAGE_BYTES / 8);
+	}
+	return STATUS_OK;
+}
+
+static void ram_destroy(struct guest_ram *ram)
+{
+	for (uint64_t i = 0; ram->blocks != NULL && i < ram->block_count; i++)
+		if (ram->blocks[i] != NULL)
+			mem_large_free(ram->blocks[i]);
+	free(ram->blocks);
+	*ram = (struct guest_ram){0};
+}
+
+// The first block in parts: RAM, the VGA window left out, ROM read-only, RAM.
+static enum status first_block_map(struct vm *vm)
+{
+	static const struct {
+		uint64_t start, end;
+		enum nested_access access;
+	} parts[] = {
+		{0, GUEST_VGA_START, NESTED_READ_WRITE},
+		{GUEST_ROM_START, GUEST_ROM_END, NESTED_READ_ONLY},
+		{GUEST_ROM_END, LARGE_PAGE_BYTES, NESTED_READ_WRITE},
+	};
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(parts) && status == STATUS_OK; i++)
+		status = nested_map_add(vm->nested, (struct gpa){parts[i].start},
+			(struct hpa){hpa_of(vm->ram.blocks[0]).v + parts[i].start},
+			parts[i].end - parts[i].start, parts[i].access);
+	return status;
+}
+
+static enum status map_create(struct vm *vm)
+{
+	enum status status = nested_map_create(&vm->nested);
+
+	if (status == STATUS_OK)
+		status = first_block_map(vm);
+	for (uint64_t i = 1; i < vm->ram.block_count && status == STATUS_OK; i++)
+		if (vm->ram.blocks[i] != NULL)
+			status = nested_map_add(vm->nested, (struct gpa){i * LARGE_PAGE_BYTES},
+				hpa_of(vm->ram.blocks[i]), LARGE_PAGE_BYTES, NESTED_READ_WRITE);
+	return status;
+}
+
+enum status memory_create(struct vm *vm)
+{
+	enum status status = ram_create(vm);
+
+	return status == STATUS_OK ? map_create(vm) : status;
+}
+
+void memory_destroy(struct vm *vm)
+{
+	if (vm->nested != NULL)
+		nested_map_destroy(vm->nested);
+	ram_destroy(&vm->ram);
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Virtual CPUs of a machine: which core has them, resting and running, INIT and STARTUP.
+#include <stdlib.h>
+
+#include "emul/lapic.h"
+#include "kernel/base/assert.h"
+#include "kernel/clock.h"
+#include "kernel/console.h"
+#include "kernel/cpu.h"
+#include "kernel/smp.h"
+#include "kernel/x86.h"
+#include "vm/core.h"
+#include "vm/local_apic.h"
+
+void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
+{
+	const struct cpu *cpu = cpu_self();
+
+	__atomic_fetch_or(&vcpu->signals, signals, __ATOMIC_SEQ_CST);
+	// In its own run loop it looks before the next entry anyway.
+	if (vcpu->core != cpu || !vcpu->in_run)
+		cpu_kick(vcpu->core);
+}
+
+static uint64_t deadline_ticks(const struct vm *vm, struct guest_time deadline)
+{
+	uint64_t ticks;
+
+	if (deadline.ns == GUEST_TIME_NEVER.ns)
+		return TIMER_NEVER;
+	ticks = clock_ns_to_tsc(deadline.ns); // as good as never: saturates
+	return ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER;
+}
+
+void vm_vcpu_timer_update(struct vm_vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
+	struct guest_time deadline = vcpu->lapic_deadline;
+
+	if (vcpu->index == 0 && vm->queue.next_deadline.ns < deadline.ns)
+		deadline = vm->queue.next_deadline;
+	timer_set(&vcpu->timer, deadline_ticks(vm, deadline));
+}
+
+bool vcpus_rest(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (!__atomic_load_n(&vm->vcpus[i]->resting, __ATOMIC_SEQ_CST))
+			return false;
+	return true;
+}
+
+static void settle(struct vm *vm)
+{
+	if (vm->state != VM_RUNNING)
+		vm_time_stop(vm);
+	if (__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0 && vm->holds == 0)
+		vm_carry_out_requests(vm);
+}
+
+bool vm_vcpu_rest(struct vm_vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (!vcpu->resting) {
+		vcpu_unload(vcpu->vcpu);
+		timer_set(&vcpu->timer, TIMER_NEVER);
+		__atomic_fetch_and(&vcpu->signals, ~(uint32_t)VM_SIGNAL_REST, __ATOMIC_RELAXED);
+		__atomic_store_n(&vcpu->resting, true, __ATOMIC_SEQ_CST);
+		if (vcpu->index != 0)
+			cpu_kick(vm->vcpus[0]->core);
+	}
+	if (vcpu->index != 0 || !vcpus_rest(vm))
+		return false;
+	settle(vm);
+	vm_run_update(vm);
+	return vm->run;
+}
+
+// See "Resting" in vm/vm.h.
+bool vm_vcpu_wake(struct vm_vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	__atomic_store_n(&vcpu->resting, false, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&vm->run, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&vcpu->resting, true, __ATOMIC_SEQ_CST);
+		if (vcpu->index != 0)
+			cpu_kick(vm->vcpus[0]->core);
+		return false;
+	}
+	vcpu_load(vcpu->vcpu);
+	vcpu_set_tsc_offset(vcpu->vcpu, vcpu->tsc_shift - vm->tsc_base);
+	vm_vcpu_timer_update(vcpu);
+	return true;
+}
+
+// SDM vol. 3, 9.4.4: INIT of the bootstrap processor begins at the reset vector, where no firmware
+// waits: the whole machine begins again. Others wait for a STARTUP.
+void vm_vcpu_init(struct vm_vcpu *vcpu, struct guest_time now)
+{
+	if (vcpu->index == 0) {
+		vm_request(vcpu->vm, DEVICE_REQUEST_INIT, 0);
+		return;
+	}
+	vcpu_reset(vcpu->vcpu, VCPU_RESET_INIT);
+	local_apic_enter(vcpu);
+	lapic_init(vcpu->lapic, now);
+	local_apic_leave(vcpu, now);
+	paging_forget(&vcpu->paging);
+	vcpu->code_memo = NULL;
+	vcpu->halted = vcpu->nmi_pending = false;
+	vcpu->tpr = 0;
+	vcpu->waits_for_startup = true;
+	vcpu->quiet = VM_QUIET_NEVER;
+}
+
+// SDM vol. 3, 9.4.4.1: execution begins at the page that the vector names.
+void vm_vcpu_startup(struct vm_vcpu *vcpu)
+{
+	struct vcpu_state state;
+	enum status status;
+	uint8_t vector;
+
+	if (!lapic_take_startup(vcpu->lapic, &vector) || !vcpu->waits_for_startup)
+		return;
+	vcpu_get_state(vcpu->vcpu, &state);
+	state.rip = 0;
+	state.segment[SEGMENT_CS].selector = (uint16_t)(vector << 8);
+	state.segment[SEGMENT_CS].base = (uint64_t)vector << 12;
+	status = vcpu_set_state(vcpu->vcpu, &state);
+	ASSERT(status == STATUS_OK);
+	vcpu->waits_for_startup = false;
+}
+
+void vm_vcpu_reset(struct vm_vcpu *vcpu)
+{
+	ASSERT(vcpu->resting);
+	vcpu_load(vcpu->vcpu);
+	vcpu_reset(vcpu->vcpu, VCPU_RESET_POWER);
+	vcpu_unload(vcpu->vcpu);
+	vcpu->halted = vcpu->nmi_pending = false;
+	vcpu->waits_for_startup = vcpu->index != 0;
+	vcpu->tpr = 0;
+	vcpu->quiet = VM_QUIET_NEVER;
+	vcpu->signals = 0;
+	vcpu->mailbox = (struct vm_mailbox){.others = 0};
+	mtrr_reset(&vcpu->mtrr, vcpu->physical_bits);
+	paging_forget(&vcpu->paging);
+	vcpu->code_memo = NULL;
+}
+
+struct state_call {
+	struct vm_vcpu *vcpu;
+	struct vcpu_state *state;
+};
+
+static void state_get(void *argument)
+{
+	const struct state_call *call = argument;
+	struct vm_vcpu *vcpu = call->vcpu;
+
+	vcpu_load(vcpu->vcpu);
+	vcpu_get_state(vcpu->vcpu, call->state);
+	if (vcpu->resting)
+		vcpu_unload(vcpu->vcpu);
+}
+
+void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
+{
+	struct state_call call = {vcpu, state};
+
+	smp_call(vcpu->core, state_get, &call);
+}
+
+static enum status lapic_create(struct vm_vcpu *vcpu)
+{
+	struct device *device = calloc(1, lapic_model.instance_bytes);
+
+	if (device == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	*device = (struct device){.model = &lapic_model, .env = &local_apic_env, .owner = vcpu,
+		.id = (uint16_t)(VM_DEVICES_MAX + vcpu->index)};
+	vcpu->lapic = device;
+	vcpu->lapic_page = LAPIC_PAGE_NONE;
+	vcpu->lapic_deadline = GUEST_TIME_NEVER;
+	lapic_configure(device, vcpu->index, clock_calibration()->tsc_hz);
+	return STATUS_OK;
+}
+
+static enum status vcpu_part_create(struct vm *vm, uint32_t index)
+{
+	struct vm_vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	const struct cpuid_config config = {.apic_id = index, .vcpus = vm->vcpu_count,
+		.x2apic = vm->config.x2apic,
+		.tsc_khz = (uint32_t)(clock_calibration()->tsc_hz / 1000), .apic_khz = 1000000};
+	enum status status;
+
+	if (vcpu == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	vm->vcpus[index] = vcpu;
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->resting = true;
+	vcpu->quiet = VM_QUIET_NEVER;
+	vcpu->task.run = vm_vcpu_run;
+	cpuid_profile_build(&config, &vcpu->cpuid);
+	vcpu->physical_bits = (uint8_t)cpuid_profile_physical_bits(&vcpu->cpuid);
+	vcpu->cr4_allowed = cpuid_profile_cr4_mask(&vcpu->cpuid);
+	vcpu->gigabyte_pages = cpuid_profile_has_gigabyte_pages(&vcpu->cpuid);
+	status = lapic_create(vcpu);
+	if (status == STATUS_OK)
+		status = vcpu_create(vm->nested, &vcpu->vcpu);
+	if (status == STATUS_OK)
+		core_attach(vcpu, vm->config.pin[index]);
+	return status;
+}
+
+enum status vcpus_create(struct vm *vm)
+{
+	enum status status = STATUS_OK;
+
+	vm->vcpu_count = vm->config.vcpus;
+	for (uint32_t i = 0; i < vm->vcpu_count && status == STATUS_OK; i++)
+		status = vcpu_part_create(vm, i);
+	return status;
+}
+
+void vcpus_destroy(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		struct vm_vcpu *vcpu = vm->vcpus[i];
+
+		if (vcpu == NULL)
+			continue;
+		if (vcpu->core != NULL)
+			core_detach(vcpu);
+		if (vcpu->vcpu != NULL)
+			vcpu_destroy(vcpu->vcpu);
+		free(vcpu->lapic);
+		free(vcpu);
+		vm->vcpus[i] = NULL;
+	}
+}
