@@ -17,8 +17,8 @@ import system
 EXIT_PORT = 0xf4
 TIMEOUT = 60
 CRASH_STATUS = 0x7f  # of kernel/crash.c
-TESTS = ("calls before the loop", "state", "calls from a fiber", "messages", "timers", "memory",
-         "tasks", "idle", "lines")
+TESTS = ("calls before the loop", "state", "calls from a fiber", "wakes", "messages", "timers",
+         "memory", "tasks", "idle", "lines")
 LINE = re.compile(r"reprise: smp_test: line (\d+) of CPU (\d+), the quick brown fox jumps over the "
                   r"lazy dog")
 LINES = 40  # of each CPU

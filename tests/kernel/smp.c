@@ -133,6 +133,22 @@ static void test_state(void)
 	report("state");
 }
 
+static void wake_body(void *argument)
+{
+	(void)argument;
+	fiber_wake(main_fiber);
+}
+
+// A wake that comes while the fiber waits for a call's end belongs to its next wait.
+static void test_wakes(void)
+{
+	for (uint32_t i = 0; i < cpu_count() * CALLS; i++) {
+		smp_call(cpu_get(i % cpu_count()), wake_body, NULL);
+		check(fiber_wait(TIMER_NEVER));
+	}
+	report("wakes");
+}
+
 struct mail {
 	struct cpu_message message;
 	uint32_t from, to, number;
@@ -406,6 +422,7 @@ static void test_main(void *argument)
 	main_fiber = fiber_self();
 	crash_if_asked();
 	test_calls("calls from a fiber");
+	test_wakes();
 	test_messages();
 	run_everywhere(timer_main);
 	report("timers");
