@@ -127,6 +127,13 @@ $(B)/reprise.elf: $(B)/ksyms.1.o
 $(B)/BOOTX64.EFI: $(B)/reprise.elf
 	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
 
+# The kernel with a test in the place of boot/main.c: see tests/smp.py.
+SMP_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/smp.c.o $(B)/ksyms.0.o
+$(B)/smp_test.elf: $(SMP_OBJS) linker.ld
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(SMP_OBJS) /usr/lib/libgnuefi.a -o $@
+$(B)/smp_test.efi: $(B)/smp_test.elf
+	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
+
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
 	reset_cf9 reset_kbd reset_triple timers uart_flood
@@ -239,10 +246,10 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads bad-config faults monitor linux-pvh linux-uefi bench
+SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img
+tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img
 check: all $(UNIT_PROGRAMS) $(B)/checks
 	@tests/run.py check unit
 test: tests-built
@@ -274,4 +281,4 @@ clean:
 
 -include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
--include $(wildcard $(OBJS:.o=.d))
+-include $(wildcard $(OBJS:.o=.d) $(B)/tests/kernel/*.d)

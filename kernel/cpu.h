@@ -45,6 +45,7 @@ struct cpu {
 	uint32_t index;        // (c) 0: the boot CPU
 	uint32_t apic_id;      // (c)
 	bool memory_types_changed; // (c) firmware had set them otherwise than on the boot CPU
+	uint64_t start_tsc; // (c) when it had started
 	struct timer *timers;
 	struct loop_task *tasks;
 	struct cpu_fibers fibers;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// States: READY (in the queue) -> RUNNING -> READY (fiber_yield), WAITING (fiber_wait) or DONE
-// (entry returned: the stack is freed by the event loop). WAITING -> READY by fiber_wake or by the
-// deadline.
+// States: READY (in the queue) -> RUNNING -> READY (fiber_yield), WAITING (fiber_wait), BLOCKED
+// (fiber_block) or DONE (entry returned: the stack is freed by the event loop). WAITING -> READY by
+// fiber_wake or by the deadline, BLOCKED -> READY by fiber_unblock. All of it happens on the CPU
+// that created the fiber; fiber_wake on another one is a message.
 #include "kernel/fiber.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 enum { STACK_PAGES = 8, GUARD_PAGES = 1 };
 
-enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_DONE };
+enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_BLOCKED, FIBER_DONE };
 
 struct fiber {
 	void *stack_pointer; // while not running
@@ -135,6 +136,22 @@ bool fiber_wait(uint64_t deadline)
 		return false;
 	fiber->woken = false;
 	return true;
+}
+
+void fiber_block(void)
+{
+	struct fiber *fiber = fiber_self();
+
+	ASSERT(fiber != NULL);
+	fiber->state = FIBER_BLOCKED;
+	leave(fiber);
+}
+
+void fiber_unblock(struct fiber *fiber)
+{
+	ASSERT(fiber->cpu == cpu_self() && fiber->state == FIBER_BLOCKED);
+	fiber->cpu->attention = true;
+	ready_add(fiber);
 }
 
 static void fiber_destroy(struct fiber *fiber)

@@ -25,6 +25,11 @@ bool fiber_wait(uint64_t deadline);
 // From any CPU; the fiber must not have ended yet. Not from interrupt handlers.
 void fiber_wake(struct fiber *fiber);
 
+// Until fiber_unblock, by a message or a task of the same CPU, which must come after. A fiber_wake
+// meanwhile is kept for the next fiber_wait.
+void fiber_block(void);
+void fiber_unblock(struct fiber *fiber);
+
 // Whether the event loop of `cpu` need look at its fibers at all.
 static always_inline bool fiber_any(const struct cpu *cpu)
 {

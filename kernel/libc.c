@@ -162,6 +162,7 @@ void __malloc_lock(struct _reent *reent)
 void __malloc_unlock(struct _reent *reent)
 {
 	(void)reent;
+	ASSERT(spin_is_locked(&heap_lock));
 	spin_unlock(&heap_lock);
 }
 

@@ -4,7 +4,9 @@
 // A 2 MiB block is either whole (free, or lent out as a whole: guests) or split into pages. Pages
 // come from split blocks as long as one has room, so whole blocks stay whole; a split block whose
 // pages are all free becomes whole again. The kernel maps all memory one to one, so a host-physical
-// address and a pointer are the same number. Any CPU may call these functions, interrupt handlers
+// address and a pointer are the same number.
+//
+// Any CPU may call these functions, interrupt handlers
 // may not. Memory below 1 MiB is never handed out.
 #ifndef KERNEL_MEM_H
 #define KERNEL_MEM_H

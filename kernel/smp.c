@@ -305,8 +305,17 @@ static bool attempt(struct cpu *cpu, uint32_t apic_id, uint32_t init_us, uint32_
 	return wait_taken(arrive_us) && wait_online(cpu);
 }
 
+// Guest time is made of the TSC: it must not jump when a machine's work moves to another CPU.
+static void tsc_compare(const struct cpu *cpu, uint64_t begin)
+{
+	if (cpu->start_tsc < begin || cpu->start_tsc > rdtsc())
+		log_warn("smp: the TSC of CPU %u is %lld ticks away from the boot CPU's",
+			cpu->index, (long long)(cpu->start_tsc - begin));
+}
+
 static void start(uint32_t apic_id)
 {
+	uint64_t begin = rdtsc();
 	struct smp_area *area;
 
 	if (!apic_is_x2apic() && apic_id >= 255) {
@@ -321,6 +330,7 @@ static void start(uint32_t apic_id)
 	if (attempt(&area->cpu, apic_id, INIT_SHORT_US, ARRIVE_SHORT_US) ||
 		attempt(&area->cpu, apic_id, INIT_LONG_US, ARRIVE_LONG_US)) {
 		cpu_add(&area->cpu);
+		tsc_compare(&area->cpu, begin);
 		log_debug("smp: CPU %u: APIC id %u%s", area->cpu.index, apic_id,
 			area->cpu.memory_types_changed ? ", memory types set" : "");
 		return;
@@ -376,6 +386,7 @@ void smp_cpu_main(struct cpu *cpu)
 	cpu->memory_types_changed = cpu_state_apply(&boot_state);
 	apic_init_cpu();
 	timer_init_cpu();
+	cpu->start_tsc = rdtsc();
 	__atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
 	loop_run();
 }
@@ -402,7 +413,7 @@ static void call_replied(struct cpu_message *message)
 	struct smp_call *call = CONTAINER_OF(message, struct smp_call, reply);
 
 	call->done = true;
-	fiber_wake(call->fiber);
+	fiber_unblock(call->fiber);
 }
 
 static void call_arrived(struct cpu_message *message)
@@ -425,12 +436,11 @@ void smp_call(struct cpu *cpu, void (*run)(void *argument), void *argument)
 		run(argument);
 		return;
 	}
+	// Anywhere else the loop that is to run messages would stand still.
 	ASSERT(call.fiber != NULL || (call.from->index == 0 && !call.from->in_loop));
 	smp_post(cpu, &call.request);
-	while (!__atomic_load_n(&call.done, __ATOMIC_ACQUIRE)) {
-		if (call.fiber != NULL)
-			(void)fiber_wait(TIMER_NEVER);
-		else
-			cpu_relax();
-	}
+	if (call.fiber != NULL)
+		fiber_block();
+	while (!__atomic_load_n(&call.done, __ATOMIC_ACQUIRE))
+		cpu_relax();
 }

@@ -31,8 +31,8 @@ void smp_start(const struct boot_info *info, const struct smp_config *config);
 void smp_post(struct cpu *cpu, struct cpu_message *message);
 
 // Has run(argument) called in the event loop of `cpu` and waits for it; a plain call where that is
-// the calling CPU. In a fiber, which waits meanwhile, or before the boot CPU's loop_run. `run` must
-// not wait for anything.
+// the calling CPU. In a fiber, whose CPU goes on with others meanwhile, or before the boot CPU's
+// loop_run. `run` must not wait for anything.
 void smp_call(struct cpu *cpu, void (*run)(void *argument), void *argument);
 
 #endif

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A ticket lock: CPUs get it in the order in which they asked.
+// A lock that is waited for by looking at it.
+//
+// It has no queue: locks are held for microseconds and seldom wanted at once, and where CPUs share
+// the cores of a machine below (an emulator's threads), the next in a queue is mostly one that does
+// not run.
 //
 // Rules for spin locks: held for microseconds; whoever holds one does not yield, wait or take it
 // again; interrupts stay as they are, so an interrupt handler takes none (it raises `attention`
@@ -12,29 +16,25 @@
 
 // Zeroed memory is a free lock.
 struct spinlock {
-	uint32_t next;   // (a) ticket of whoever asks next
-	uint32_t serves; // (a) ticket of the holder; stored with release, loaded with acquire
+	bool held; // (a) set with acquire, cleared with release
 };
 
 static inline void spin_lock(struct spinlock *lock)
 {
-	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-
-	while (__atomic_load_n(&lock->serves, __ATOMIC_ACQUIRE) != ticket)
-		__builtin_ia32_pause();
+	while (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
+			__builtin_ia32_pause();
 }
 
 static inline void spin_unlock(struct spinlock *lock)
 {
-	__atomic_store_n(&lock->serves,
-		__atomic_load_n(&lock->serves, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&lock->held, false, __ATOMIC_RELEASE);
 }
 
 // True while somebody holds it: for assertions.
 static inline bool spin_is_locked(const struct spinlock *lock)
 {
-	return __atomic_load_n(&lock->serves, __ATOMIC_RELAXED) !=
-		__atomic_load_n(&lock->next, __ATOMIC_RELAXED);
+	return __atomic_load_n(&lock->held, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -24,6 +24,7 @@ import bench  # noqa: E402
 import faults  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
+import smp  # noqa: E402
 import system  # noqa: E402
 
 
@@ -73,6 +74,11 @@ def suite_faults(options):
                    lambda directory, n=name: faults.run(options, n, directory))
 
 
+def suite_smp(options):
+    for name, run in smp.cases(options):
+        yield Case("smp/" + name, run)
+
+
 def suite_system(name):
     def suite(options):
         for case, run, notes in system.cases(options, name):
@@ -99,6 +105,7 @@ SUITES = {
     "bench": suite_bench,
     "unit": suite_unit,
     "faults": suite_faults,
+    "smp": suite_smp,
     "check": suite_check,
     **{name: suite_system(name) for name in system.SUITES},
 }
