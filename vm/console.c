@@ -94,7 +94,7 @@ static size_t ring_peek(const struct ring *ring, size_t most, const uint8_t **by
 // The event loop comes round to console_run, wherever this is called from.
 static void attention_ask(void)
 {
-	cpu_self()->attention = true;
+	cpu_kick(cpu_get(0)); // the log's hook may run elsewhere
 }
 
 static void write_out(const uint8_t *bytes, size_t count)

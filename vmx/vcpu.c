@@ -65,7 +65,10 @@ enum status vcpu_engine_cpu_init(const char **reason)
 
 void vcpu_engine_describe(char *text, size_t bytes)
 {
-	vcpu_engine.describe(text, bytes);
+	if (vcpu_engine.describe == NULL) // not initialized, or there is none
+		strlcpy(text, "none", bytes);
+	else
+		vcpu_engine.describe(text, bytes);
 }
 
 void vcpu_destroy(struct vcpu *vcpu)

@@ -80,6 +80,17 @@ uint64_t clock_ns_to_tsc(uint64_t ns)
 	return ns;
 }
 
+struct cpu *cpu_get(uint32_t index)
+{
+	assert_int_equal(index, 0); // the console's
+	return &cpu;
+}
+
+void cpu_kick(struct cpu *of)
+{
+	of->attention = true;
+}
+
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 {
 	assert_ptr_equal(vm, &machine);
