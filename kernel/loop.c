@@ -82,12 +82,6 @@ void loop_run(void)
 		busy = fiber_any(cpu) && fiber_run_ready(cpu);
 		for (struct loop_task *task = cpu->tasks; task != NULL; task = next) {
 			next = task->next;
-			// What asked for attention meanwhile gets the next round; this task, a
-			// vcpu perhaps, shall not be cut short for it.
-			if (unlikely(cpu->attention)) {
-				(void)__atomic_exchange_n(&cpu->attention, false, __ATOMIC_SEQ_CST);
-				busy = true;
-			}
 			busy |= task->run(task);
 		}
 		if (!busy)

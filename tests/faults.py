@@ -63,7 +63,7 @@ def crash(options, directory):
         terminal.expect(r"rax [0-9a-f]{16}")
         terminal.expect(r"backtrace:")
         terminal.expect(r"[0-9a-f]{16} boot_main\+0x")
-        terminal.expect(r"machine t: running, [1-9][0-9]* exits")
+        terminal.expect(r"machine t, vcpu 0: running, [1-9][0-9]* exits")
         terminal.expect(r"rip [0-9a-f]{16}  exception")
 
 

@@ -92,7 +92,8 @@ void core_detach(struct vm_vcpu *vcpu)
 	vcpu->core = NULL;
 }
 
-void core_slice_begin(struct core *core, uint64_t tsc)
+bool core_slice_begin(struct core *core, uint64_t tsc)
 {
 	timer_set(&core->slice, tsc + clock_ns_to_tsc(CORE_SLICE_NS));
+	return __atomic_exchange_n(&cpu_self()->attention, false, __ATOMIC_SEQ_CST);
 }

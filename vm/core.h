@@ -26,6 +26,9 @@ void core_detach(struct vm_vcpu *vcpu);
 // The longest that a vcpu runs while others wait for its core.
 enum { CORE_SLICE_NS = 1000000 };
 
-void core_slice_begin(struct core *core, uint64_t tsc);
+// Before a vcpu runs on a core that has several. What asked for attention before it is not lost:
+// true, the event loop shall come round again. Without this the slice of the vcpu before would end
+// this one's as well.
+bool core_slice_begin(struct core *core, uint64_t tsc);
 
 #endif

@@ -207,19 +207,19 @@ bool vm_vcpu_run(struct loop_task *task)
 	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
 	struct cpu *cpu = cpu_self();
 	struct core *core = &cores[cpu->index];
-	bool heap_was_frozen, busy;
+	bool heap_was_frozen, busy, again = false;
 
 	if (unlikely(!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE)))
 		return vm_vcpu_rest(vcpu);
 	if (unlikely(vcpu->resting) && !vm_vcpu_wake(vcpu))
 		return true;
 	if (unlikely(core->vcpus > 1))
-		core_slice_begin(core, rdtsc());
+		again = core_slice_begin(core, rdtsc());
 	vcpu_load(vcpu->vcpu);
 	heap_was_frozen = libc_heap_freeze(true);
 	vcpu->in_run = true;
 	busy = run_until_attention(vcpu, cpu);
 	vcpu->in_run = false;
 	libc_heap_freeze(heap_was_frozen);
-	return busy;
+	return busy || again;
 }

@@ -8,6 +8,7 @@
 // (MD_CLEAR: CPUID 7 EDX bit 10).
 #include "vmx/vcpu.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "kernel/base/assert.h"
@@ -66,7 +67,7 @@ enum status vcpu_engine_cpu_init(const char **reason)
 void vcpu_engine_describe(char *text, size_t bytes)
 {
 	if (vcpu_engine.describe == NULL) // not initialized, or there is none
-		strlcpy(text, "none", bytes);
+		snprintf(text, bytes, "none");
 	else
 		vcpu_engine.describe(text, bytes);
 }
