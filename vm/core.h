@@ -15,8 +15,8 @@ struct core {
 extern struct core cores[CPU_MAX];
 
 // Finds the engine and enables it on all CPUs, once, on the boot CPU. STATUS_UNSUPPORTED,
-// STATUS_NO_MEMORY: there is none here; `reason` says why. Other CPUs without it are reported in the
-// log and get no vcpus.
+// STATUS_NO_MEMORY: there is none here; `reason` says why. Other CPUs without it are reported in
+// the log and get no vcpus.
 must_check enum status cores_init(const char **reason);
 
 // Gives a vcpu to a core for life: `pin` is usable, or VM_PIN_ANY. By the boot CPU.
