@@ -78,8 +78,8 @@ static void ioapic_edges(void)
 	pit_rise();
 	irq_window();
 	report_irqs("edge.active_low.rose");
-	pit_stop();
 	ioapic_route(PIN_PIT, RTE_MASKED, 0);
+	pit_stop();
 }
 
 static void level_hook(struct trap_frame *frame)
@@ -205,12 +205,13 @@ static void rtc_hook(struct trap_frame *frame)
 static void ioapic_rtc(void)
 {
 	trap_set_hook(0x63, rtc_hook);
+	ioapic_route(PIN_RTC, RTE_MASKED | RTE_LEVEL | 0x63, 0);
 	cmos_read(0xc);
 	cmos_write(0xa, 0x26);
 	cmos_write(0xb, 0x42);
 	wait_us(5000);
 	cmos_write(0xa, 0x20); // no more periods
-	ioapic_route(PIN_RTC, RTE_LEVEL | 0x63, 0);
+	rte_set(PIN_RTC, RTE_LEVEL | 0x63);
 	irq_window();
 	irq_window();
 	report_irqs("rtc.level.until_read");
@@ -262,6 +263,7 @@ static void pic_hook(struct trap_frame *frame)
 static void ioapic_extint(void)
 {
 	trap_set_hook(PIC_VECTOR, pic_hook);
+	trap_set_hook(PIC_VECTOR + 7, irq_hook_without_eoi);
 	pic_init(0xfe, 0xff);
 	try_destination("delivery.extint", 0x700 | EDGE, 0);
 	irq_window();

@@ -124,9 +124,11 @@ static inline unsigned pit_count(unsigned channel)
 	return low | (unsigned)inb((uint16_t)(0x40 + channel)) << 8;
 }
 
-// Channel 0's output low, and nothing more to come of it.
+// Channel 0's output low, and nothing more to come of it. QEMU's output falls with a count only,
+// and rises when that count ends.
 static inline void pit_stop(void)
 {
+	pit_program(0, 0, 0);
 	outb(PIT_CONTROL, 0x30);
 }
 
