@@ -276,10 +276,10 @@ static void ioapic_sharing(void)
 {
 	trap_set_hook(0x63, irq_hook);
 	trap_set_hook(OTHER, irq_hook);
-	cmos_read(0xc);
-	cmos_write(0xb, 0x42);
 	ioapic_route(PIN_RTC, OTHER, 0);
 	ioapic_route(PIN_PIT, EDGE, 0);
+	cmos_read(0xc);
+	cmos_write(0xb, 0x42);
 	wait_us(5000); // an edge of the RTC, which is not read
 	pit_rise();
 	irq_window();

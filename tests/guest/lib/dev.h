@@ -160,7 +160,7 @@ static inline void pit_stop(void)
 static inline void pit_rise(void)
 {
 	pit_program(0, 0, 30);
-	wait_us(100);
+	wait_us(300);
 }
 
 #endif
