@@ -136,7 +136,9 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
-	reset_cf9 reset_kbd reset_triple timers uart_flood
+	reset_cf9 reset_kbd reset_triple timers uart_flood \
+	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
+	dev_priority dev_rtc dev_timer_storm dev_uart
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fcf-protection=none -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP

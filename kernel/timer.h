@@ -25,7 +25,8 @@ void timer_init_cpu(void); // on every other CPU
 void timer_add(struct timer *timer); // to the calling CPU's; starts disarmed
 void timer_remove(struct timer *timer);
 void timer_set(struct timer *timer, uint64_t deadline);
-// Makes this CPU's hardware fire at the nearest deadline.
+// Makes this CPU's hardware fire at the nearest deadline, or in a microsecond or so if that is
+// nearer: what is entered next gets on by some instructions, however fast timers expire.
 void timer_program(void);
 
 // Whether this CPU's timer_program() has anything to do: two instructions relative to GS, since the
