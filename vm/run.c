@@ -128,7 +128,9 @@ static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 
 	if ((signals & VM_SIGNAL_MAIL) != 0) {
 		local_apic_take_mail(vcpu, now);
-		signals |= __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
+		// Its own alone: what others have signalled meanwhile is looked at the next time.
+		signals |= __atomic_fetch_and(&vcpu->signals, ~LOCAL_APIC_SIGNALS,
+			__ATOMIC_ACQUIRE) & LOCAL_APIC_SIGNALS;
 	}
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
@@ -147,8 +149,12 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 	struct vm *vm = vcpu->vm;
 	struct guest_time now = vm_time(vm, tsc);
 
-	if (unlikely(vm->requests != 0) && vcpu->index == 0)
-		vm_run_update(vm);
+	// Whoever asked for a reset or the like does not go on until the home has seen to it.
+	if (unlikely(__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0)) {
+		if (vcpu->index == 0)
+			vm_run_update(vm);
+		return false;
+	}
 	if (unlikely(!__atomic_load_n(&vm->run, __ATOMIC_ACQUIRE)))
 		return false;
 	if (vcpu->signals != 0)

@@ -184,7 +184,8 @@ struct vm {
 	uint32_t end_status; // of isa-debug-exit
 	uint32_t holds;      // vm_hold without vm_release
 	uint32_t requests;   // (a) BIT(enum device_request) or VM_REQUEST_FAILED
-	uint32_t request_argument;
+	uint32_t request_argument; // of DEVICE_REQUEST_EXIT, under the device lock
+	uint32_t panic_argument;   // of DEVICE_REQUEST_PANICKED
 	uint32_t vcpu_count;
 	struct vm_vcpu *vcpus[VM_VCPUS_MAX];
 	struct event_queue queue; // under the device lock
