@@ -146,6 +146,7 @@ struct vm_vcpu {
 	bool in_run;  // its core is in vm_vcpu_run
 	uint8_t tpr; // CR8 as the engine has it
 	bool tpr_intercepted;
+	bool pause_intercepted; // several vcpus share the core
 	struct vm_fault fault; // what an emulated access raised
 	uint64_t unsupported_rip; // of the last instruction that the log complained about
 	struct vcpu_code code; // as of the last vm_paging_update
