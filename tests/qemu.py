@@ -43,10 +43,12 @@ def cpio_newc(files):
     return bytes(archive)
 
 
-def base_command(memory="512", cpu="EPYC,+svm", icount=True):
-    """One CPU; with icount two runs are byte-identical and the TSC counts instructions."""
+def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1):
+    """With icount two runs are byte-identical and the TSC counts instructions. Without it several
+    CPUs run at once, each in a thread of its own."""
     seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
-    command = [require(QEMU), "-accel", "tcg", "-cpu", cpu, "-m", str(int(memory) + 18 * seed),
+    accel = "tcg" if icount or cpus == 1 else "tcg,thread=multi"
+    command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu, "-m", str(int(memory) + 18 * seed),
                "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
     if icount:
         command += ["-icount", "shift=0,sleep=off"]

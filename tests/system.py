@@ -3,6 +3,7 @@
 
 linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
 linux-uefi  the same from a disk by UEFI firmware
+linux-smp   the same by PVH with four vcpus, on one, two and four CPUs
 monitor     a Linux with a shell, and the monitor typed at
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
@@ -38,12 +39,20 @@ def cases(options, suite):
         for name, run in bad_config.cases(options, kernel_path()):
             yield f"bad-config/{name}", run, []
         return
+    if suite == "linux-smp":
+        for cpus in SMP_CPUS:
+            notes = []
+            yield (f"linux-smp/4-on-{cpus}",
+                   lambda directory, c=cpus, n=notes: run_smp(options, directory, c, n), notes)
+        return
     notes = []
     run = {"linux-pvh": run_pvh, "linux-uefi": run_uefi, "monitor": run_monitor}[suite]
     yield suite, lambda directory: run(options, directory, notes), notes
 
 
-SUITES = ("linux-pvh", "linux-uefi", "monitor", "bad-config")
+SUITES = ("linux-pvh", "linux-uefi", "linux-smp", "monitor", "bad-config")
+SMP_VCPUS = 4
+SMP_CPUS = (1, 2, 4)
 
 
 def cache_directory():
@@ -78,13 +87,13 @@ def run_tool(command):
         raise qemu.MissingTool(f"{os.path.basename(command[0])} failed: {text}")
 
 
-def configuration(cmdline, host=(), rtc_base="host"):
-    return "\n".join(["[reprise]", "log = info", *host, "[vm linux]", "memory = 256M",
+def configuration(cmdline, host=(), rtc_base="host", machine=()):
+    return "\n".join(["[reprise]", "log = info", *host, "[vm linux]", "memory = 256M", *machine,
                       "kernel = vmlinuz", "initrd = initramfs.cpio", f"rtc_base = {rtc_base}",
                       f"cmdline = {cmdline}", ""])
 
 
-def pvh_command(options, directory, config, files, icount=True):
+def pvh_command(options, directory, config, files, icount=True, cpus=1):
     members = [("reprise.ini", config.encode())]
     for name, path in files.items():
         with open(path, "rb") as file:
@@ -94,7 +103,7 @@ def pvh_command(options, directory, config, files, icount=True):
         file.write(qemu.cpio_newc(members))
     if not os.path.exists(options.image):
         raise FileNotFoundError(2, "no such image", options.image)
-    return (qemu.base_command(memory=1024, icount=icount) + qemu.debug_exit(HOST_EXIT_PORT) +
+    return (qemu.base_command(memory=1024, icount=icount, cpus=cpus) + qemu.debug_exit(HOST_EXIT_PORT) +
             ["-kernel", options.image, "-initrd", archive])
 
 
@@ -102,6 +111,19 @@ def run_pvh(options, directory, notes):
     config = configuration(CMDLINE, rtc_base=1704067200, host=[
         f"debug_exit = {HOST_EXIT_PORT:#x}", "quit_on_exit = on"])
     command = pvh_command(options, directory, config, linux_files(options, directory))
+    result = qemu.run(command, os.path.join(directory, "serial.log"),
+                      LINUX_TIMEOUT * options.timeout_scale)
+    problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]
+    return report(options, result, problems, notes)
+
+
+def run_smp(options, directory, cpus, notes):
+    """One CPU counts instructions; several run at once, each in a thread of the emulator."""
+    config = configuration(f"{CMDLINE} reprise.cpus={SMP_VCPUS}", rtc_base=1704067200, host=[
+        f"debug_exit = {HOST_EXIT_PORT:#x}", "quit_on_exit = on"],
+        machine=[f"vcpus = {SMP_VCPUS}"])
+    command = pvh_command(options, directory, config, linux_files(options, directory),
+                          icount=cpus == 1, cpus=cpus)
     result = qemu.run(command, os.path.join(directory, "serial.log"),
                       LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]

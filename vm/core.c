@@ -97,3 +97,8 @@ bool core_slice_begin(struct core *core, uint64_t tsc)
 	timer_set(&core->slice, tsc + clock_ns_to_tsc(CORE_SLICE_NS));
 	return __atomic_exchange_n(&cpu_self()->attention, false, __ATOMIC_SEQ_CST);
 }
+
+void core_slice_end(struct core *core)
+{
+	timer_set(&core->slice, TIMER_NEVER);
+}

@@ -30,5 +30,7 @@ enum { CORE_SLICE_NS = 1000000 };
 // true, the event loop shall come round again. Without this the slice of the vcpu before would end
 // this one's as well.
 bool core_slice_begin(struct core *core, uint64_t tsc);
+// An idle core has no use for its end.
+void core_slice_end(struct core *core);
 
 #endif

@@ -139,6 +139,18 @@ static void exit_hlt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t t
 	vcpu->quiet = VM_QUIET_NEVER;
 }
 
+// The guest waits, perhaps for a vcpu that waits for this core: let the others have it.
+static void exit_pause(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
+{
+	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_PAUSE);
+
+	(void)tsc;
+	if (length == 0)
+		return;
+	vcpu_advance(vcpu->vcpu, length);
+	cpu_self()->attention = true;
+}
+
 static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)tsc;
@@ -285,6 +297,7 @@ vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_MSR_READ] = vm_exit_msr_read,
 	[VMEXIT_MSR_WRITE] = vm_exit_msr_write,
 	[VMEXIT_HLT] = exit_hlt,
+	[VMEXIT_PAUSE] = exit_pause,
 	[VMEXIT_INTERRUPT_WINDOW] = exit_interrupt,
 	[VMEXIT_EXCEPTION] = exit_exception,
 	[VMEXIT_CR_WRITE] = vm_exit_cr_write,

@@ -16,10 +16,13 @@ static void env_set_line(struct device *device, unsigned output, bool level)
 
 	if (!level)
 		return;
-	if (output == LAPIC_OUTPUT_NMI)
+	if (output == LAPIC_OUTPUT_NMI) {
 		vm_vcpu_signal(vcpu, VM_SIGNAL_NMI);
-	else if (output == LAPIC_OUTPUT_INIT)
+	} else if (output == LAPIC_OUTPUT_INIT) {
+		// What came before it is forgotten.
+		__atomic_fetch_and(&vcpu->signals, ~LOCAL_APIC_SIGNALS, __ATOMIC_RELAXED);
 		vm_vcpu_signal(vcpu, VM_SIGNAL_INIT);
+	}
 }
 
 // INTR of the 8259 pair leads to the bootstrap processor alone: MP specification, 3.6.2.2.
@@ -110,9 +113,7 @@ static void post(struct vm_vcpu *vcpu, const struct interrupt_message *message)
 	case INTERRUPT_INIT:
 		if (!message->assert)
 			return;
-		__atomic_fetch_and(&mailbox->others, ~(uint32_t)BIT(INTERRUPT_STARTUP),
-			__ATOMIC_RELAXED);
-		__atomic_fetch_or(&mailbox->others, BIT(INTERRUPT_INIT), __ATOMIC_RELAXED);
+		__atomic_store_n(&mailbox->others, (uint32_t)BIT(INTERRUPT_INIT), __ATOMIC_RELAXED);
 		break;
 	case INTERRUPT_STARTUP:
 		__atomic_store_n(&mailbox->startup, message->vector, __ATOMIC_RELAXED);
@@ -142,7 +143,9 @@ void local_apic_deliver(struct vm_vcpu *vcpu, const struct interrupt_message *me
 
 void local_apic_lint0(struct vm_vcpu *vcpu, bool level, struct guest_time now)
 {
-	if (likely(vm_vcpu_is_here(vcpu) || vcpu->resting)) {
+	if (likely(vm_vcpu_is_here(vcpu))) {
+		// Under the device lock, as those who put something there.
+		__atomic_store_n(&vcpu->mailbox.lint0, 0, __ATOMIC_RELAXED);
 		local_apic_enter(vcpu);
 		vcpu->lapic->model->line(vcpu->lapic, now, LAPIC_INPUT_LINT0, level);
 		local_apic_leave(vcpu, now);
@@ -170,7 +173,7 @@ static void take_vectors(struct vm_vcpu *vcpu, uint64_t *words, bool level, stru
 	}
 }
 
-// INIT before STARTUP: a STARTUP that an INIT came after has been taken back.
+// INIT comes first of all: what an INIT came after is forgotten, a STARTUP too.
 void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now)
 {
 	static const uint8_t order[] = {INTERRUPT_INIT, INTERRUPT_STARTUP, INTERRUPT_SMI,
@@ -178,11 +181,12 @@ void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now)
 	struct vm_mailbox *mailbox = &vcpu->mailbox;
 	uint32_t others = __atomic_exchange_n(&mailbox->others, 0, __ATOMIC_ACQUIRE);
 	uint32_t lint0 = __atomic_exchange_n(&mailbox->lint0, 0, __ATOMIC_ACQUIRE);
+	uint8_t startup = (uint8_t)__atomic_load_n(&mailbox->startup, __ATOMIC_RELAXED);
 
 	for (unsigned i = 0; i < ARRAY_COUNT(order); i++)
 		if ((others & BIT(order[i])) != 0)
 			take(vcpu, &(struct interrupt_message){.delivery = order[i], .assert = true,
-				.vector = (uint8_t)mailbox->startup}, now);
+				.vector = startup}, now);
 	if ((lint0 & VM_LINT0_CHANGED) != 0) {
 		local_apic_enter(vcpu);
 		vcpu->lapic->model->line(vcpu->lapic, now, LAPIC_INPUT_LINT0,

@@ -13,6 +13,9 @@
 
 extern const struct device_env local_apic_env; // the device's owner is its struct vm_vcpu
 
+// What the local APIC says to its vcpu when it gets a message.
+#define LOCAL_APIC_SIGNALS ((uint32_t)(VM_SIGNAL_NMI | VM_SIGNAL_INIT | VM_SIGNAL_STARTUP))
+
 static always_inline void local_apic_enter(const struct vm_vcpu *vcpu)
 {
 	ASSERT(vcpu->message_count == 0);
@@ -28,7 +31,7 @@ static always_inline void local_apic_leave(struct vm_vcpu *vcpu, struct guest_ti
 // A message for this one, from anywhere.
 void local_apic_deliver(struct vm_vcpu *vcpu, const struct interrupt_message *message,
 	struct guest_time now);
-// The wire from the 8259 pair has changed. From anywhere.
+// The wire from the 8259 pair has changed. From anywhere, under the device lock.
 void local_apic_lint0(struct vm_vcpu *vcpu, bool level, struct guest_time now);
 // Empties the mailbox into the local APIC. The vcpu's core.
 void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now);

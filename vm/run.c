@@ -128,7 +128,9 @@ static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 
 	if ((signals & VM_SIGNAL_MAIL) != 0) {
 		local_apic_take_mail(vcpu, now);
-		signals |= __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
+		// Its own alone: what others have signalled meanwhile is looked at the next time.
+		signals |= __atomic_fetch_and(&vcpu->signals, ~LOCAL_APIC_SIGNALS,
+			__ATOMIC_ACQUIRE) & LOCAL_APIC_SIGNALS;
 	}
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
@@ -147,8 +149,12 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 	struct vm *vm = vcpu->vm;
 	struct guest_time now = vm_time(vm, tsc);
 
-	if (unlikely(vm->requests != 0) && vcpu->index == 0)
-		vm_run_update(vm);
+	// Whoever asked for a reset or the like does not go on until the home has seen to it.
+	if (unlikely(__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0)) {
+		if (vcpu->index == 0)
+			vm_run_update(vm);
+		return false;
+	}
 	if (unlikely(!__atomic_load_n(&vm->run, __ATOMIC_ACQUIRE)))
 		return false;
 	if (vcpu->signals != 0)
@@ -202,24 +208,62 @@ static bool run_until_attention(struct vm_vcpu *vcpu, const struct cpu *cpu)
 	}
 }
 
-bool vm_vcpu_run(struct loop_task *task)
+static always_inline bool run_here(struct vm_vcpu *vcpu, const struct cpu *cpu)
 {
-	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
-	struct cpu *cpu = cpu_self();
-	struct core *core = &cores[cpu->index];
-	bool heap_was_frozen, busy, again = false;
+	bool heap_was_frozen, busy;
 
-	if (unlikely(!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE)))
-		return vm_vcpu_rest(vcpu);
-	if (unlikely(vcpu->resting) && !vm_vcpu_wake(vcpu))
-		return true;
-	if (unlikely(core->vcpus > 1))
-		again = core_slice_begin(core, rdtsc());
 	vcpu_load(vcpu->vcpu);
 	heap_was_frozen = libc_heap_freeze(true);
 	vcpu->in_run = true;
 	busy = run_until_attention(vcpu, cpu);
 	vcpu->in_run = false;
 	libc_heap_freeze(heap_was_frozen);
+	return busy;
+}
+
+// Nothing that a look at it could change: it waits for an interrupt, and none has come.
+static bool is_idle(const struct vm_vcpu *vcpu, uint64_t tsc)
+{
+	return (vcpu->halted || vcpu->waits_for_startup) && vcpu->signals == 0 &&
+		!vcpu->nmi_pending && tsc < vcpu->timer.deadline &&
+		(vcpu->waits_for_startup || !interrupt_is_pending(vcpu));
+}
+
+// On a core that has several: while one waits for another with PAUSE, the other shall run.
+static bool run_slice(struct vm_vcpu *vcpu, const struct cpu *cpu, struct core *core)
+{
+	uint64_t tsc = rdtsc();
+	bool again, busy;
+
+	if (is_idle(vcpu, tsc))
+		return false;
+	if (unlikely(!vcpu->pause_intercepted)) {
+		vcpu->pause_intercepted = true;
+		vcpu_load(vcpu->vcpu);
+		vcpu_intercept_pause(vcpu->vcpu, true);
+	}
+	again = core_slice_begin(core, tsc);
+	busy = run_here(vcpu, cpu);
+	core_slice_end(core);
 	return busy || again;
+}
+
+bool vm_vcpu_run(struct loop_task *task)
+{
+	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
+	const struct cpu *cpu = cpu_self();
+	struct core *core = &cores[cpu->index];
+
+	if (unlikely(!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE)))
+		return vm_vcpu_rest(vcpu);
+	if (unlikely(vcpu->resting) && !vm_vcpu_wake(vcpu))
+		return true;
+	if (unlikely(core->vcpus > 1))
+		return run_slice(vcpu, cpu, core);
+	if (unlikely(vcpu->pause_intercepted)) {
+		vcpu->pause_intercepted = false;
+		vcpu_load(vcpu->vcpu);
+		vcpu_intercept_pause(vcpu->vcpu, false);
+	}
+	return run_here(vcpu, cpu);
 }

@@ -143,7 +143,8 @@ void vm_vcpu_reset(struct vm_vcpu *vcpu)
 	vcpu->waits_for_startup = vcpu->index != 0;
 	vcpu->tpr = 0;
 	vcpu->quiet = VM_QUIET_NEVER;
-	vcpu->signals = 0;
+	// The event queue outlives a reset, and others may add to it at any time.
+	__atomic_fetch_and(&vcpu->signals, (uint32_t)VM_SIGNAL_EVENTS, __ATOMIC_RELAXED);
 	vcpu->mailbox = (struct vm_mailbox){.others = 0};
 	mtrr_reset(&vcpu->mtrr, vcpu->physical_bits);
 	paging_forget(&vcpu->paging);
@@ -170,7 +171,10 @@ void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
 {
 	struct state_call call = {vcpu, state};
 
+	// No reset, which the home carries out, may come between.
+	vm_hold(vcpu->vm);
 	smp_call(vcpu->core, state_get, &call);
+	vm_release(vcpu->vm);
 }
 
 static enum status lapic_create(struct vm_vcpu *vcpu)

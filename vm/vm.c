@@ -390,7 +390,7 @@ void vm_carry_out_requests(struct vm *vm)
 	ASSERT(vcpus_rest(vm));
 	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0 && vm->panics++ < REPORTS_MAX)
 		log_warn("%s: the guest reports a panic (pvpanic events 0x%x)", vm->name,
-			vm->request_argument);
+			vm->panic_argument);
 	if ((requests & BIT(VM_REQUEST_FAILED)) != 0)
 		end(vm, VM_END_FAILED, 0);
 	else if ((requests & BIT(DEVICE_REQUEST_EXIT)) != 0)
@@ -406,11 +406,22 @@ void vm_events_changed(struct vm *vm)
 	vm_vcpu_signal(vm->vcpus[0], VM_SIGNAL_EVENTS);
 }
 
+// Requests may come from several vcpus before the home carries them out. Those with an argument
+// come under the device lock.
 void vm_request(struct vm *vm, unsigned request, uint32_t argument)
 {
-	vm->request_argument = argument;
+	uint32_t before = __atomic_load_n(&vm->requests, __ATOMIC_RELAXED);
+
+	if (request == DEVICE_REQUEST_PANICKED)
+		vm->panic_argument = argument;
+	else if (request == DEVICE_REQUEST_EXIT && (before & BIT(DEVICE_REQUEST_EXIT)) == 0)
+		vm->request_argument = argument; // the first one's
 	__atomic_fetch_or(&vm->requests, (uint32_t)BIT(request), __ATOMIC_RELEASE);
 	vm_vcpu_signal(vm->vcpus[0], VM_SIGNAL_EVENTS);
+	// Whoever asks is in its run loop, and shall look before it goes on.
+	for (uint32_t i = 1; i < vm->vcpu_count; i++)
+		if (vm_vcpu_is_here(vm->vcpus[i]) && vm->vcpus[i]->in_run)
+			vm_vcpu_signal(vm->vcpus[i], VM_SIGNAL_REST);
 }
 
 // Under the device lock, which others than the home need to add an event.

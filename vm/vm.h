@@ -146,6 +146,7 @@ struct vm_vcpu {
 	bool in_run;  // its core is in vm_vcpu_run
 	uint8_t tpr; // CR8 as the engine has it
 	bool tpr_intercepted;
+	bool pause_intercepted; // several vcpus share the core
 	struct vm_fault fault; // what an emulated access raised
 	uint64_t unsupported_rip; // of the last instruction that the log complained about
 	struct vcpu_code code; // as of the last vm_paging_update
@@ -184,7 +185,8 @@ struct vm {
 	uint32_t end_status; // of isa-debug-exit
 	uint32_t holds;      // vm_hold without vm_release
 	uint32_t requests;   // (a) BIT(enum device_request) or VM_REQUEST_FAILED
-	uint32_t request_argument;
+	uint32_t request_argument; // of DEVICE_REQUEST_EXIT, under the device lock
+	uint32_t panic_argument;   // of DEVICE_REQUEST_PANICKED
 	uint32_t vcpu_count;
 	struct vm_vcpu *vcpus[VM_VCPUS_MAX];
 	struct event_queue queue; // under the device lock

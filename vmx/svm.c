@@ -51,7 +51,9 @@ enum status svm_detect(const char **reason)
 	}
 	svm_features = (struct svm_features){.revision = svm.eax & 0xff, .asids = svm.ebx,
 		.edx = svm.edx, .next_rip = (svm.edx & BIT(3)) != 0,
-		.flush_by_asid = (svm.edx & BIT(6)) != 0};
+		.flush_by_asid = (svm.edx & BIT(6)) != 0,
+		.pause_filter = (svm.edx & BIT(10)) != 0,
+		.pause_threshold = (svm.edx & BIT(12)) != 0};
 	msrpm = mem_pages_alloc(MSRPM_PAGES + IOPM_PAGES);
 	if (msrpm == NULL) {
 		*reason = "no memory for the engine's tables";
@@ -261,6 +263,7 @@ const struct vcpu_engine svm_engine = {
 	.write_cr4 = svm_write_cr4,
 	.set_tpr = svm_set_tpr,
 	.intercept_tpr = svm_intercept_tpr,
+	.intercept_pause = svm_intercept_pause,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.tsc_offset = svm_tsc_offset,
 	.can_inject = svm_can_inject,

@@ -56,7 +56,11 @@ struct svm_features {
 	uint32_t revision, asids, edx;
 	bool next_rip; // EDX bit 3
 	bool flush_by_asid; // EDX bit 6
+	bool pause_filter; // EDX bit 10
+	bool pause_threshold; // EDX bit 12
 };
+// So many times PAUSE, each within so many ticks of the one before: a wait for somebody else.
+enum { SVM_PAUSE_COUNT = 1000, SVM_PAUSE_THRESHOLD = 512 };
 extern struct svm_features svm_features;
 
 // vcpu->host: the core's own control block, which holds what VMSAVE keeps.
@@ -83,6 +87,7 @@ must_check enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value);
 must_check enum status svm_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 void svm_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 void svm_intercept_tpr(struct vcpu *vcpu, bool intercept);
+void svm_intercept_pause(struct vcpu *vcpu, bool intercept);
 void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t svm_tsc_offset(const struct vcpu *vcpu);
 bool svm_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);

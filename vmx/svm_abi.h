@@ -15,6 +15,7 @@
 #define SVM_INTERCEPT_CPUID       BIT(18)
 #define SVM_INTERCEPT_IRET        BIT(20)
 #define SVM_INTERCEPT_INVD        BIT(22)
+#define SVM_INTERCEPT_PAUSE       BIT(23)
 #define SVM_INTERCEPT_HLT         BIT(24)
 #define SVM_INTERCEPT_INVLPGA     BIT(26)
 #define SVM_INTERCEPT_IOIO        BIT(27)
@@ -76,6 +77,7 @@ enum svm_exit_code {
 	SVM_EXIT_CPUID = 0x72,
 	SVM_EXIT_IRET = 0x74,
 	SVM_EXIT_INVD = 0x76,
+	SVM_EXIT_PAUSE = 0x77,
 	SVM_EXIT_HLT = 0x78,
 	SVM_EXIT_INVLPGA = 0x7a,
 	SVM_EXIT_IOIO = 0x7b,

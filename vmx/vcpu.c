@@ -32,7 +32,8 @@ struct vcpu_engine vcpu_engine;
 static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
 	[VMEXIT_CPUID] = "cpuid", [VMEXIT_MSR_READ] = "rdmsr", [VMEXIT_MSR_WRITE] = "wrmsr",
-	[VMEXIT_HLT] = "hlt", [VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
+	[VMEXIT_HLT] = "hlt", [VMEXIT_PAUSE] = "pause",
+	[VMEXIT_INTERRUPT_WINDOW] = "interrupt-window",
 	[VMEXIT_EXCEPTION] = "exception",
 	[VMEXIT_CR_WRITE] = "cr-write", [VMEXIT_CR8_WRITE] = "cr8-write",
 	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",

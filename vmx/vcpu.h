@@ -77,6 +77,7 @@ enum vmexit_kind {
 	VMEXIT_MSR_READ,
 	VMEXIT_MSR_WRITE,
 	VMEXIT_HLT,
+	VMEXIT_PAUSE,            // that many in a row that the guest seems to wait
 	VMEXIT_INTERRUPT_WINDOW, // RFLAGS.IF and no shadow: the window that was asked for
 	VMEXIT_EXCEPTION,        // #DB or #AC of the guest's own: to be injected back
 	VMEXIT_CR_WRITE,         // CR0 or CR4, by MOV, LMSW or CLTS: decode which
@@ -210,6 +211,7 @@ struct vcpu_engine {
 	enum status (*write_cr4)(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 	void (*set_tpr)(struct vcpu *vcpu, uint8_t cr8);
 	void (*intercept_tpr)(struct vcpu *vcpu, bool intercept);
+	void (*intercept_pause)(struct vcpu *vcpu, bool intercept);
 	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);
 	uint64_t (*tsc_offset)(const struct vcpu *vcpu);
 	bool (*can_inject)(const struct vcpu *vcpu, enum vcpu_event_kind kind);
@@ -343,6 +345,12 @@ static always_inline void vcpu_set_tpr(struct vcpu *vcpu, uint8_t cr8)
 static always_inline void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept)
 {
 	vcpu_engine.intercept_tpr(vcpu, intercept);
+}
+
+// Whether a guest that waits with PAUSE exits: many rounds later where the CPU can count them.
+static always_inline void vcpu_intercept_pause(struct vcpu *vcpu, bool intercept)
+{
+	vcpu_engine.intercept_pause(vcpu, intercept);
 }
 
 // The guest's TSC is the host's plus `offset`.

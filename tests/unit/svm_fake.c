@@ -54,6 +54,7 @@ const struct vcpu_engine svm_engine = {
 	.write_cr4 = svm_write_cr4,
 	.set_tpr = svm_set_tpr,
 	.intercept_tpr = svm_intercept_tpr,
+	.intercept_pause = svm_intercept_pause,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.tsc_offset = svm_tsc_offset,
 	.can_inject = svm_can_inject,
