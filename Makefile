@@ -13,10 +13,10 @@ ZYDIS := $(CACHE)/src/zydis
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
 KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
-	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/decode.c kernel/desc.c \
-	kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c kernel/loop.c \
-	kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
-	kernel/timer.c
+	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/debug_exit.c kernel/decode.c \
+	kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c \
+	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S \
+	kernel/symbols.c kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
 	boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c boot/main.c \
