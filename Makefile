@@ -144,14 +144,20 @@ GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgener
 	-fcf-protection=none -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP
 GUEST_ELFS := $(GUESTS:%=$(B)/guest/%.elf)
 .PHONY: guests
-guests: $(GUEST_ELFS)
+guests: $(GUEST_ELFS) $(B)/guest/pvh.rom
 
 $(B)/guest/%.o: tests/guest/% | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(GUEST_CFLAGS) $(WARN) -c $< -o $@
+# The firmware of tests/bochs.py.
+$(B)/guest/pvh.rom: $(B)/guest/lib/rom.S.o
+	@ld -Ttext 0xffff0000 -e rom_start --oformat binary -o $@ $<
 $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 	@ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/lib/payload.ld -o $@ $< \
 		$(GUEST_LIB)
+# Firmware for Bochs.
+$(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
+	@tools/mkuboot.py /usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
@@ -251,7 +257,8 @@ $(B)/checks: Makefile
 SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img
+tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \
+	$(B)/u-boot.rom
 check: all $(UNIT_PROGRAMS) $(B)/checks
 	@tests/run.py check unit
 test: tests-built
