@@ -124,17 +124,19 @@ def pvh_memory(image, module, memory_bytes):
     return bytes(memory[:HOLE] + memory[HOLE_END:])
 
 
-def write_machine(directory, memory, ips, lines, cpus=1):
-    """Bochs' command line; its files are in the folder."""
+def write_machine(directory, memory, ips, lines, cpus=1, resets=False):
+    """Bochs' command line; its files are in the folder. `resets`: at a triple fault, which ends
+    Bochs otherwise."""
     def path(name):
         return os.path.join(directory, name)
 
     with open(path("bochs.rc"), "w", encoding="ascii") as file:
-        file.write("c\n")
+        file.write("c\n" * (2 if resets else 1))  # the debugger stops after a triple fault
     with open(path("bochsrc"), "w", encoding="ascii") as file:
         file.write("\n".join([
             f"megs: {memory}",
-            f"cpu: model=corei7_skylake_x, count={cpus}, ips={ips}, reset_on_triple_fault=0",
+            f"cpu: model=corei7_skylake_x, count={cpus}, ips={ips}, "
+            f"reset_on_triple_fault={int(resets)}",
             "pci: enabled=1, chipset=i440fx",
             "display_library: term",
             f"clock: sync=none, time0={EPOCH}",
@@ -146,7 +148,7 @@ def write_machine(directory, memory, ips, lines, cpus=1):
             "-f", path("bochsrc"), "-rc", path("bochs.rc")]
 
 
-def pvh_command(options, directory, image, module, memory, ips, cpus=1):
+def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=False):
     rom = os.path.join(options.build, "guest", "pvh.rom")
     for path in (rom, image):
         if not os.path.exists(path):
@@ -156,7 +158,7 @@ def pvh_command(options, directory, image, module, memory, ips, cpus=1):
     with open(loaded, "wb") as file:
         file.write(pvh_memory(image, module, mib * MIB))
     return write_machine(directory, mib, ips, [
-        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus)
+        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus, resets)
 
 
 def reprise_command(options, directory, archive, memory=512, icount=True):
@@ -167,7 +169,8 @@ def reprise_command(options, directory, archive, memory=512, icount=True):
 
 
 def bare_command(options, directory, image, memory=64):
-    return pvh_command(options, directory, image, None, memory, INSTRUCTIONS_PER_SECOND)
+    return pvh_command(options, directory, image, None, memory, INSTRUCTIONS_PER_SECOND,
+                       resets=True)
 
 
 def disk_command(options, directory, disk, firmware="u-boot", memory=1024, ips=FIRMWARE_IPS):

@@ -45,6 +45,8 @@ def suite_payloads(options, engine):
         raise ValueError("no payloads found in tests/guest")
     for name in names:
         for place in options.places:
+            if place == "bare" and re.fullmatch(payloads.NOT_BARE[engine], name):
+                continue
             yield Case(f"{engines.prefix(engine)}{place}/{name}",
                        lambda directory, n=name, p=place: payloads.run(options, n, p, directory,
                                                                        engine=engine))
