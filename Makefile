@@ -278,11 +278,20 @@ $(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX)
 ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
 $(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)
 	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
+# For Bochs, which has no ACPI to power off by: the same with a debug exit.
+$(B)/reprise-bochs.ini: tools/reprise.ini
+	@sed 's/^\[reprise\]$$/&\ndebug_exit = bochs/' $< >$@
+$(B)/esp-bochs.img: $(B)/esp.img $(B)/reprise-bochs.ini
+	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI $(B)/reprise-bochs.ini $(ESP_FILES)
 $(B)/reprise-usb.img: $(B)/esp.img
 	@tools/mkesp.sh --gpt $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
 .PHONY: run image clean
-run: $(B)/esp.img
-	@tools/run.sh $<
+# The CPU's vendor: svm (in QEMU) or vmx (in Bochs).
+ENGINE ?= svm
+RUN_svm := $(B)/esp.img
+RUN_vmx := $(B)/esp-bochs.img $(B)/u-boot.rom
+run: $(RUN_$(ENGINE))
+	@ENGINE=$(ENGINE) tools/run.sh $<
 image: $(B)/reprise-usb.img
 	@echo "$<: copy it to a USB stick, as with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 clean:

@@ -26,7 +26,7 @@ import qemu
 FIRMWARE = os.environ.get("OVMF", "/usr/share/ovmf/OVMF.fd")
 LINUX_TIMEOUT = 300
 MONITOR_TIMEOUT = 240
-BOOT_TIMEOUT = 60
+BOOT_TIMEOUT = 120
 SELFTEST = "reprise-selftest: "
 DMESG_LINE = re.compile(r"<(\d+)>\[ *\d+\.\d+\] (.*)")
 WARNING = 4  # KERN_WARNING; smaller is worse
