@@ -13,10 +13,10 @@ ZYDIS := $(CACHE)/src/zydis
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
 KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
-	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/decode.c kernel/desc.c \
-	kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c kernel/loop.c \
-	kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
-	kernel/timer.c
+	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/debug_exit.c kernel/decode.c \
+	kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c \
+	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S \
+	kernel/symbols.c kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
 	boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c boot/main.c \
@@ -144,14 +144,20 @@ GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgener
 	-fcf-protection=none -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP
 GUEST_ELFS := $(GUESTS:%=$(B)/guest/%.elf)
 .PHONY: guests
-guests: $(GUEST_ELFS)
+guests: $(GUEST_ELFS) $(B)/guest/pvh.rom
 
 $(B)/guest/%.o: tests/guest/% | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(GUEST_CFLAGS) $(WARN) -c $< -o $@
+# The firmware of tests/bochs.py.
+$(B)/guest/pvh.rom: $(B)/guest/lib/rom.S.o
+	@ld -Ttext 0xffff0000 -e rom_start --oformat binary -o $@ $<
 $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 	@ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/lib/payload.ld -o $@ $< \
 		$(GUEST_LIB)
+# Firmware for Bochs.
+$(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
+	@tools/mkuboot.py /usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
@@ -251,7 +257,8 @@ $(B)/checks: Makefile
 SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img
+tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \
+	$(B)/u-boot.rom
 check: all $(UNIT_PROGRAMS) $(B)/checks
 	@tests/run.py check unit
 test: tests-built
@@ -271,11 +278,20 @@ $(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX)
 ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
 $(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)
 	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
+# For Bochs, which has no ACPI to power off by: the same with a debug exit.
+$(B)/reprise-bochs.ini: tools/reprise.ini
+	@sed 's/^\[reprise\]$$/&\ndebug_exit = bochs/' $< >$@
+$(B)/esp-bochs.img: $(B)/esp.img $(B)/reprise-bochs.ini
+	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI $(B)/reprise-bochs.ini $(ESP_FILES)
 $(B)/reprise-usb.img: $(B)/esp.img
 	@tools/mkesp.sh --gpt $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)
 .PHONY: run image clean
-run: $(B)/esp.img
-	@tools/run.sh $<
+# The CPU's vendor: svm (in QEMU) or vmx (in Bochs).
+ENGINE ?= svm
+RUN_svm := $(B)/esp.img
+RUN_vmx := $(B)/esp-bochs.img $(B)/u-boot.rom
+run: $(RUN_$(ENGINE))
+	@ENGINE=$(ENGINE) tools/run.sh $<
 image: $(B)/reprise-usb.img
 	@echo "$<: copy it to a USB stick, as with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 clean:

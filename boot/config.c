@@ -10,9 +10,9 @@
 #include "boot/ini.h"
 #include "boot/path.h"
 #include "boot/text.h"
+#include "kernel/debug_exit.h"
 
 enum {
-	CONFIG_PORT_MAX = 0xffff,
 	CONFIG_KEYS_MAX = 32, // per section: bits of config_parser.seen
 };
 
@@ -121,16 +121,18 @@ static const char *config_parse_vcpus(struct ini_slice value, void *field, size_
 	return NULL;
 }
 
-static const char *config_parse_port(struct ini_slice value, void *field, size_t capacity)
+static const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t capacity)
 {
 	size_t digits;
 	uint64_t number = config_number(value, &digits);
-	uint32_t port = (uint32_t)number;
+	uint32_t way = (uint32_t)number;
 
 	(void)capacity;
-	if (digits == 0 || digits != value.count || number > CONFIG_PORT_MAX)
-		return "an I/O port from 0 to 0xffff";
-	memcpy(field, &port, sizeof(port));
+	if (ini_slice_equals(value, "bochs"))
+		way = DEBUG_EXIT_BOCHS;
+	else if (digits == 0 || digits != value.count || number > DEBUG_EXIT_PORT_MAX)
+		return "an I/O port from 0 to 0xffff, or bochs";
+	memcpy(field, &way, sizeof(way));
 	return NULL;
 }
 
@@ -269,7 +271,7 @@ static const char *config_parse_path(struct ini_slice value, void *field, size_t
 
 static const struct config_key config_host_keys[] = {
 	CONFIG_HOST_KEY(log_level, "log", config_parse_log),
-	CONFIG_HOST_KEY(debug_exit, "debug_exit", config_parse_port),
+	CONFIG_HOST_KEY(debug_exit, "debug_exit", config_parse_debug_exit),
 	CONFIG_HOST_KEY(cpus, "cpus", config_parse_cpus),
 	CONFIG_HOST_KEY(cpus_from, "cpus_from", config_parse_cpus_from),
 	CONFIG_HOST_KEY(quit_on_exit, "quit_on_exit", config_parse_bool),

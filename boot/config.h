@@ -39,7 +39,7 @@ enum config_cpus_from {
 // [reprise]
 struct config_host {
 	uint32_t log_level;  // log = error|warn|info|debug, enum config_log_level; default info
-	uint32_t debug_exit; // debug_exit = PORT: isa-debug-exit of the machine we run on; 0: none
+	uint32_t debug_exit; // debug_exit = PORT|bochs|0: as kernel/debug_exit.h; default none
 	uint32_t cpus;       // cpus = N: to use at most, 1 to CONFIG_CPUS_MAX; default: the most
 	uint32_t cpus_from;  // cpus_from = auto|acpi|mp|probe, enum config_cpus_from; default auto
 	bool quit_on_exit;   // quit_on_exit = on|off: leave when the last VM has ended; default off

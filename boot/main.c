@@ -14,6 +14,7 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/crash.h"
+#include "kernel/debug_exit.h"
 #include "kernel/libc.h"
 #include "kernel/loop.h"
 #include "kernel/mem.h"
@@ -46,8 +47,8 @@ static void kernel_init(const struct boot_info *info)
 
 static _Noreturn void leave(uint32_t status)
 {
-	if (config.host.debug_exit != 0)
-		outl((uint16_t)config.host.debug_exit, status);
+	debug_exit_leave(status);
+	console_flush();
 	acpi_power_off();
 	log_error("this machine cannot be powered off by ACPI: halted");
 	for (;;)
@@ -66,7 +67,7 @@ static void machine_ended(void *owner)
 
 	log_info("%s: ended: %s", machine->name, vm_state_name(machine));
 	if (config.host.quit_on_exit)
-		leave(machine->end_status >> 1); // the debug exit below shifts it again
+		leave(machine->end_status >> 1); // as isa-debug-exit had shifted it
 	console_show_monitor();
 }
 
@@ -171,7 +172,7 @@ static bool configure(const struct boot_info *info)
 		return false;
 	}
 	log_level_set((enum log_level)config.host.log_level);
-	crash_debug_exit_set((uint16_t)config.host.debug_exit);
+	debug_exit_set(config.host.debug_exit);
 	return true;
 }
 

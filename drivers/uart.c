@@ -22,6 +22,7 @@ enum {
 	SCRATCH = PORT + 7,
 	LINE_STATUS_DATA = 0x01,
 	LINE_STATUS_EMPTY = 0x20,
+	LINE_STATUS_IDLE = 0x40, // the last bit has been sent
 	FIFO_BYTES = 16,
 	WAIT_MAX = 1000000, // polls before a stuck transmitter is given up for this chunk
 };
@@ -29,7 +30,9 @@ enum {
 // (a) Set by the interrupt handler, cleared by uart_read before it empties the FIFO.
 static volatile bool received = true;
 
-static struct console_sink sink = {.write = uart_write};
+static void uart_flush(void);
+
+static struct console_sink sink = {.write = uart_write, .flush = uart_flush};
 
 static void uart_interrupt(struct interrupt_frame *frame)
 {
@@ -93,5 +96,14 @@ void uart_write(const char *text, size_t bytes)
 			outb(DATA, (uint8_t)text[i]);
 		text += chunk;
 		bytes -= chunk;
+	}
+}
+
+static void uart_flush(void)
+{
+	for (unsigned i = 0; i < WAIT_MAX; i++) {
+		if ((inb(LINE_STATUS) & LINE_STATUS_IDLE) != 0)
+			break;
+		cpu_relax();
 	}
 }

@@ -96,6 +96,14 @@ void console_write(const char *text, size_t bytes)
 	console_unlock();
 }
 
+void console_flush(void)
+{
+	console_lock();
+	for (struct console_sink *sink = sinks; sink != NULL; sink = sink->next)
+		sink->flush();
+	console_unlock();
+}
+
 void log_level_set(enum log_level level)
 {
 	level_max = level;
@@ -106,19 +114,13 @@ void log_hook_set(void (*before_line)(void))
 	hook = before_line;
 }
 
-void log_write(enum log_level level, const char *format, ...)
+static void log_line(const char *prefix, const char *format, va_list arguments)
 {
-	static const char *const prefix[] = {"error: ", "warning: ", "", ""};
 	char line[LOG_LINE_MAX];
 	size_t bytes;
-	va_list arguments;
 
-	if (level > level_max)
-		return;
-	bytes = (size_t)snprintf(line, sizeof(line), "reprise: %s", prefix[level]);
-	va_start(arguments, format);
+	bytes = (size_t)snprintf(line, sizeof(line), "reprise: %s", prefix);
 	vsnprintf(line + bytes, sizeof(line) - bytes - 2, format, arguments);
-	va_end(arguments);
 	bytes = strlen(line);
 	line[bytes++] = '\r';
 	line[bytes++] = '\n';
@@ -128,4 +130,25 @@ void log_write(enum log_level level, const char *format, ...)
 	ring_put(line, bytes);
 	console_write(line, bytes);
 	console_unlock();
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	static const char *const prefix[] = {"error: ", "warning: ", "", ""};
+	va_list arguments;
+
+	if (level > level_max)
+		return;
+	va_start(arguments, format);
+	log_line(prefix[level], format, arguments);
+	va_end(arguments);
+}
+
+void log_always(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_line("", format, arguments);
+	va_end(arguments);
 }

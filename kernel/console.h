@@ -19,6 +19,7 @@ enum { LOG_LINE_MAX = 512, LOG_RING_BYTES = 32768 };
 
 struct console_sink {
 	void (*write)(const char *text, size_t bytes);
+	void (*flush)(void); // waits, for a bounded time, until what was written is out
 	struct console_sink *next;
 };
 
@@ -33,10 +34,14 @@ bool console_seize(void);
 
 // Raw bytes to all sinks, '\n' as it is.
 void console_write(const char *text, size_t bytes);
+// Before the machine is switched off: what was written has left it.
+void console_flush(void);
 
 void log_level_set(enum log_level level);
 void log_write(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+// Whatever the level; no level's name in front. For lines that tests wait for.
+void log_always(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // Called before a line of log is written, on the CPU that logs and under the lock (the console
 // multiplexer breaks a guest's unfinished line). May be NULL.
 void log_hook_set(void (*before_line)(void));

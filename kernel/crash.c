@@ -5,6 +5,7 @@
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
+#include "kernel/debug_exit.h"
 #include "kernel/symbols.h"
 #include "kernel/x86.h"
 
@@ -15,7 +16,6 @@ enum {
 };
 
 static struct crash_section *sections;
-static uint16_t debug_exit_port;
 // (a) The CPU that reports, as index + 1; 0: none crashed. Never changes back.
 static uint32_t crashed;
 
@@ -40,11 +40,6 @@ void crash_section_add(struct crash_section *section)
 		at = &(*at)->next;
 	section->next = NULL;
 	*at = section;
-}
-
-void crash_debug_exit_set(uint16_t port)
-{
-	debug_exit_port = port;
 }
 
 static void print_address(uint64_t address)
@@ -99,8 +94,7 @@ static _Noreturn void crash_finish(void)
 	print_last_error();
 	for (struct crash_section *section = sections; section != NULL; section = section->next)
 		section->print();
-	if (debug_exit_port != 0)
-		outl(debug_exit_port, CRASH_EXIT_STATUS);
+	debug_exit_leave(CRASH_EXIT_STATUS);
 	log_error("halted");
 	halt();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The crash report: registers, symbolised backtrace, last error, and what others registered (the
-// last exits of the machines). Then the machine halts, or leaves through the debug exit port.
+// last exits of the machines). Then the machine leaves through the debug exit
+// with status 0x7f, or halts.
 //
 // With several CPUs the first that crashes reports, and stops the others by NMI before it writes
 // anything: no lock that they hold matters then.
@@ -16,8 +17,6 @@ struct crash_section {
 };
 
 void crash_section_add(struct crash_section *section);
-// isa-debug-exit of the machine below, 0: none. A crash leaves with status 0x7f there.
-void crash_debug_exit_set(uint16_t port);
 
 // Returns only where the frame is an NMI that came in the middle of this CPU's own report.
 void crash_exception(const struct interrupt_frame *frame);

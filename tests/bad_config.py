@@ -5,12 +5,12 @@ monitor at hand afterwards."""
 import os
 
 import console
+import engines
 import monitor
 import qemu
 
-HOST_EXIT_PORT = 0xf4
 TIMEOUT = 60
-HOST = f"[reprise]\ndebug_exit = {HOST_EXIT_PORT:#x}\n"
+HOST = "[reprise]\ndebug_exit = @DEBUG_EXIT@\n"
 VM = "[vm a]\nmemory = 64M\nkernel = kernel\n"
 MIB = 1 << 20
 KERNEL = r"\[vm a\].* kernel: "
@@ -74,53 +74,58 @@ TABLE = [
 ]
 
 
-def members(config, files, kernel):
-    found = [] if config is None else [("reprise.ini", config.encode("latin-1"))]
+def members(config, files, kernel, emulator):
+    found = []
+    if config is not None:
+        config = config.replace("@DEBUG_EXIT@", emulator.DEBUG_EXIT)
+        found.append(("reprise.ini", config.encode("latin-1")))
     for name, content in files.items():
         found.append((name, content(kernel) if callable(content) else content))
     return found
 
 
 def table_archive(config, files):
-    return lambda kernel: qemu.cpio_newc(members(config, files, kernel))
+    return lambda kernel, emulator: qemu.cpio_newc(members(config, files, kernel, emulator))
 
 
 def damaged_archives():
     """(name, function that makes the archive, None for no module at all; pattern)"""
-    whole = members(HOST + VM, {"kernel": b"\0" * 8192}, None)
+    def whole(emulator):
+        return qemu.cpio_newc(members(HOST + VM, {"kernel": b"\0" * 8192}, None, emulator))
+
     yield "no-module", None, r"reprise\.ini|module"
-    yield "truncated-archive", lambda _: qemu.cpio_newc(whole)[:4096], r"archive|cpio"
-    yield "no-archive", lambda _: b"\xa5" * 4096, r"archive|cpio"
-    yield "empty-archive", lambda _: qemu.cpio_newc([]), r"reprise\.ini"
+    yield "truncated-archive", lambda _, emulator: whole(emulator)[:4096], r"archive|cpio"
+    yield "no-archive", lambda *_: b"\xa5" * 4096, r"archive|cpio"
+    yield "empty-archive", lambda *_: qemu.cpio_newc([]), r"reprise\.ini"
 
 
-def cases(options, kernel):
+def cases(options, kernel, engine="svm"):
     """(name, run); `kernel` is the path of Linux's."""
     rows = [(name, table_archive(config, files), pattern) for name, config, files, pattern in TABLE]
     for name, make, pattern in rows + list(damaged_archives()):
-        yield name, lambda directory, m=make, p=pattern: run(options, kernel, directory, m, p)
+        yield name, lambda directory, m=make, p=pattern: run(
+            options, kernel, directory, m, p, engines.EMULATORS[engine])
 
 
-def run(options, kernel, directory, make, pattern):
+def run(options, kernel, directory, make, pattern, emulator):
     if not os.path.exists(kernel):
         raise qemu.MissingTool(f"{kernel}: not found (run tools/deps.sh guest)")
-    command = qemu.base_command(icount=False) + qemu.debug_exit(HOST_EXIT_PORT)
-    command += ["-kernel", options.image]
-    if make is not None:
-        archive = os.path.join(directory, "esp.cpio")
-        with open(archive, "wb") as file:
-            file.write(make(kernel))
-        command += ["-initrd", archive]
+    archive = None if make is None else make(kernel, emulator)
+    command = emulator.reprise_command(options, directory, archive, icount=False)
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),
-                             TIMEOUT * options.timeout_scale) as terminal:
+                             TIMEOUT * options.timeout_scale, emulator) as terminal:
             terminal.expect(f"^reprise: .*({pattern})")
             terminal.expect(monitor.PROMPT, 10)
             monitor.command(terminal, "info version", r"Reprise")
             terminal.send("quit\r")
-            code = terminal.wait_exit(10)
-            if code not in (0, 1):  # powered off, or debug exit 0: it may not know of the port
-                terminal.fail(f"quit: QEMU ended with {code}")
+            # It may not know of the debug exit: then it powers off, where the machine can.
+            if emulator.CAN_POWER_OFF:
+                code = terminal.wait_exit(10)
+                if code not in (0, 1):
+                    terminal.fail(f"quit: the emulator ended with {code}")
+            else:
+                terminal.expect(r"^reprise: (exit status 0|.*cannot be powered off.*halted)", 10)
     except console.ConsoleError as error:
         return str(error)
     return None

@@ -8,20 +8,19 @@ more than GROWTH over the baseline fails, and so does one over its limit.
 import os
 import re
 
+import engines
 import payloads
-import qemu
 
 GROWTH = 0.02
-ENGINE = "svm"
 BOOT_MEMORY_MIB = 128
 STARTED = re.compile(r"started (\d+) TSC ticks after the image; (\d+) KiB in use")
 # Payload names to ours: with x2APIC where both are measured.
 NAMES = {"exit.hlt_timer.x2apic": "exit.hlt_timer", "exit.self_ipi.x2apic": "exit.self_ipi"}
 
 
-def exits(options, directory):
+def exits(options, directory, engine):
     notes = []
-    failure = payloads.run(options, "bench", "reprise", directory, notes)
+    failure = payloads.run(options, "bench", "reprise", directory, notes, engine)
     if failure is not None:
         raise ValueError(failure)
     for note in notes:
@@ -29,11 +28,11 @@ def exits(options, directory):
         yield NAMES.get(name, name), int(value), "instructions"
 
 
-def boot(options, directory):
+def boot(options, directory, engine):
     """Entry to guest, and memory, with 128 MiB of guest RAM."""
     command = payloads.guest_command(options, "cpuid", directory, memory=BOOT_MEMORY_MIB,
-                                     log="info")
-    result = qemu.run(command, os.path.join(directory, "boot.log"), 60)
+                                     log="info", engine=engine)
+    result = engines.EMULATORS[engine].run(command, os.path.join(directory, "boot.log"), 60)
     match = STARTED.search("\n".join(result.log_lines()))
     if match is None:
         raise ValueError("no line about the start in the log")
@@ -41,31 +40,33 @@ def boot(options, directory):
     yield "memory.overhead", int(match.group(2)) * 1024, "bytes"
 
 
-def measure(options, directory):
-    yield from exits(options, directory)
-    yield from boot(options, directory)
+def measure(options, directory, engine):
+    yield from exits(options, directory, engine)
+    yield from boot(options, directory, engine)
+    if engine != "svm":
+        return  # there is one image for all
     efi = os.path.join(options.build, "BOOTX64.EFI")
     yield "image.size", os.path.getsize(efi), "bytes"
 
 
-def read_baseline(path):
-    """{name: (value, limit or None)}"""
+def read_baseline(path, engine):
+    """{name: (value, limit or None)} of one engine"""
     found = {}
     for line in payloads.read_lines(path):
-        if line.startswith("bench "):
+        if line.startswith(f"bench {engine} "):
             words = line.split()
             limit = int(words[6]) if len(words) == 7 else None
             found[words[2]] = (int(words[3]), limit)
     return found
 
 
-def run(options, directory, notes):
+def run(options, directory, notes, engine="svm"):
     """None, or the failure's text. `notes` receives the lines."""
-    baseline = read_baseline(os.path.join(options.top, "tests", "bench.baseline"))
+    baseline = read_baseline(os.path.join(options.top, "tests", "bench.baseline"), engine)
     problems = []
     measured = set()
-    for name, value, unit in measure(options, directory):
-        notes.append(f"bench {ENGINE} {name} {value} {unit}")
+    for name, value, unit in measure(options, directory, engine):
+        notes.append(f"bench {engine} {name} {value} {unit}")
         measured.add(name)
         if name not in baseline:
             problems.append(f"{name}: not in tests/bench.baseline")

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A QEMU whose serial console a test types at."""
+"""An emulator whose serial console a test types at."""
 
-import os
 import re
 import select
-import signal
-import socket
 import subprocess
 import time
+
+import qemu
 
 ESCAPE = b"\x1d"  # Ctrl-]: between the guest and the monitor
 TAIL_BYTES = 1500  # of the output, in the text of a failure
@@ -20,7 +19,8 @@ class ConsoleError(Exception):
 class Console:
     """Use it with `with`: the process is gone at the end, whatever happens."""
 
-    def __init__(self, command, log_path, timeout):
+    def __init__(self, command, log_path, timeout, emulator=qemu):
+        self.emulator = emulator  # qemu or bochs: what the command is for
         self.deadline = time.monotonic() + timeout
         self.output = b""
         self.position = 0  # of what has been waited for
@@ -28,21 +28,16 @@ class Console:
         self.command = command
 
     def __enter__(self):
-        self.socket, other = socket.socketpair()
         self.log = open(self.log_path, "wb")
         self.errors = open(self.log_path + ".stderr", "w+b")
-        with other:
-            extra = ["-chardev", f"socket,id=console,fd={other.fileno()}",
-                     "-serial", "chardev:console"]
-            self.process = subprocess.Popen(
-                self.command + extra, stdin=subprocess.DEVNULL, stdout=self.errors,
-                stderr=self.errors, pass_fds=[other.fileno()], start_new_session=True)
+        try:
+            self.process, self.socket = self.emulator.spawn_with_socket(self.command, self.errors)
+        except TimeoutError as error:
+            raise ConsoleError("the emulator did not open its serial port") from error
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.emulator.end(self.process)
         self.socket.close()
         self.log.close()
         self.errors.close()
@@ -82,14 +77,20 @@ class Console:
         try:
             self.socket.sendall(data if isinstance(data, bytes) else data.encode())
         except ConnectionError:
-            self.fail(f"QEMU has ended before {data!r} was typed")
+            self.fail(f"the emulator has ended before {data!r} was typed")
+
+    def check_left(self, timeout=30):
+        """Reprise leaves, with status 0."""
+        code = self.wait_exit(timeout)
+        if not self.emulator.left_cleanly(code, self.output):
+            self.fail(f"quit: the emulator ended with {code}, not as by a debug exit of 0")
 
     def wait_exit(self, timeout=30):
-        """QEMU's exit code."""
+        """The emulator's exit code."""
         until = min(self.deadline, time.monotonic() + timeout)
         while self._receive(until):
             pass
         try:
             return self.process.wait(max(0.1, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self.fail("QEMU did not end")
+            self.fail("the emulator did not end")

@@ -11,21 +11,23 @@ import socket
 import time
 
 import console
+import engines
 import monitor
 import payloads
 
-CASES = ("storm", "crash")
+# Bochs has no NMI button.
+CASES = {"svm": ("storm", "crash"), "vmx": ("storm",)}
 TIMEOUT = 60
 
 
-def guest(options, directory, extra=()):
-    command = payloads.guest_command(options, "hostile_storm", directory) + list(extra)
-    return console.Console(command, os.path.join(directory, "serial.log"),
-                           TIMEOUT * options.timeout_scale)
+def guest(options, directory, engine, extra=()):
+    command = payloads.guest_command(options, "hostile_storm", directory, engine=engine)
+    return console.Console(command + list(extra), os.path.join(directory, "serial.log"),
+                           TIMEOUT * options.timeout_scale, engines.EMULATORS[engine])
 
 
-def storm(options, directory):
-    with guest(options, directory) as terminal:
+def storm(options, directory, engine):
+    with guest(options, directory, engine) as terminal:
         terminal.expect(r"hostile_storm: begins = ok")
         time.sleep(0.5)  # into the loop
         monitor.to_monitor(terminal)
@@ -53,9 +55,9 @@ def qmp_execute(path, name):
             lines.readline()
 
 
-def crash(options, directory):
+def crash(options, directory, engine):
     path = os.path.join(directory, "qmp")
-    with guest(options, directory, ["-qmp", f"unix:{path},server=on,wait=off"]) as terminal:
+    with guest(options, directory, engine, ["-qmp", f"unix:{path},server=on,wait=off"]) as terminal:
         terminal.expect(r"hostile_storm: begins = ok")
         time.sleep(0.3)  # into the loop
         qmp_execute(path, "inject-nmi")
@@ -67,9 +69,9 @@ def crash(options, directory):
         terminal.expect(r"rip [0-9a-f]{16}  exception")
 
 
-def run(options, name, directory):
+def run(options, name, directory, engine="svm"):
     try:
-        {"storm": storm, "crash": crash}[name](options, directory)
+        {"storm": storm, "crash": crash}[name](options, directory, engine)
     except (console.ConsoleError, OSError) as error:
         return str(error)
     return None

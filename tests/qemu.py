@@ -4,12 +4,17 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 # Reprise's own lines on the serial console: its log, and whose console it is.
 LOG_PREFIX = (b"reprise: ", b"[guest ", b"[monitor: ")
+HOST_EXIT_PORT = 0xf4        # of Reprise, below it
+GUEST_EXIT_PORT = 0x501      # of a payload
+DEBUG_EXIT = f"{HOST_EXIT_PORT:#x}"  # the value of reprise.ini's debug_exit
+CAN_POWER_OFF = True
 OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild
 
 
@@ -17,10 +22,10 @@ class MissingTool(Exception):
     """A program that the tests need is not installed."""
 
 
-def require(program):
+def require(program, remedy="install qemu-system-x86 or set QEMU"):
     path = shutil.which(program)
     if path is None:
-        raise MissingTool(f"{program}: not found (install qemu-system-x86 or set QEMU)")
+        raise MissingTool(f"{program}: not found ({remedy})")
     return path
 
 
@@ -48,7 +53,8 @@ def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1):
     CPUs run at once, each in a thread of its own."""
     seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
     accel = "tcg" if icount or cpus == 1 else "tcg,thread=multi"
-    command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu, "-m", str(int(memory) + 18 * seed),
+    command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu,
+               "-m", str(int(memory) + 18 * seed),
                "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
     if icount:
         command += ["-icount", "shift=0,sleep=off"]
@@ -57,6 +63,27 @@ def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1):
 
 def debug_exit(port):
     return ["-device", f"isa-debug-exit,iobase={port:#x},iosize=4"]
+
+
+def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1):
+    """Reprise by PVH with `archive` (bytes) as its module, or None."""
+    if not os.path.exists(options.image):
+        raise FileNotFoundError(2, "no such image", options.image)
+    command = (base_command(memory=memory, icount=icount, cpus=cpus) +
+               debug_exit(HOST_EXIT_PORT) + ["-kernel", options.image])
+    if archive is not None:
+        path = os.path.join(directory, "esp.cpio")
+        with open(path, "wb") as file:
+            file.write(archive)
+        command += ["-initrd", path]
+    return command
+
+
+def bare_command(options, directory, image, memory=64):
+    del options, directory
+    if not os.path.exists(image):
+        raise FileNotFoundError(2, "no such payload", image)
+    return base_command(memory=memory) + debug_exit(GUEST_EXIT_PORT) + ["-kernel", image]
 
 
 class Result:
@@ -91,6 +118,30 @@ class Result:
         return f"exit code {self.code}"
 
 
+def spawn_with_socket(command, output):
+    """(process, socket): the other end of COM1 is the socket."""
+    connection, other = socket.socketpair()
+    with other:
+        extra = ["-chardev", f"socket,id=console,fd={other.fileno()}",
+                 "-serial", "chardev:console"]
+        process = subprocess.Popen(command + extra, stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=output, pass_fds=[other.fileno()],
+                                   start_new_session=True)
+    return process, connection
+
+
+def end(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def left_cleanly(code, output):
+    """Whether Reprise left with status 0, from QEMU's exit code and COM1's output."""
+    del output
+    return code == 1  # isa-debug-exit's answer to 0
+
+
 def run(command, serial_path, timeout, until=None):
     """Runs QEMU with COM1 to a file. `until`: bytes whose appearance ends the run early."""
     start = time.monotonic()
@@ -100,7 +151,7 @@ def run(command, serial_path, timeout, until=None):
         process = subprocess.Popen(command + ["-serial", f"file:{serial_path}"],
                                    stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
                                    start_new_session=True)
-        timed_out, ended = _watch(process, serial_path, start + timeout, until)
+        timed_out, ended = watch(process, serial_path, start + timeout, until)
     with open(serial_path, "rb") as file:
         serial = file.read()
     with open(error_path, "rb") as file:
@@ -110,7 +161,7 @@ def run(command, serial_path, timeout, until=None):
     return Result(serial, code, timed_out, time.monotonic() - start, lines)
 
 
-def _watch(process, serial_path, deadline, until):
+def watch(process, serial_path, deadline, until):
     """(timed out, ended by `until`). The process is gone on return, whatever happens."""
     try:
         while process.poll() is None:
@@ -123,6 +174,4 @@ def _watch(process, serial_path, deadline, until):
             time.sleep(0.02)
         return False, False
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end(process)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the test suites: checks, unit tests, payloads, real guests, benchmarks.
 
-    tests/run.py SUITE... [--filter REGEX] [--engine reprise|bare] [--keep]
+    tests/run.py SUITE... [--filter REGEX] [--on reprise|bare] [--keep]
 
 A suite is a function that yields Case objects; see SUITES. Each case prints `ok NAME` or
 `FAIL NAME` with its reason. The exit status is 0 only if every case passed and at least one ran.
@@ -10,6 +10,7 @@ A suite is a function that yields Case objects; see SUITES. Each case prints `ok
 
 import argparse
 import concurrent.futures
+import functools
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import engines  # noqa: E402
 import faults  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
@@ -37,19 +39,23 @@ class Case:
         self.notes = notes if notes is not None else []  # printed after `ok`
 
 
-def suite_payloads(options):
+def suite_payloads(options, engine):
     names = payloads.names(options.top)
     if not names:
         raise ValueError("no payloads found in tests/guest")
     for name in names:
-        for engine in options.engines:
-            yield Case(f"{engine}/{name}",
-                       lambda directory, n=name, e=engine: payloads.run(options, n, e, directory))
+        for place in options.places:
+            if place == "bare" and re.fullmatch(payloads.NOT_BARE[engine], name):
+                continue
+            yield Case(f"{engines.prefix(engine)}{place}/{name}",
+                       lambda directory, n=name, p=place: payloads.run(options, n, p, directory,
+                                                                       engine=engine))
 
 
-def suite_bench(options):
+def suite_bench(options, engine):
     notes = []
-    yield Case("bench", lambda directory: bench.run(options, directory, notes), notes)
+    yield Case(engines.prefix(engine) + "bench",
+               lambda directory: bench.run(options, directory, notes, engine), notes)
 
 
 def suite_unit(options):
@@ -68,10 +74,10 @@ def suite_check(options):
                    lambda directory, c=command: command_run(["sh", "-c", c], 600, options.top))
 
 
-def suite_faults(options):
-    for name in faults.CASES:
-        yield Case("faults/" + name,
-                   lambda directory, n=name: faults.run(options, n, directory))
+def suite_faults(options, engine):
+    for name in faults.CASES[engine]:
+        yield Case(engines.prefix(engine) + "faults/" + name,
+                   lambda directory, n=name: faults.run(options, n, directory, engine))
 
 
 def suite_smp(options):
@@ -79,11 +85,9 @@ def suite_smp(options):
         yield Case("smp/" + name, run)
 
 
-def suite_system(name):
-    def suite(options):
-        for case, run, notes in system.cases(options, name):
-            yield Case(case, run, notes)
-    return suite
+def suite_system(name, options, engine):
+    for case, run, notes in system.cases(options, name, engine):
+        yield Case(engines.prefix(engine) + case, run, notes)
 
 
 def command_run(command, timeout, directory=None):
@@ -100,15 +104,18 @@ def command_run(command, timeout, directory=None):
     return "\n".join(lines[-40:] + [f"exit status {result.returncode}"])
 
 
-SUITES = {
-    "payloads": suite_payloads,
-    "bench": suite_bench,
-    "unit": suite_unit,
-    "faults": suite_faults,
-    "smp": suite_smp,
-    "check": suite_check,
-    **{name: suite_system(name) for name in system.SUITES},
-}
+def suites_of_engine(engine):
+    """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
+    found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults}
+    for name in system.SUITES[engine]:
+        found[name] = functools.partial(suite_system, name)
+    return {name + engines.suffix(engine): functools.partial(suite, engine=engine)
+            for name, suite in found.items()}
+
+
+SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp}
+for ENGINE in engines.EMULATORS:
+    SUITES.update(suites_of_engine(ENGINE))
 
 
 def run_case(case, options):
@@ -154,8 +161,8 @@ def parse_arguments(arguments):
     parser = argparse.ArgumentParser(description="Runs the tests that need an emulator.")
     parser.add_argument("suites", nargs="+", choices=sorted(SUITES), metavar="SUITE",
                         help=", ".join(sorted(SUITES)))
-    parser.add_argument("--filter", default="", metavar="REGEX", help="of ENGINE/NAME")
-    parser.add_argument("--engine", choices=payloads.ENGINES, help="one engine alone")
+    parser.add_argument("--filter", default="", metavar="REGEX", help="of the cases' names")
+    parser.add_argument("--on", choices=payloads.PLACES, help="payloads: there alone")
     parser.add_argument("--keep", action="store_true", help="keep the files of passed cases too")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout-scale", type=float, default=1.0)
@@ -163,7 +170,7 @@ def parse_arguments(arguments):
     parser.add_argument("--image", help="default: BUILD/reprise.elf")
     options = parser.parse_args(arguments)
     options.top = top
-    options.engines = [options.engine] if options.engine else list(payloads.ENGINES)
+    options.places = [options.on] if options.on else list(payloads.PLACES)
     options.image = options.image or os.path.join(options.build, "reprise.elf")
     options.work = os.path.join(options.build, "tests")
     os.makedirs(options.work, exist_ok=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Real guests, the monitor, and configurations that must be refused.
 
+boot        every way in ends in the monitor, and the monitor's `quit` leaves
 linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
 linux-uefi  the same from a disk by UEFI firmware
 linux-smp   the same by PVH with four vcpus, on one, two and four CPUs
@@ -16,15 +17,17 @@ import re
 import subprocess
 
 import bad_config
+import bochs
 import console
+import engines
 import monitor
 import payloads
 import qemu
 
-HOST_EXIT_PORT = 0xf4
 FIRMWARE = os.environ.get("OVMF", "/usr/share/ovmf/OVMF.fd")
 LINUX_TIMEOUT = 300
 MONITOR_TIMEOUT = 240
+BOOT_TIMEOUT = 120
 SELFTEST = "reprise-selftest: "
 DMESG_LINE = re.compile(r"<(\d+)>\[ *\d+\.\d+\] (.*)")
 WARNING = 4  # KERN_WARNING; smaller is worse
@@ -33,10 +36,10 @@ CMDLINE = ("console=ttyS0 cryptomgr.notests reprise.script=selftest reprise.rebo
            f"reprise.date={DATE}")
 
 
-def cases(options, suite):
+def cases(options, suite, engine):
     """(name, run, notes) of each case of a suite: the arguments of Case."""
     if suite == "bad-config":
-        for name, run in bad_config.cases(options, kernel_path()):
+        for name, run in bad_config.cases(options, kernel_path(), engine):
             yield f"bad-config/{name}", run, []
         return
     if suite == "linux-smp":
@@ -45,12 +48,19 @@ def cases(options, suite):
             yield (f"linux-smp/4-on-{cpus}",
                    lambda directory, c=cpus, n=notes: run_smp(options, directory, c, n), notes)
         return
+    if suite == "boot":
+        for way in ("pvh", "u-boot", "ovmf"):
+            yield f"boot/{way}", lambda directory, w=way: run_boot(options, directory, w), []
+        return
     notes = []
-    run = {"linux-pvh": run_pvh, "linux-uefi": run_uefi, "monitor": run_monitor}[suite]
-    yield suite, lambda directory: run(options, directory, notes), notes
+    emulator = engines.EMULATORS[engine]
+    uefi = run_uefi if engine == "svm" else run_uefi_bochs
+    run = {"linux-pvh": run_pvh, "linux-uefi": uefi, "monitor": run_monitor}[suite]
+    yield suite, lambda directory: run(options, directory, notes, emulator), notes
 
 
-SUITES = ("linux-pvh", "linux-uefi", "linux-smp", "monitor", "bad-config")
+SUITES = {"svm": ("linux-pvh", "linux-uefi", "linux-smp", "monitor", "bad-config"),
+          "vmx": ("boot", "linux-pvh", "linux-uefi", "monitor", "bad-config")}
 SMP_VCPUS = 4
 SMP_CPUS = (1, 2, 4)
 
@@ -93,26 +103,21 @@ def configuration(cmdline, host=(), rtc_base="host", machine=()):
                       f"cmdline = {cmdline}", ""])
 
 
-def pvh_command(options, directory, config, files, icount=True, cpus=1):
+def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1):
     members = [("reprise.ini", config.encode())]
     for name, path in files.items():
         with open(path, "rb") as file:
             members.append((name, file.read()))
-    archive = os.path.join(directory, "esp.cpio")
-    with open(archive, "wb") as file:
-        file.write(qemu.cpio_newc(members))
-    if not os.path.exists(options.image):
-        raise FileNotFoundError(2, "no such image", options.image)
-    return (qemu.base_command(memory=1024, icount=icount, cpus=cpus) + qemu.debug_exit(HOST_EXIT_PORT) +
-            ["-kernel", options.image, "-initrd", archive])
+    return emulator.reprise_command(options, directory, qemu.cpio_newc(members), memory=1024,
+                                    icount=icount, cpus=cpus)
 
 
-def run_pvh(options, directory, notes):
+def run_pvh(options, directory, notes, emulator):
     config = configuration(CMDLINE, rtc_base=1704067200, host=[
-        f"debug_exit = {HOST_EXIT_PORT:#x}", "quit_on_exit = on"])
-    command = pvh_command(options, directory, config, linux_files(options, directory))
-    result = qemu.run(command, os.path.join(directory, "serial.log"),
-                      LINUX_TIMEOUT * options.timeout_scale)
+        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"])
+    command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
+    result = emulator.run(command, os.path.join(directory, "serial.log"),
+                          LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]
     return report(options, result, problems, notes)
 
@@ -120,9 +125,9 @@ def run_pvh(options, directory, notes):
 def run_smp(options, directory, cpus, notes):
     """One CPU counts instructions; several run at once, each in a thread of the emulator."""
     config = configuration(f"{CMDLINE} reprise.cpus={SMP_VCPUS}", rtc_base=1704067200, host=[
-        f"debug_exit = {HOST_EXIT_PORT:#x}", "quit_on_exit = on"],
+        f"debug_exit = {qemu.DEBUG_EXIT}", "quit_on_exit = on"],
         machine=[f"vcpus = {SMP_VCPUS}"])
-    command = pvh_command(options, directory, config, linux_files(options, directory),
+    command = pvh_command(options, directory, config, linux_files(options, directory), qemu,
                           icount=cpus == 1, cpus=cpus)
     result = qemu.run(command, os.path.join(directory, "serial.log"),
                       LINUX_TIMEOUT * options.timeout_scale)
@@ -130,18 +135,24 @@ def run_smp(options, directory, cpus, notes):
     return report(options, result, problems, notes)
 
 
-def run_uefi(options, directory, notes):
+def disk_image(options, directory, text, files, table=("--gpt",)):
+    """The path of a disk image with Reprise, `text` as its configuration, and the files."""
+    config = os.path.join(directory, "reprise.ini")
+    with open(config, "w", encoding="ascii") as file:
+        file.write(text)
+    disk = os.path.join(directory, "esp.img")
+    run_tool([os.path.join(options.top, "tools", "mkesp.sh"), *table, disk,
+              os.path.join(options.build, "BOOTX64.EFI"), config] +
+             [f"{name}={path}" for name, path in files.items()])
+    return disk
+
+
+def run_uefi(options, directory, notes, _):
     """Without debug_exit: Reprise must power the machine off by ACPI."""
     if not os.path.exists(FIRMWARE):
         raise qemu.MissingTool(f"{FIRMWARE}: not found (install ovmf or set OVMF)")
-    files = linux_files(options, directory)
-    config = os.path.join(directory, "reprise.ini")
-    with open(config, "w", encoding="ascii") as file:
-        file.write(configuration(CMDLINE, host=["quit_on_exit = on"]))
-    disk = os.path.join(directory, "esp.img")
-    run_tool([os.path.join(options.top, "tools", "mkesp.sh"), "--gpt", disk,
-              os.path.join(options.build, "BOOTX64.EFI"), config] +
-             [f"{name}={path}" for name, path in files.items()])
+    disk = disk_image(options, directory, configuration(CMDLINE, host=["quit_on_exit = on"]),
+                      linux_files(options, directory))
     # The firmware waits for whole seconds: eight nanoseconds an instruction shorten that.
     command = qemu.base_command(memory=1024, icount=False) + [
         "-icount", "shift=3,sleep=off", "-bios", FIRMWARE,
@@ -151,6 +162,48 @@ def run_uefi(options, directory, notes):
                       LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.code == 0 else [result.describe() + ", expected a power-off"]
     return report(options, result, problems, notes)
+
+
+def run_uefi_bochs(options, directory, notes, emulator):
+    """By U-Boot: Bochs has no ACPI, hence the debug exit."""
+    text = configuration(CMDLINE, host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"])
+    disk = disk_image(options, directory, text, linux_files(options, directory))
+    command = emulator.disk_command(options, directory, disk, ips=emulator.LINUX_IPS)
+    result = emulator.run(command, os.path.join(directory, "serial.log"),
+                          LINUX_TIMEOUT * options.timeout_scale)
+    problems = [] if result.status == 0 else [result.describe() + ", expected status 0"]
+    return report(options, result, problems, notes)
+
+
+def run_boot(options, directory, way):
+    """In Bochs, where there is no ACPI; the machine that is configured waits."""
+    with open(os.path.join(options.build, "guest", "cpuid.elf"), "rb") as file:
+        payload = file.read()
+    text = (f"[reprise]\ndebug_exit = {bochs.DEBUG_EXIT}\nconsole = monitor\n[vm t]\n"
+            "memory = 64M\nkernel = payload.elf\nautostart = off\n")
+    if way == "pvh":
+        archive = qemu.cpio_newc([("reprise.ini", text.encode()), ("payload.elf", payload)])
+        command = bochs.reprise_command(options, directory, archive)
+    else:
+        path = os.path.join(directory, "payload.elf")
+        with open(path, "wb") as file:
+            file.write(payload)
+        disk = disk_image(options, directory, text, {"payload.elf": path}, table=())
+        command = bochs.disk_command(options, directory, disk, way)
+    try:
+        with console.Console(command, os.path.join(directory, "serial.log"),
+                             BOOT_TIMEOUT * options.timeout_scale, bochs) as terminal:
+            terminal.expect(r"^reprise: Reprise \d", BOOT_TIMEOUT)
+            terminal.expect(r"^reprise: warning: no ACPI tables")
+            terminal.expect(r"^reprise: clock: TSC \d+ kHz, .* by the PIT")
+            terminal.expect(monitor.PROMPT)
+            path = "PVH" if way == "pvh" else "UEFI"
+            monitor.command(terminal, "info version", f"booted by {path}")
+            terminal.send("quit\r")
+            terminal.check_left()
+    except console.ConsoleError as error:
+        return str(error)
+    return None
 
 
 def report(options, result, problems, notes):
@@ -212,16 +265,16 @@ def check_dmesg(lines, allow_path, notes):
     return problems
 
 
-def run_monitor(options, directory, notes):
+def run_monitor(options, directory, notes, emulator):
     files = linux_files(options, directory)
     if not any(os.path.basename(path) == "button.ko" for path in module_paths()):
         raise qemu.MissingTool("button.ko: not found (run tools/deps.sh guest)")
     config = configuration("console=ttyS0 cryptomgr.notests quiet",
-                           host=[f"debug_exit = {HOST_EXIT_PORT:#x}"])
-    command = pvh_command(options, directory, config, files, icount=False)
+                           host=[f"debug_exit = {emulator.DEBUG_EXIT}"])
+    command = pvh_command(options, directory, config, files, emulator, icount=False)
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),
-                             MONITOR_TIMEOUT * options.timeout_scale) as terminal:
+                             MONITOR_TIMEOUT * options.timeout_scale, emulator) as terminal:
             monitor.talk(terminal, notes)
     except console.ConsoleError as error:
         return str(error)

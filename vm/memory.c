@@ -2,6 +2,7 @@
 // A machine's memory: its RAM, and what guest-physical addresses lead to.
 #include <stdlib.h>
 
+#include "emul/lapic.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
 #include "vm/vm.h"
@@ -86,4 +87,16 @@ void memory_destroy(struct vm *vm)
 	if (vm->nested != NULL)
 		nested_map_destroy(vm->nested);
 	ram_destroy(&vm->ram);
+}
+
+uint64_t vm_overhead_bytes(const struct vm *vm)
+{
+	uint64_t vcpu_bytes = sizeof(struct vm_vcpu) + sizeof(struct lapic) + 3 * PAGE_BYTES;
+	uint64_t bytes = sizeof(*vm) + vm->vcpu_count * vcpu_bytes +
+		vm->ram.block_count * sizeof(*vm->ram.blocks) +
+		nested_map_table_bytes(vm->nested);
+
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		bytes += vm->devices[i].device->model->instance_bytes;
+	return bytes;
 }

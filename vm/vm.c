@@ -89,18 +89,6 @@ const char *vm_state_name(const struct vm *vm)
 	return vm->state == VM_ENDED ? ends[vm->end] : names[vm->state];
 }
 
-uint64_t vm_overhead_bytes(const struct vm *vm)
-{
-	uint64_t vcpu_bytes = sizeof(struct vm_vcpu) + sizeof(struct lapic) + 3 * PAGE_BYTES;
-	uint64_t bytes = sizeof(*vm) + vm->vcpu_count * vcpu_bytes +
-		vm->ram.block_count * sizeof(*vm->ram.blocks) +
-		nested_map_table_bytes(vm->nested);
-
-	for (uint32_t i = 0; i < vm->device_count; i++)
-		bytes += vm->devices[i].device->model->instance_bytes;
-	return bytes;
-}
-
 static enum status parts_create(struct vm *vm)
 {
 	enum status status = memory_create(vm);

@@ -15,6 +15,7 @@
 #include "kernel/console.h"
 #include "kernel/cpu_state.h"
 #include "kernel/crash.h"
+#include "kernel/debug_exit.h"
 #include "kernel/fiber.h"
 #include "kernel/libc.h"
 #include "kernel/loop.h"
@@ -447,7 +448,7 @@ static void kernel_start(const struct boot_info *info)
 	apic_init();
 	clock_init();
 	timer_init();
-	crash_debug_exit_set(EXIT_PORT);
+	debug_exit_set(EXIT_PORT);
 	log_level_set(LOG_DEBUG);
 }
 

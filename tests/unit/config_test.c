@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "boot/config.h"
+#include "kernel/debug_exit.h"
 
 #define VM "[vm a]\nmemory = 64M\nkernel = vmlinuz\n" // lines 1 to 3
 
@@ -92,6 +93,17 @@ static void test_every_key(void **state)
 	assert_true(config.vms[0].debug_exit);
 	assert_int_equal(config.vms[0].rtc_base, 1704067200);
 	assert_false(config.vms[0].autostart);
+}
+
+static void test_debug_exit(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[reprise]\ndebug_exit = 65535\n" VM), STATUS_OK);
+	assert_int_equal(config.host.debug_exit, 0xffff);
+	assert_int_equal(parse("[reprise]\ndebug_exit = bochs\n" VM), STATUS_OK);
+	assert_int_equal(config.host.debug_exit, DEBUG_EXIT_BOCHS);
+	assert_int_equal(parse("[reprise]\ndebug_exit = 0\n" VM), STATUS_OK);
+	assert_int_equal(config.host.debug_exit, DEBUG_EXIT_NONE);
 }
 
 static void test_log_levels(void **state)
@@ -200,7 +212,11 @@ static void test_bad_values(void **state)
 		"reprise.ini:4: rtc_base: expected seconds since 1970 (to the end of 9999), or "
 		"host, got \"253402300800\"");
 	expect_error("[reprise]\ndebug_exit = 65536\n" VM,
-		"reprise.ini:2: debug_exit: expected an I/O port from 0 to 0xffff, got \"65536\"");
+		"reprise.ini:2: debug_exit: expected an I/O port from 0 to 0xffff, "
+		"or bochs, got \"65536\"");
+	expect_error("[reprise]\ndebug_exit = bochs2\n" VM,
+		"reprise.ini:2: debug_exit: expected an I/O port from 0 to 0xffff, "
+		"or bochs, got \"bochs2\"");
 	expect_error("[reprise]\nconsole = on\n" VM,
 		"reprise.ini:2: console: expected guest or monitor, got \"on\"");
 }
@@ -325,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_debug_exit),
 		cmocka_unit_test(test_log_levels),
 		cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_sizes),
