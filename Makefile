@@ -138,8 +138,10 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
 	reset_cf9 reset_kbd reset_triple timers uart_flood \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
-	dev_priority dev_rtc dev_timer_storm dev_uart
+	dev_priority dev_rtc dev_timer_storm dev_uart \
+	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
+GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-fcf-protection=none -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP
 GUEST_ELFS := $(GUESTS:%=$(B)/guest/%.elf)
@@ -152,9 +154,11 @@ $(B)/guest/%.o: tests/guest/% | $(B)/deps.stamp
 # The firmware of tests/bochs.py.
 $(B)/guest/pvh.rom: $(B)/guest/lib/rom.S.o
 	@ld -Ttext 0xffff0000 -e rom_start --oformat binary -o $@ $<
+GUEST_LINK := ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/lib/payload.ld
 $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
-	@ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/lib/payload.ld -o $@ $< \
-		$(GUEST_LIB)
+	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB)
+$(B)/guest/smp_%.elf: $(B)/guest/smp_%.c.o $(GUEST_LIB) $(GUEST_SMP) tests/guest/lib/payload.ld
+	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB) $(GUEST_SMP)
 # Firmware for Bochs.
 $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 	@tools/mkuboot.py /usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
@@ -163,9 +167,9 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
-	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor mc146818 mem \
-	memory_map message monitor monitor_command mtrr paging pci_host port61 pvpanic \
-	reset_control state svm_event svm_exit svm_state uart16550
+	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
+	mc146818 mem memory_map message monitor monitor_command mtrr paging pci_host port61 \
+	pvpanic reset_control state svm_event svm_exit svm_state uart16550
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -174,6 +178,7 @@ $(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
 unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
+unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/ini.c boot/path.c boot/text.c
 unit_cpio := boot/cpio.c boot/path.c
@@ -229,7 +234,7 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := smp_threads
+THREAD_UNITS := smp_threads mailbox_threads
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
@@ -254,7 +259,7 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-uefi bench
+SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-smp linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \

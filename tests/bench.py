@@ -2,7 +2,8 @@
 """Benchmarks: `bench ENGINE NAME VALUE UNIT`, one line a figure, held against tests/bench.baseline.
 
 Instructions are exact: the emulator's counter advances once an instruction. A figure that grew by
-more than GROWTH over the baseline fails, and so does one over its limit.
+more than GROWTH over the baseline fails, and so does one over its limit. What several CPUs do at
+once is measured in ticks of a clock, reported, and held against nothing: unit `ticks`.
 """
 
 import os
@@ -18,14 +19,38 @@ STARTED = re.compile(r"started (\d+) TSC ticks after the image; (\d+) KiB in use
 NAMES = {"exit.hlt_timer.x2apic": "exit.hlt_timer", "exit.self_ipi.x2apic": "exit.self_ipi"}
 
 
-def exits(options, directory, engine):
+CPUS_STARTED = re.compile(r"smp: (\d+) CPUs .*, (\d+) TSC ticks")
+
+
+def payload(options, directory, name, place, engine):
+    """(figure, value) as the payload prints them."""
     notes = []
-    failure = payloads.run(options, "bench", "reprise", directory, notes, engine)
+    failure = payloads.run(options, name, place, directory, notes, engine)
     if failure is not None:
         raise ValueError(failure)
     for note in notes:
-        _, name, value = note.split()
-        yield NAMES.get(name, name), int(value), "instructions"
+        _, figure, value = note.split()
+        yield figure, int(value)
+
+
+def exits(options, directory, engine):
+    for name, value in payload(options, directory, "bench", "reprise", engine):
+        yield NAMES.get(name, name), value, "instructions"
+
+
+def smp(options, directory, engine):
+    """Two vcpus on one CPU; on several CPUs; and how long those take to start."""
+    for name, value in payload(options, directory, "smp_bench", "reprise", engine):
+        yield name, value, "instructions"
+    for name, value in payload(options, directory, "smp_bench", "cpus", engine):
+        yield f"{name}.{payloads.HOST_CPUS}_cpus", value, "ticks"
+    command = payloads.guest_command(options, "smp_bench", directory, log="info", engine=engine,
+                                     cpus=payloads.HOST_CPUS)
+    result = engines.EMULATORS[engine].run(command, os.path.join(directory, "start.log"), 60)
+    match = CPUS_STARTED.search("\n".join(result.log_lines()))
+    if match is None or int(match.group(1)) != payloads.HOST_CPUS:
+        raise ValueError("no line about the CPUs in the log")
+    yield f"smp.start.{payloads.HOST_CPUS}_cpus", int(match.group(2)), "ticks"
 
 
 def boot(options, directory, engine):
@@ -44,7 +69,8 @@ def measure(options, directory, engine):
     yield from exits(options, directory, engine)
     yield from boot(options, directory, engine)
     if engine != "svm":
-        return  # there is one image for all
+        return  # there is one image for all, and QEMU alone has several CPUs
+    yield from smp(options, directory, engine)
     efi = os.path.join(options.build, "BOOTX64.EFI")
     yield "image.size", os.path.getsize(efi), "bytes"
 
@@ -67,6 +93,8 @@ def run(options, directory, notes, engine="svm"):
     measured = set()
     for name, value, unit in measure(options, directory, engine):
         notes.append(f"bench {engine} {name} {value} {unit}")
+        if unit == "ticks":
+            continue
         measured.add(name)
         if name not in baseline:
             problems.append(f"{name}: not in tests/bench.baseline")

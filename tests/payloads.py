@@ -17,7 +17,9 @@ import runpy
 import engines
 import qemu
 
-PLACES = ("reprise", "bare")  # where a payload runs
+# Where a payload runs. "cpus": as a guest on several CPUs that run at once, for those that have
+# several vcpus.
+PLACES = ("reprise", "cpus", "bare")
 TIMEOUT_SECONDS = 30
 TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
 GUEST_MEMORY_MIB = {"bench": 256}  # bench wants many untouched blocks
@@ -28,6 +30,10 @@ NOT_BARE = {
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
            r"|mmio",         # it stops at an unaligned access to its local APIC
 }
+VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
+SMP_VCPUS = 4
+HOST_CPUS = 4  # of the place "cpus"
+THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 NOT_RUN = {"hostile_storm"}  # never ends: for a test that stops it from outside
 DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
 
@@ -36,6 +42,19 @@ def names(top):
     folder = os.path.join(top, "tests", "guest")
     found = {entry[:-2] for entry in os.listdir(folder) if entry.endswith(".c")}
     return sorted(found - NOT_RUN)
+
+
+def vcpus(name):
+    return VCPUS.get(name, SMP_VCPUS if name.startswith("smp_") else 1)
+
+
+def runs(name, place, engine):
+    """Whether the payload says something there. QEMU alone is given several CPUs."""
+    if vcpus(name) > 1 and engine != "svm":
+        return False
+    if place == "bare":
+        return not re.fullmatch(NOT_BARE[engine], name)
+    return place != "cpus" or vcpus(name) > 1
 
 
 def read_lines(path):
@@ -97,7 +116,7 @@ def compare(expected, actual, differences):
     return None
 
 
-def guest_command(options, name, directory, memory=None, log="error", engine="svm"):
+def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1):
     emulator = engines.EMULATORS[engine]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
@@ -107,30 +126,37 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               "quit_on_exit = on\n"
               "[vm t]\n"
               f"memory = {memory or GUEST_MEMORY_MIB.get(name, 64)}M\n"
+              f"vcpus = {vcpus(name)}\n"
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
               "rtc_base = 1704067200\n")
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
-    return emulator.reprise_command(options, directory, archive)
+    several = {"icount": False, "cpus": cpus} if cpus > 1 else {}
+    return emulator.reprise_command(options, directory, archive, **several)
 
 
 def bare_command(options, name, directory, engine):
     payload = os.path.join(options.build, "guest", name + ".elf")
+    several = {"icount": False, "cpus": vcpus(name)} if vcpus(name) > 1 else {}
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
-                                                  GUEST_MEMORY_MIB.get(name, 64))
+                                                  GUEST_MEMORY_MIB.get(name, 64), **several)
 
 
 def run(options, name, place, directory, notes=None, engine="svm"):
     """None, or the failure's text. `notes` receives the transcript's benchmark lines."""
     base = os.path.join(options.top, "tests", "guest", name)
     vendor = "" if engine == "svm" else "." + engine
-    if place == "reprise":
-        command = guest_command(options, name, directory, engine=engine)
+    if place in ("reprise", "cpus"):
+        command = guest_command(options, name, directory, engine=engine,
+                                cpus=HOST_CPUS if place == "cpus" else 1)
         differences = read_differences(f"{base}{vendor}.guest")
     else:
         command = bare_command(options, name, directory, engine)
         differences = read_differences(f"{base}{vendor}.bare")
-    timeout = TIMEOUTS.get(name, TIMEOUT_SECONDS) * options.timeout_scale
+    timeout = TIMEOUTS.get(name, TIMEOUT_SECONDS)
+    if vcpus(name) > 1 and place != "reprise":
+        timeout = THREADS_TIMEOUT_SECONDS
+    timeout *= options.timeout_scale
     result = engines.EMULATORS[engine].run(command, os.path.join(directory, "serial.log"), timeout)
     lines = result.guest_lines()
     if notes is not None:

@@ -15,6 +15,7 @@ HOST_EXIT_PORT = 0xf4        # of Reprise, below it
 GUEST_EXIT_PORT = 0x501      # of a payload
 DEBUG_EXIT = f"{HOST_EXIT_PORT:#x}"  # the value of reprise.ini's debug_exit
 CAN_POWER_OFF = True
+THREADS_MAX = 8            # of an emulator that runs several CPUs at once
 OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild
 
 
@@ -53,6 +54,8 @@ def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1):
     CPUs run at once, each in a thread of its own."""
     seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
     accel = "tcg" if icount or cpus == 1 else "tcg,thread=multi"
+    if cpus > THREADS_MAX:  # they would wait for each other's turn longer than they run
+        accel = "tcg,thread=single"
     command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu,
                "-m", str(int(memory) + 18 * seed),
                "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
@@ -79,11 +82,12 @@ def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1
     return command
 
 
-def bare_command(options, directory, image, memory=64):
+def bare_command(options, directory, image, memory=64, icount=True, cpus=1):
     del options, directory
     if not os.path.exists(image):
         raise FileNotFoundError(2, "no such payload", image)
-    return base_command(memory=memory) + debug_exit(GUEST_EXIT_PORT) + ["-kernel", image]
+    return (base_command(memory=memory, icount=icount, cpus=cpus) +
+            debug_exit(GUEST_EXIT_PORT) + ["-kernel", image])
 
 
 class Result:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the test suites: checks, unit tests, payloads, real guests, benchmarks.
 
-    tests/run.py SUITE... [--filter REGEX] [--on reprise|bare] [--keep]
+    tests/run.py SUITE... [--filter REGEX] [--on reprise|cpus|bare] [--keep]
 
 A suite is a function that yields Case objects; see SUITES. Each case prints `ok NAME` or
 `FAIL NAME` with its reason. The exit status is 0 only if every case passed and at least one ran.
@@ -45,7 +45,7 @@ def suite_payloads(options, engine):
         raise ValueError("no payloads found in tests/guest")
     for name in names:
         for place in options.places:
-            if place == "bare" and re.fullmatch(payloads.NOT_BARE[engine], name):
+            if not payloads.runs(name, place, engine):
                 continue
             yield Case(f"{engines.prefix(engine)}{place}/{name}",
                        lambda directory, n=name, p=place: payloads.run(options, n, p, directory,

@@ -4,11 +4,13 @@
 boot        every way in ends in the monitor, and the monitor's `quit` leaves
 linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
 linux-uefi  the same from a disk by UEFI firmware
-linux-smp   the same by PVH with four vcpus, on one, two and four CPUs
+linux-smp   the same by PVH with four vcpus, on two CPUs
+linux-smp-more  on one CPU, and on four
 monitor     a Linux with a shell, and the monitor typed at
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
-Linux's warnings must be listed in tests/system/dmesg.allow: REGEX  # REASON.
+Linux's warnings must be listed in tests/system/dmesg.allow, those of several vcpus in
+dmesg.smp.allow: REGEX  # REASON.
 """
 
 import glob
@@ -42,8 +44,8 @@ def cases(options, suite, engine):
         for name, run in bad_config.cases(options, kernel_path(), engine):
             yield f"bad-config/{name}", run, []
         return
-    if suite == "linux-smp":
-        for cpus in SMP_CPUS:
+    if suite in SMP_CPUS:
+        for cpus in SMP_CPUS[suite]:
             notes = []
             yield (f"linux-smp/4-on-{cpus}",
                    lambda directory, c=cpus, n=notes: run_smp(options, directory, c, n), notes)
@@ -59,10 +61,10 @@ def cases(options, suite, engine):
     yield suite, lambda directory: run(options, directory, notes, emulator), notes
 
 
-SUITES = {"svm": ("linux-pvh", "linux-uefi", "linux-smp", "monitor", "bad-config"),
-          "vmx": ("boot", "linux-pvh", "linux-uefi", "monitor", "bad-config")}
 SMP_VCPUS = 4
-SMP_CPUS = (1, 2, 4)
+SMP_CPUS = {"linux-smp": (2,), "linux-smp-more": (1, 4)}  # by suite
+SUITES = {"svm": ("linux-pvh", "linux-uefi", *SMP_CPUS, "monitor", "bad-config"),
+          "vmx": ("boot", "linux-pvh", "linux-uefi", "monitor", "bad-config")}
 
 
 def cache_directory():
@@ -124,15 +126,17 @@ def run_pvh(options, directory, notes, emulator):
 
 def run_smp(options, directory, cpus, notes):
     """One CPU counts instructions; several run at once, each in a thread of the emulator."""
-    config = configuration(f"{CMDLINE} reprise.cpus={SMP_VCPUS}", rtc_base=1704067200, host=[
-        f"debug_exit = {qemu.DEBUG_EXIT}", "quit_on_exit = on"],
+    late = " reprise.shared_time" if cpus > 1 else ""
+    config = configuration(
+        f"{CMDLINE} reprise.cpus={SMP_VCPUS}{late}", rtc_base=1704067200,
+        host=[f"debug_exit = {qemu.DEBUG_EXIT}", "quit_on_exit = on"],
         machine=[f"vcpus = {SMP_VCPUS}"])
     command = pvh_command(options, directory, config, linux_files(options, directory), qemu,
                           icount=cpus == 1, cpus=cpus)
     result = qemu.run(command, os.path.join(directory, "serial.log"),
                       LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]
-    return report(options, result, problems, notes)
+    return report(options, result, problems, notes, "dmesg.smp.allow")
 
 
 def disk_image(options, directory, text, files, table=("--gpt",)):
@@ -206,12 +210,15 @@ def run_boot(options, directory, way):
     return None
 
 
-def report(options, result, problems, notes):
+def report(options, result, problems, notes, more_allowed=None):
     """None, or the text of the failure."""
     lines = result.guest_lines()
     problems = problems + result.errors + check_selftest(lines)
-    problems += check_dmesg(lines, os.path.join(options.top, "tests", "system", "dmesg.allow"),
-                            notes)
+    folder = os.path.join(options.top, "tests", "system")
+    allowed = payloads.read_differences(os.path.join(folder, "dmesg.allow"))
+    if more_allowed is not None:
+        allowed += payloads.read_differences(os.path.join(folder, more_allowed))
+    problems += check_dmesg(lines, allowed, notes)
     if not problems:
         return None
     return "\n".join(problems + ["the console ends with:"] + result.log_lines()[-10:] + lines[-10:])
@@ -242,8 +249,7 @@ def dmesg_lines(lines):
     return found
 
 
-def check_dmesg(lines, allow_path, notes):
-    allowed = payloads.read_differences(allow_path)
+def check_dmesg(lines, allowed, notes):
     used = set()
     problems = []
     messages = dmesg_lines(lines)
@@ -260,7 +266,7 @@ def check_dmesg(lines, allow_path, notes):
         used.update(hits)
         if not hits:
             problems.append("kernel warning: " + match.group(2))
-    notes += ["dmesg.allow: did not occur: " + regex.pattern
+    notes += ["allowed, did not occur: " + regex.pattern
               for i, (regex, _) in enumerate(allowed) if i not in used]
     return problems
 

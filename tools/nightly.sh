@@ -37,6 +37,8 @@ for seed in 1 2 3 4 5 6 7 8; do
     shard "linux-pvh-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-pvh
 done
 for seed in 1 2; do
+    shard "linux-smp-seed-$seed" env QEMU_SEED="$seed" \
+        tests/run.py linux-smp linux-smp-more --jobs 1
     shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
 done
 shard planted tests/planted.py

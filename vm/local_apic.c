@@ -108,12 +108,12 @@ static void post(struct vm_vcpu *vcpu, const struct interrupt_message *message)
 	case INTERRUPT_FIXED:
 	case INTERRUPT_LOWEST_PRIORITY:
 		__atomic_fetch_or(message->level ? &mailbox->level[word] : &mailbox->edge[word],
-			bit, __ATOMIC_RELAXED);
+			bit, __ATOMIC_RELEASE);
 		break;
 	case INTERRUPT_INIT:
 		if (!message->assert)
 			return;
-		__atomic_store_n(&mailbox->others, (uint32_t)BIT(INTERRUPT_INIT), __ATOMIC_RELAXED);
+		__atomic_store_n(&mailbox->others, (uint32_t)BIT(INTERRUPT_INIT), __ATOMIC_RELEASE);
 		break;
 	case INTERRUPT_STARTUP:
 		__atomic_store_n(&mailbox->startup, message->vector, __ATOMIC_RELAXED);
@@ -121,7 +121,7 @@ static void post(struct vm_vcpu *vcpu, const struct interrupt_message *message)
 		break;
 	default:
 		__atomic_fetch_or(&mailbox->others, (uint32_t)BIT(message->delivery),
-			__ATOMIC_RELAXED);
+			__ATOMIC_RELEASE);
 		break;
 	}
 	vm_vcpu_signal(vcpu, VM_SIGNAL_MAIL);
@@ -174,7 +174,7 @@ static void take_vectors(struct vm_vcpu *vcpu, uint64_t *words, bool level, stru
 }
 
 // INIT comes first of all: what an INIT came after is forgotten, a STARTUP too.
-void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now)
+static void take_mail(struct vm_vcpu *vcpu, struct guest_time now)
 {
 	static const uint8_t order[] = {INTERRUPT_INIT, INTERRUPT_STARTUP, INTERRUPT_SMI,
 		INTERRUPT_NMI, INTERRUPT_EXTINT};
@@ -195,6 +195,18 @@ void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now)
 	}
 	take_vectors(vcpu, mailbox->edge, false, now);
 	take_vectors(vcpu, mailbox->level, true, now);
+}
+
+uint32_t local_apic_take_signals(struct vm_vcpu *vcpu, struct guest_time now)
+{
+	uint32_t signals = __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
+
+	if ((signals & VM_SIGNAL_MAIL) == 0)
+		return signals;
+	take_mail(vcpu, now);
+	// The local APIC's own alone: others may have signalled meanwhile that there is more mail.
+	return signals | (__atomic_fetch_and(&vcpu->signals, ~LOCAL_APIC_SIGNALS,
+		__ATOMIC_ACQUIRE) & LOCAL_APIC_SIGNALS);
 }
 
 uint64_t local_apic_read(struct vm_vcpu *vcpu, struct gpa at, unsigned bytes, struct guest_time now)

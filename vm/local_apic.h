@@ -33,8 +33,9 @@ void local_apic_deliver(struct vm_vcpu *vcpu, const struct interrupt_message *me
 	struct guest_time now);
 // The wire from the 8259 pair has changed. From anywhere, under the device lock.
 void local_apic_lint0(struct vm_vcpu *vcpu, bool level, struct guest_time now);
-// Empties the mailbox into the local APIC. The vcpu's core.
-void local_apic_take_mail(struct vm_vcpu *vcpu, struct guest_time now);
+// Takes the vcpu's signals, and with VM_SIGNAL_MAIL empties the mailbox into the local APIC, which
+// may add some of LOCAL_APIC_SIGNALS to them. The vcpu's core.
+uint32_t local_apic_take_signals(struct vm_vcpu *vcpu, struct guest_time now);
 
 // The page of the registers, as the vcpu itself reaches it.
 uint64_t local_apic_read(struct vm_vcpu *vcpu, struct gpa at, unsigned bytes,

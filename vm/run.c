@@ -124,14 +124,8 @@ static void events_deliver(struct vm *vm, struct guest_time now)
 
 static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 {
-	uint32_t signals = __atomic_exchange_n(&vcpu->signals, 0, __ATOMIC_ACQUIRE);
+	uint32_t signals = local_apic_take_signals(vcpu, now);
 
-	if ((signals & VM_SIGNAL_MAIL) != 0) {
-		local_apic_take_mail(vcpu, now);
-		// Its own alone: what others have signalled meanwhile is looked at the next time.
-		signals |= __atomic_fetch_and(&vcpu->signals, ~LOCAL_APIC_SIGNALS,
-			__ATOMIC_ACQUIRE) & LOCAL_APIC_SIGNALS;
-	}
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
 	if ((signals & VM_SIGNAL_STARTUP) != 0)

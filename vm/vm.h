@@ -113,7 +113,8 @@ enum vm_signal {
 };
 
 // Interrupts from other cores on their way to a local APIC: bits by vector, and messages of other
-// kinds. (a) Set by anyone with an atomic OR before VM_SIGNAL_MAIL, emptied by the vcpu's core.
+// kinds. (a) Set by anyone with an atomic OR (release) before VM_SIGNAL_MAIL, emptied by the
+// vcpu's core with an exchange (acquire).
 struct vm_mailbox {
 	uint64_t edge[4], level[4];
 	uint32_t others;   // BIT(enum interrupt_delivery)

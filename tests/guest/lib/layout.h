@@ -16,6 +16,7 @@
 #define SEL_TSS      0x58 // two slots
 #define SEL_BEYOND   0x88 // outside of the table
 
+#define LOW_SMP        0x6000 // where other CPUs start: smp.S
 #define LOW_TRAMPOLINE 0x7000 // the mode switches are copied here
 #define LOW_REGS       0x7e00 // struct low_regs: in and out
 #define LOW_CODE       0x8000 // the payload's own 16- or 32-bit code is copied here

@@ -107,6 +107,7 @@ void lapic_send(uint32_t destination, uint32_t command);
 bool lapic_irr(unsigned vector);
 bool lapic_isr(unsigned vector);
 bool lapic_has_x2apic(void);
+void lapic_prepare(void); // enabled, all of the LVT masked
 void lapic_enable_x2apic(void);
 void lapic_enable_xapic(void);
 uint32_t ioapic_read(unsigned index);

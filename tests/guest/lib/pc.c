@@ -47,7 +47,7 @@ bool lapic_has_x2apic(void)
 	return (cpuid(1, 0).ecx >> 21 & 1) != 0;
 }
 
-static void lapic_prepare(void)
+void lapic_prepare(void)
 {
 	lapic_write(LAPIC_SVR, 0x100 | LAPIC_SPURIOUS_VECTOR);
 	lapic_write(LAPIC_TIMER, LAPIC_MASKED);
