@@ -11,6 +11,9 @@ static const struct msr_constant {
 	bool ignore;
 } constants[] = {
 	{MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, 0x01000065, true}, // microcode: a recent one
+	{0x00000017, 0x00000017, 0, false},       // platform id
+	// Fast strings; no branch trace store, no PEBS (bits 11 and 12).
+	{MSR_MISC_ENABLE, MSR_MISC_ENABLE, 0x1801, true},
 	{MSR_MCG_CAP, MSR_MCG_CAP, 0, false}, // no banks
 	{MSR_MCG_STATUS, MSR_MCG_STATUS, 0, true},
 	{0xc0010015, 0xc0010015, 0x01000010, true}, // HWCR: TSC counts at P0, SMM locked
