@@ -29,17 +29,19 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/npt.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/vcpu.c
+VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
+	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
+	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
+	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_run.S vmx/vmx_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
-	vm/exit_memory.c vm/exit_msr.c vm/guest_ram.c vm/insn.c vm/insn_alu.c vm/insn_operand.c \
-	vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/local_apic.c vm/memory.c \
-	vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
+	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/insn.c vm/insn_alu.c \
+	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/local_apic.c \
+	vm/memory.c vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
 	vm/monitor_memory.c vm/monitor_registers.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c \
-	vm/vcpu.c vm/vm.c
+	vm/task_switch.c vm/vcpu.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
@@ -136,7 +138,7 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
-	reset_cf9 reset_kbd reset_triple timers uart_flood \
+	reset_cf9 reset_kbd reset_triple tasks timers uart_flood \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb
@@ -168,8 +170,9 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
 	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
-	mc146818 mem memory_map message monitor monitor_command mtrr paging pci_host port61 \
-	pvpanic reset_control state svm_event svm_exit svm_state uart16550
+	mc146818 mem memory_map message monitor monitor_command mtrr nested paging pci_host port61 \
+	pvpanic reset_control state svm_event svm_exit svm_state task_switch uart16550 vmx_detect \
+	vmx_event vmx_exit vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -195,10 +198,19 @@ unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c \
-	vmx/svm_state.c vmx/vcpu.c
+	vmx/svm_state.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
 unit_svm_state := $(UNIT_SVM)
+UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
+	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
+	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c
+unit_vmx_detect := $(UNIT_VMX)
+unit_vmx_event := $(UNIT_VMX)
+unit_vmx_exit := $(UNIT_VMX)
+unit_vmx_state := $(UNIT_VMX)
+unit_nested := vmx/nested.c
+unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
@@ -224,7 +236,8 @@ $(B)/unit/%.c.o: %.c | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
 # Privileged instructions and CPUID act on a CPU of the tests' own.
-$(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/cpuid_test.c.o: \
+$(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.o \
+	$(B)/unit/tests/unit/cpuid_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule

@@ -26,6 +26,7 @@ FIRMWARES = {
 }
 VGA_ROM = "/usr/share/bochs/VGABIOS-lgpl-latest"
 DEBUG_EXIT = "bochs"  # the value of reprise.ini's debug_exit
+DMESG_ALLOWED = "dmesg.vmx.allow"  # beside dmesg.allow
 CAN_POWER_OFF = False  # no firmware here publishes ACPI tables
 INSTRUCTIONS_PER_SECOND = 100_000_000  # of the machine's time: the TSC's frequency too
 LINUX_IPS = 50_000_000  # for Linux below firmware

@@ -14,6 +14,7 @@ LOG_PREFIX = (b"reprise: ", b"[guest ", b"[monitor: ")
 HOST_EXIT_PORT = 0xf4        # of Reprise, below it
 GUEST_EXIT_PORT = 0x501      # of a payload
 DEBUG_EXIT = f"{HOST_EXIT_PORT:#x}"  # the value of reprise.ini's debug_exit
+DMESG_ALLOWED = None  # Linux's warnings, beside dmesg.allow
 CAN_POWER_OFF = True
 THREADS_MAX = 8            # of an emulator that runs several CPUs at once
 OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild

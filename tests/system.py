@@ -10,7 +10,7 @@ monitor     a Linux with a shell, and the monitor typed at
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
 Linux's warnings must be listed in tests/system/dmesg.allow, those of several vcpus in
-dmesg.smp.allow: REGEX  # REASON.
+dmesg.smp.allow, those in Bochs in dmesg.vmx.allow: REGEX  # REASON.
 """
 
 import glob
@@ -121,7 +121,7 @@ def run_pvh(options, directory, notes, emulator):
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.status == 0 else [result.describe() + ", expected debug exit 0"]
-    return report(options, result, problems, notes)
+    return report(options, result, problems, notes, emulator.DMESG_ALLOWED)
 
 
 def run_smp(options, directory, cpus, notes):
@@ -176,7 +176,7 @@ def run_uefi_bochs(options, directory, notes, emulator):
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.status == 0 else [result.describe() + ", expected status 0"]
-    return report(options, result, problems, notes)
+    return report(options, result, problems, notes, emulator.DMESG_ALLOWED)
 
 
 def run_boot(options, directory, way):

@@ -308,6 +308,7 @@ vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_UNDEFINED] = exit_undefined,
 	[VMEXIT_RDPMC] = exit_rdpmc,
 	[VMEXIT_STEP] = exit_step,
+	[VMEXIT_TASK_SWITCH] = vm_exit_task_switch,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
 	[VMEXIT_INVALID] = exit_invalid,
 };

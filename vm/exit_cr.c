@@ -44,7 +44,7 @@ static enum status cr_write(struct vm_vcpu *vcpu, unsigned number, uint64_t valu
 void vm_exit_cr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	const struct insn *insn = vm_decode(vcpu);
-	uint64_t cr0 = vcpu->code.cr0, value;
+	uint64_t cr0 = vcpu_paging(vcpu->vcpu).cr0, value;
 	unsigned number = 0;
 
 	(void)exit;

@@ -280,7 +280,8 @@ static always_inline bool vm_vcpu_is_here(const struct vm_vcpu *vcpu)
 // Handles an exit that came at `tsc`; the machine's state says whether it goes on.
 typedef void vm_exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc);
 extern vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT]; // none is NULL
-vm_exit_handler vm_exit_io, vm_exit_memory, vm_exit_cr_write, vm_exit_msr_read, vm_exit_msr_write;
+vm_exit_handler vm_exit_io, vm_exit_memory, vm_exit_cr_write, vm_exit_msr_read, vm_exit_msr_write,
+	vm_exit_task_switch;
 unsigned vm_exit_length_slow(struct vm_vcpu *vcpu, enum decode_known which);
 void vm_inject_gp(struct vm_vcpu *vcpu);
 void vm_inject_ud(struct vm_vcpu *vcpu);

@@ -62,6 +62,7 @@ enum status svm_detect(const char **reason)
 	iopm = msrpm + MSRPM_PAGES * PAGE_BYTES;
 	memset(iopm, 0xff, IOPM_PAGES * PAGE_BYTES); // every port exits
 	svm_msrpm_init(msrpm);
+	nested_format_set(&nested_format_npt);
 	return STATUS_OK;
 }
 

@@ -6,7 +6,7 @@
 //   svm_exit.c    from exit codes to struct vmexit
 //   svm_event.c   injection, windows, shadows, stepping
 //   svm_state.c   registers and MSRs
-//   npt.c         nested page tables
+//   nested.c      nested page tables
 #ifndef VMX_SVM_H
 #define VMX_SVM_H
 
@@ -151,6 +151,5 @@ void svm_step_cancel(struct vcpu *vcpu); // before the entry that would have beg
 void svm_nmi_unblock(struct vcpu *vcpu);
 
 void svm_msrpm_init(uint8_t *msrpm);
-uint64_t nested_map_root(const struct nested_map *map);
 
 #endif

@@ -67,12 +67,6 @@ void svm_inject_nmi(struct vcpu *vcpu)
 	svm->nmi_blocked = true;
 }
 
-// SDM vol. 3, table 6-4: contributory exceptions.
-static bool is_contributory(uint64_t vector)
-{
-	return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
-}
-
 void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
 	uint32_t error_code)
 {
@@ -80,15 +74,14 @@ void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code
 	uint64_t before = svm->event | svm->offered, first = before & SVM_EVENT_VECTOR_MASK;
 
 	if ((before & SVM_EVENT_TYPE_MASK) == SVM_EVENT_TYPE_EXCEPTION && before != 0) {
-		bool serious = is_contributory(vector) || vector == VECTOR_PF;
+		enum fault_pair pair = vcpu_fault_pair((uint8_t)first, vector);
 
-		if (first == VECTOR_DF && serious) { // SDM vol. 3, 6.15 (#DF): shutdown
+		if (pair == FAULTS_TRIPLE) {
 			svm_event_set(vcpu, 0);
 			svm->triple_fault = true;
 			return;
 		}
-		if ((is_contributory(first) && is_contributory(vector)) ||
-			(first == VECTOR_PF && serious)) {
+		if (pair == FAULTS_DOUBLE) {
 			vector = VECTOR_DF;
 			has_error_code = true;
 			error_code = 0;

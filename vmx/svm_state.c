@@ -6,7 +6,6 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
-#include "vmx/cpuid.h"
 
 #define DR6_BS    BIT(14)
 
@@ -331,12 +330,9 @@ enum status svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 static enum status efer_write(struct vcpu *vcpu, uint64_t value)
 {
 	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
-	uint64_t changed = value ^ vmcb->efer;
+	struct vcpu_paging now = svm_paging(vcpu);
 
-	if ((value & ~cpuid_efer_mask()) != 0)
-		return STATUS_FAIL(STATUS_FAULT);
-	// LME cannot change while paging is on; LMA is the CPU's. APM vol. 2, 3.1.7 and 14.6.
-	if ((changed & EFER_LME) != 0 && (vmcb->cr0 & CR0_PG) != 0)
+	if (!vcpu_efer_is_allowed(&now, value))
 		return STATUS_FAIL(STATUS_FAULT);
 	vmcb->efer = (value & ~EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
 	svm_dirty(vcpu, SVM_CLEAN_CRX);

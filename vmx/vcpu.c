@@ -39,6 +39,7 @@ static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
 	[VMEXIT_MONITOR] = "monitor",
 	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
+	[VMEXIT_TASK_SWITCH] = "task-switch",
 	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
 };
 
@@ -52,11 +53,18 @@ static const struct nested_map *last_map[VCPU_CORES_MAX];
 
 enum status vcpu_engine_init(const char **reason)
 {
-	enum status status = svm_detect(reason);
+	bool svm = (cpuid(0x80000001, 0).ecx & BIT(2)) != 0, vmx = (cpuid(1, 0).ecx & BIT(5)) != 0;
+	enum status status;
 
+	if (!svm && !vmx) {
+		*reason = "this CPU has neither AMD-V nor VT-x: CPUID 80000001 ECX bit 2 (SVM) and "
+			  "CPUID 1 ECX bit 5 (VMX) are clear";
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	status = svm ? svm_detect(reason) : vmx_detect(reason);
 	if (status != STATUS_OK)
 		return status;
-	vcpu_engine = svm_engine;
+	vcpu_engine = svm ? svm_engine : vmx_engine;
 	return vcpu_engine.cpu_init(reason);
 }
 

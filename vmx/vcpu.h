@@ -69,6 +69,13 @@ struct vcpu_state {
 	bool nmi_blocked;      // from an NMI's delivery to the IRET
 };
 
+enum vcpu_event_kind {
+	VCPU_EVENT_NONE,
+	VCPU_EVENT_INTERRUPT,
+	VCPU_EVENT_NMI,
+	VCPU_EVENT_EXCEPTION,
+};
+
 enum vmexit_kind {
 	VMEXIT_INTERRUPT,        // a host interrupt or an attention: nothing happened in the guest
 	VMEXIT_IO,
@@ -88,9 +95,16 @@ enum vmexit_kind {
 	VMEXIT_UNDEFINED,        // an instruction that the guest's CPU does not have
 	VMEXIT_RDPMC,
 	VMEXIT_STEP,             // one instruction ran under the engine's TF, to end a shadow
+	VMEXIT_TASK_SWITCH,      // to be done in software: the engine cannot
 	VMEXIT_SHUTDOWN,         // triple fault
 	VMEXIT_INVALID,          // the entry failed: vcpu_print_entry_failure says why
 	VMEXIT_KIND_COUNT
+};
+
+// What asked for a task switch. SDM vol. 3, 8.3.
+enum vmexit_task_source {
+	VMEXIT_TASK_CALL, VMEXIT_TASK_IRET, VMEXIT_TASK_JMP,
+	VMEXIT_TASK_GATE, // of an interrupt or exception
 };
 
 struct vmexit {
@@ -98,7 +112,8 @@ struct vmexit {
 	uint8_t length; // of the instruction; 0: unknown, to be decoded
 	uint8_t tpr;    // CR8 as the guest left it
 	uint64_t rip;   // at the exit
-	// Where the length is not known: what finding the instruction's bytes takes.
+	// Only where the length could not be told by the engine: what finding the instruction's
+	// bytes takes.
 	uint64_t linear_rip, cr3;
 	union {
 		struct {
@@ -116,16 +131,17 @@ struct vmexit {
 			bool has_error_code;
 			uint32_t error_code;
 		} exception;
+		struct {
+			uint16_t selector; // of the TSS
+			uint8_t source;    // enum vmexit_task_source
+			uint8_t vector;    // of the event, with a gate
+			uint8_t event;     // enum vcpu_event_kind; NONE: an instruction's
+			bool has_error_code;
+			uint32_t error_code; // the event's, to be pushed in the new task
+		} task; // `length` is 0 where the saved EIP is that of the exit
 		uint8_t cr8_gpr;   // source register of MOV to CR8; 0xff: unknown, to be decoded
 		uint64_t step_rip; // of the instruction that ran; if PUSHF, its image shows TF
 	};
-};
-
-enum vcpu_event_kind {
-	VCPU_EVENT_NONE,
-	VCPU_EVENT_INTERRUPT,
-	VCPU_EVENT_NMI,
-	VCPU_EVENT_EXCEPTION,
 };
 
 struct vcpu;
@@ -173,7 +189,8 @@ struct vcpu_paging {
 	uint64_t cr0, cr3, cr4, efer;
 };
 
-// What fetching and executing the instruction at RIP needs, in one go.
+// What fetching and executing the instruction at RIP needs, in one go. Of CR0 and CR4 only what
+// address translation takes: vcpu_paging has all of them.
 struct vcpu_code {
 	uint64_t rip, linear_rip, rflags;
 	uint64_t cr0, cr3, cr4, efer;
@@ -223,6 +240,7 @@ struct vcpu_engine {
 	void (*set_cr2)(struct vcpu *vcpu, uint64_t cr2);
 	void (*request_interrupt_window)(struct vcpu *vcpu);
 	void (*request_nmi_window)(struct vcpu *vcpu);
+	void (*request_step)(struct vcpu *vcpu);
 	void (*print_entry_failure)(const struct vcpu *vcpu);
 };
 
@@ -408,6 +426,15 @@ static always_inline void vcpu_request_interrupt_window(struct vcpu *vcpu)
 static always_inline void vcpu_request_nmi_window(struct vcpu *vcpu)
 {
 	vcpu_engine.request_nmi_window(vcpu);
+}
+
+// The next entry runs exactly one instruction of the guest's (one iteration of REP) and exits with
+// VMEXIT_STEP, unless another exit comes first. TF is not shown to the guest. A #DB of its own that
+// the instruction makes due is queued then. With an event to be delivered the entry ends when that
+// is done, with VMEXIT_INTERRUPT, and no instruction has run.
+static always_inline void vcpu_request_step(struct vcpu *vcpu)
+{
+	vcpu_engine.request_step(vcpu);
 }
 
 // After VMEXIT_INVALID or in a report: the engine's own words, to the log.

@@ -18,12 +18,32 @@
 #define dr3_write            native_dr3_write
 #define xgetbv               native_xgetbv
 #define xsetbv               native_xsetbv
+#define cr0_read             native_cr0_read
+#define cr0_write            native_cr0_write
+#define cr2_read             native_cr2_read
+#define cr2_write            native_cr2_write
+#define cr3_read             native_cr3_read
+#define cr4_write            native_cr4_write
+#define dr6_read             native_dr6_read
+#define dr6_write            native_dr6_write
+#define interrupts_enable    native_interrupts_enable
+#define interrupts_disable   native_interrupts_disable
 // This very name, but by a path on which only the real one lies.
 #include "tests/../kernel/x86.h"
 #undef cpuid
 #undef rdmsr
 #undef wrmsr
 #undef cr4_read
+#undef cr0_read
+#undef cr0_write
+#undef cr2_read
+#undef cr2_write
+#undef cr3_read
+#undef cr4_write
+#undef dr6_read
+#undef dr6_write
+#undef interrupts_enable
+#undef interrupts_disable
 #undef dr0_read
 #undef dr1_read
 #undef dr2_read
@@ -35,11 +55,18 @@
 #undef xgetbv
 #undef xsetbv
 
+enum { FAKE_MSRS = 64 };
+
 struct fake_x86 {
-	uint64_t cr4, xcr0;
-	uint64_t dr[4];
+	uint64_t cr0, cr2, cr3, cr4, xcr0;
+	uint64_t dr[4], dr6;
 	uint64_t tsc_aux;
 	unsigned msr_writes, xcr0_writes;
+	bool interrupts_off;
+	struct { // MSRs that were written; others read 0
+		uint32_t msr;
+		uint64_t value;
+	} msrs[FAKE_MSRS];
 };
 extern struct fake_x86 fake_x86;     // the test's
 extern const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf); // the same; NULL: zeros
@@ -51,16 +78,67 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 	return found != NULL ? *found : (struct cpuid){0, 0, 0, 0};
 }
 
+// MSR 0 is none that anyone here means: a free place.
+static inline unsigned fake_msr_place(uint32_t msr)
+{
+	unsigned i = 0;
+
+	while (i < FAKE_MSRS - 1 && fake_x86.msrs[i].msr != 0 && fake_x86.msrs[i].msr != msr)
+		i++;
+	return i;
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	unsigned i = fake_msr_place(msr);
+
+	return fake_x86.msrs[i].msr == msr ? fake_x86.msrs[i].value : 0;
+}
+
+static inline void fake_msr_set(uint32_t msr, uint64_t value)
+{
+	unsigned i = fake_msr_place(msr);
+
+	fake_x86.msrs[i].msr = msr;
+	fake_x86.msrs[i].value = value;
+}
+
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
 	if (msr == MSR_TSC_AUX)
 		fake_x86.tsc_aux = value;
 	fake_x86.msr_writes++;
+	fake_msr_set(msr, value);
 }
 
-static inline uint64_t cr4_read(void)
+#define FAKE_CONTROL_REGISTER(name)                                                                \
+	static inline uint64_t name##_read(void)                                                   \
+	{                                                                                          \
+		return fake_x86.name;                                                              \
+	}                                                                                          \
+	static inline void name##_write(uint64_t value)                                            \
+	{                                                                                          \
+		fake_x86.name = value;                                                             \
+	}
+
+FAKE_CONTROL_REGISTER(cr0)
+FAKE_CONTROL_REGISTER(cr2)
+FAKE_CONTROL_REGISTER(cr4)
+FAKE_CONTROL_REGISTER(dr6)
+
+static inline uint64_t cr3_read(void)
 {
-	return fake_x86.cr4;
+	return fake_x86.cr3;
+}
+
+static inline void interrupts_enable(void)
+{
+	fake_x86.interrupts_off = false;
+}
+
+static inline void interrupts_disable(void)
+{
+	fake_x86.interrupts_off = true;
 }
 
 static inline uint64_t xgetbv(uint32_t index)

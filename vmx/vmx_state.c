@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Registers of a vcpu.
+#include "vmx/vmx.h"
+
+#include <string.h>
+
+#include "kernel/base/assert.h"
+
+#define DR6_FIXED 0xffff0ff0ull
+#define DEBUGCTL_BTF BIT(1)
+
+uint64_t vmx_rip(const struct vcpu *vcpu)
+{
+	return vmx_of(vcpu)->rip;
+}
+
+uint64_t vmx_rflags(const struct vcpu *vcpu)
+{
+	return vmx_cached(vcpu, VMX_RFLAGS);
+}
+
+void vmx_set_rip(struct vcpu *vcpu, uint64_t rip)
+{
+	vmx_of(vcpu)->rip = rip;
+}
+
+void vmx_set_rflags(struct vcpu *vcpu, uint64_t rflags)
+{
+	vmx_cached_set(vcpu, VMX_RFLAGS, rflags | RFLAGS_FIXED);
+}
+
+// The shadow ends. What MOV SS or POP SS held back until now becomes part of DR6, and is a trap if
+// a breakpoint of it is enabled: SDM vol. 3, 6.8.3 and 27.3.1.5.
+static __attribute__((noinline)) bool shadow_end(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t pending = vmx_read(VMCS_GUEST_PENDING_DEBUG);
+
+	vmx_cached_set(vcpu, VMX_INTERRUPTIBILITY,
+		vmx_cached(vcpu, VMX_INTERRUPTIBILITY) & ~(uint64_t)VMX_BLOCKED_SHADOW);
+	if (pending == 0)
+		return false;
+	vmx_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	if ((pending & VMX_DEBUG_ENABLED) == 0)
+		return false;
+	vmx_set_dr6(vmx, vmx_dr6(vmx) | (pending & VMX_DEBUG_BREAKPOINTS));
+	return true;
+}
+
+// A single-step trap, or a breakpoint that was held back.
+static __attribute__((noinline)) void trap_pend(struct vcpu *vcpu, bool breakpoint)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	bool step = (vmx_cached(vcpu, VMX_RFLAGS) & RFLAGS_TF) != 0 &&
+		(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0;
+
+	if (vmx->has_event || (!step && !breakpoint))
+		return;
+	if (step)
+		vmx_set_dr6(vmx, vmx_dr6(vmx) | VMX_DEBUG_BS);
+	vmx_inject_exception(vcpu, VECTOR_DB, false, 0);
+}
+
+static __attribute__((noinline)) void finish_slow(struct vcpu *vcpu)
+{
+	bool breakpoint = false;
+
+	if (vmx_in_shadow(vcpu))
+		breakpoint = shadow_end(vcpu);
+	trap_pend(vcpu, breakpoint);
+}
+
+// The two flags that matter, without a copy where nobody has asked for the field yet.
+static always_inline bool is_in_shadow(const struct vmx_vcpu *vmx)
+{
+	uint64_t blocked = unlikely((vmx->have & BIT(VMX_INTERRUPTIBILITY)) != 0)
+		? vmx->cached[VMX_INTERRUPTIBILITY] : vmx_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+	return (blocked & VMX_BLOCKED_SHADOW) != 0;
+}
+
+void vmx_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->rip = rip;
+	if (unlikely(vmx_cached(vcpu, VMX_RFLAGS) != rflags))
+		vmx_cached_set(vcpu, VMX_RFLAGS, rflags);
+	if (unlikely((rflags & RFLAGS_TF) != 0 || is_in_shadow(vmx)))
+		finish_slow(vcpu);
+}
+
+// IP and EIP wrap at their width. The instruction is done: RF is clear.
+static __attribute__((noinline)) void advance_slow(struct vcpu *vcpu, uint64_t rflags)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (vmx->rip > UINT32_MAX && vmx_code_bits(vcpu) != 64)
+		vmx->rip = (uint32_t)vmx->rip;
+	if ((rflags & RFLAGS_RF) != 0)
+		vmx_cached_set(vcpu, VMX_RFLAGS, rflags & ~RFLAGS_RF);
+	finish_slow(vcpu);
+}
+
+void vmx_advance(struct vcpu *vcpu, unsigned length)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t rflags = unlikely((vmx->have & BIT(VMX_RFLAGS)) != 0)
+		? vmx->cached[VMX_RFLAGS] : vmx_read(VMCS_GUEST_RFLAGS);
+
+	vmx->rip += length;
+	if (unlikely((rflags & (RFLAGS_RF | RFLAGS_TF)) != 0 || vmx->rip >> 32 == 1 ||
+		    is_in_shadow(vmx)))
+		advance_slow(vcpu, rflags);
+}
+
+// A segment that cannot be used is one that is not present: a null selector was loaded. Its
+// privilege level still counts, in SS. Table 25-2.
+struct vcpu_segment_state vmx_segment(const struct vcpu *vcpu, enum vcpu_segment segment)
+{
+	uint64_t access;
+
+	(void)vcpu;
+	ASSERT(segment < SEGMENT_COUNT);
+	access = vmx_read(vmx_segment_field(VMCS_GUEST_ES_ACCESS, segment));
+	if ((access & VMX_ACCESS_UNUSABLE) != 0)
+		access &= ~(uint64_t)SEGMENT_ATTRIBUTE_P;
+	return (struct vcpu_segment_state){
+		.selector = (uint16_t)vmx_read(
+			vmx_segment_field(VMCS_GUEST_ES_SELECTOR, segment)),
+		.attributes = (uint16_t)((access & 0xff) | (access >> 4 & 0xf00)),
+		.limit = (uint32_t)vmx_read(vmx_segment_field(VMCS_GUEST_ES_LIMIT, segment)),
+		.base = vmx_read(vmx_segment_field(VMCS_GUEST_ES_BASE, segment)),
+	};
+}
+
+unsigned vmx_cpl(const struct vcpu *vcpu)
+{
+	return vmx_cached(vcpu, VMX_SS_ACCESS) >> 5 & 3;
+}
+
+unsigned vmx_code_bits(const struct vcpu *vcpu)
+{
+	uint64_t access = vmx_cached(vcpu, VMX_CS_ACCESS);
+
+	if ((vmx_of(vcpu)->efer & EFER_LMA) != 0 && (access & VMX_ACCESS_L) != 0)
+		return 64;
+	return (access & VMX_ACCESS_DB) != 0 ? 32 : 16;
+}
+
+// The guest changes no bit that matters to translation without an exit, so the copies will do.
+// The privilege level is that of SS; code that is not conforming has the same.
+void vmx_get_code(const struct vcpu *vcpu, struct vcpu_code *code)
+{
+	enum { TYPE_CONFORMING = 0xc };
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t cs = vmx_cached(vcpu, VMX_CS_ACCESS);
+
+	code->rip = code->linear_rip = vmx->rip;
+	code->rflags = vmx_cached(vcpu, VMX_RFLAGS);
+	code->cr0 = vmx->cr0;
+	code->cr3 = vmx_cached(vcpu, VMX_CR3);
+	code->cr4 = vmx->cr4;
+	code->efer = vmx->efer;
+	code->cpl = cs >> 5 & 3;
+	if (unlikely((cs & TYPE_CONFORMING) == TYPE_CONFORMING))
+		code->cpl = (uint8_t)vmx_cpl(vcpu);
+	code->bits = 64;
+	if (unlikely((vmx->efer & EFER_LMA) == 0 || (cs & VMX_ACCESS_L) == 0)) {
+		code->bits = (cs & VMX_ACCESS_DB) != 0 ? 32 : 16;
+		code->linear_rip = (uint32_t)(vmx->rip + vmx_cached(vcpu, VMX_CS_BASE));
+	}
+}
+
+uint64_t vmx_cr2(const struct vcpu *vcpu)
+{
+	return vcpu_is_loaded(vcpu) ? cr2_read() : vmx_of(vcpu)->cr2;
+}
+
+void vmx_set_cr2(struct vcpu *vcpu, uint64_t cr2)
+{
+	vmx_of(vcpu)->cr2 = cr2;
+	if (vcpu_is_loaded(vcpu))
+		cr2_write(cr2);
+}
+
+uint64_t vmx_dr6(const struct vmx_vcpu *vmx)
+{
+	return vcpu_is_loaded(&vmx->vcpu) ? dr6_read() : vmx->dr6;
+}
+
+void vmx_set_dr6(struct vmx_vcpu *vmx, uint64_t value)
+{
+	vmx->dr6 = value;
+	if (vcpu_is_loaded(&vmx->vcpu))
+		dr6_write(value);
+}
+
+void vmx_registers_load(struct vmx_vcpu *vmx)
+{
+	cr2_write(vmx->cr2);
+	dr6_write(vmx->dr6);
+	wrmsr(MSR_STAR, vmx->star);
+	wrmsr(MSR_LSTAR, vmx->lstar);
+	wrmsr(MSR_CSTAR, vmx->cstar);
+	wrmsr(MSR_SFMASK, vmx->sfmask);
+	wrmsr(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+}
+
+void vmx_registers_save(struct vmx_vcpu *vmx)
+{
+	vmx->cr2 = cr2_read();
+	vmx->dr6 = dr6_read();
+	vmx->star = rdmsr(MSR_STAR);
+	vmx->lstar = rdmsr(MSR_LSTAR);
+	vmx->cstar = rdmsr(MSR_CSTAR);
+	vmx->sfmask = rdmsr(MSR_SFMASK);
+	vmx->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+}
+
+void vmx_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	struct vcpu_paging paging;
+
+	ASSERT(vcpu_is_loaded(vcpu));
+	vmx_registers_save(vmx);
+	paging = vmx_paging(vcpu);
+	memset(state, 0, sizeof(*state));
+	vcpu_common_get_state(vcpu, state);
+	state->rip = vmx->rip;
+	state->rflags = vmx_rflags(vcpu);
+	state->cr0 = paging.cr0;
+	state->cr2 = vmx->cr2;
+	state->cr3 = paging.cr3;
+	state->cr4 = paging.cr4;
+	state->cr8 = vmx_tpr(vmx);
+	state->efer = paging.efer;
+	state->dr6 = vmx->dr6;
+	state->dr7 = vmx_read(VMCS_GUEST_DR7);
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
+		state->segment[i] = vmx_segment(vcpu, i);
+	state->gdtr_base = vmx_read(VMCS_GUEST_GDTR_BASE);
+	state->gdtr_limit = (uint32_t)vmx_read(VMCS_GUEST_GDTR_LIMIT);
+	state->idtr_base = vmx_read(VMCS_GUEST_IDTR_BASE);
+	state->idtr_limit = (uint32_t)vmx_read(VMCS_GUEST_IDTR_LIMIT);
+	state->star = vmx->star;
+	state->lstar = vmx->lstar;
+	state->cstar = vmx->cstar;
+	state->sfmask = vmx->sfmask;
+	state->kernel_gs_base = vmx->kernel_gs_base;
+	state->sysenter_cs = vmx_read(VMCS_GUEST_SYSENTER_CS);
+	state->sysenter_esp = vmx_read(VMCS_GUEST_SYSENTER_ESP);
+	state->sysenter_eip = vmx_read(VMCS_GUEST_SYSENTER_EIP);
+	state->pat = vmx_read(VMCS_GUEST_PAT);
+	state->debugctl = vmx_read(VMCS_GUEST_DEBUGCTL);
+	state->interrupt_shadow = vmx_in_shadow(vcpu);
+	state->nmi_blocked = (vmx_cached(vcpu, VMX_INTERRUPTIBILITY) & VMX_BLOCKED_NMI) != 0 ||
+		(vmx->has_event && (vmx->event & VMX_EVENT_TYPE) == VMX_EVENT_NMI);
+}
+
+// Limits and the granularity flag must agree, and a segment that was loaded is accessed: 27.3.1.2.
+static void segment_write(unsigned number, const struct vcpu_segment_state *segment)
+{
+	uint32_t access = (segment->attributes & 0xffu) | (segment->attributes & 0xf00u) << 4;
+
+	if ((access & SEGMENT_ATTRIBUTE_P) == 0)
+		access |= (uint32_t)VMX_ACCESS_UNUSABLE;
+	else if ((access & SEGMENT_ATTRIBUTE_S) != 0)
+		access |= 1;
+	access &= ~(uint32_t)VMX_ACCESS_G;
+	if (segment->limit > 0xfffff)
+		access |= (uint32_t)VMX_ACCESS_G;
+	vmx_write(vmx_segment_field(VMCS_GUEST_ES_SELECTOR, number), segment->selector);
+	vmx_write(vmx_segment_field(VMCS_GUEST_ES_ACCESS, number), access);
+	vmx_write(vmx_segment_field(VMCS_GUEST_ES_LIMIT, number), segment->limit);
+	vmx_write(vmx_segment_field(VMCS_GUEST_ES_BASE, number), segment->base);
+}
+
+static void tables_write(const struct vcpu_state *state)
+{
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
+		segment_write(i, &state->segment[i]);
+	vmx_write(VMCS_GUEST_GDTR_BASE, state->gdtr_base);
+	vmx_write(VMCS_GUEST_GDTR_LIMIT, state->gdtr_limit);
+	vmx_write(VMCS_GUEST_IDTR_BASE, state->idtr_base);
+	vmx_write(VMCS_GUEST_IDTR_LIMIT, state->idtr_limit);
+	vmx_write(VMCS_GUEST_SYSENTER_CS, state->sysenter_cs);
+	vmx_write(VMCS_GUEST_SYSENTER_ESP, state->sysenter_esp);
+	vmx_write(VMCS_GUEST_SYSENTER_EIP, state->sysenter_eip);
+	vmx_write(VMCS_GUEST_PAT, state->pat);
+	vmx_write(VMCS_GUEST_DEBUGCTL, state->debugctl);
+	vmx_write(VMCS_GUEST_DR7, state->dr7);
+}
+
+// A shadow and TF together say that the step of the instruction before is still to come: 27.3.1.5.
+static void shadow_write(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	bool held = state->interrupt_shadow && (state->rflags & RFLAGS_TF) != 0 &&
+		(state->debugctl & DEBUGCTL_BTF) == 0;
+	// Blocking by STI needs IF; what else there is came from MOV SS.
+	uint32_t shadow = (state->rflags & RFLAGS_IF) != 0 ? VMX_BLOCKED_STI : VMX_BLOCKED_MOV_SS;
+
+	vmx_cached_set(vcpu, VMX_INTERRUPTIBILITY,
+		(state->interrupt_shadow ? shadow : 0u) |
+			(state->nmi_blocked ? VMX_BLOCKED_NMI : 0u));
+	vmx_write(VMCS_GUEST_INTERRUPTIBILITY, vmx_cached(vcpu, VMX_INTERRUPTIBILITY));
+	vmx_write(VMCS_GUEST_PENDING_DEBUG, held ? VMX_DEBUG_BS : 0);
+}
+
+static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	bool pae = (state->cr0 & CR0_PG) != 0 && (state->cr4 & CR4_PAE) != 0 &&
+		(state->efer & EFER_LMA) == 0;
+
+	vcpu_common_set_state(vcpu, state);
+	vmx->have = vmx->dirty = 0;
+	vmx->rip = state->rip;
+	vmx_set_rflags(vcpu, state->rflags);
+	vmx_write(VMCS_GUEST_RIP, state->rip); // now, for vmx_guest_check
+	vmx_write(VMCS_GUEST_RFLAGS, state->rflags | RFLAGS_FIXED);
+	vmx_write(VMCS_ENTRY_EVENT, 0);
+	vmx_controls_write(vmx, state->cr0, state->cr4, state->efer);
+	vmx_write(VMCS_GUEST_CR3, state->cr3);
+	vmx_set_tpr(vcpu, (uint8_t)state->cr8);
+	tables_write(state);
+	shadow_write(vcpu, state);
+	vmx->cr2 = state->cr2;
+	vmx->dr6 = (state->dr6 & 0xe00full) | DR6_FIXED;
+	vmx->star = state->star;
+	vmx->lstar = state->lstar;
+	vmx->cstar = state->cstar;
+	vmx->sfmask = state->sfmask;
+	vmx->kernel_gs_base = state->kernel_gs_base;
+	vmx_registers_load(vmx);
+	vmx->has_event = vmx->triple_fault = false;
+	vmx->icebp_length = 0;
+	vmx_translations_flush(vcpu);
+	return pae ? vmx_pdptes_load(vcpu, state->cr3) : STATUS_OK;
+}
+
+static bool is_canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+// What the control structure cannot hold, or the CPU's own registers would refuse.
+static bool state_is_possible(const struct vcpu_state *state)
+{
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++) // granularity: whole pages above 1 MiB
+		if (state->segment[i].limit > 0xfffff && (state->segment[i].limit & 0xfff) != 0xfff)
+			return false;
+	return ((state->cr0 & CR0_NW) == 0 || (state->cr0 & CR0_CD) != 0) &&
+		state->cr0 <= UINT32_MAX && state->dr6 <= UINT32_MAX && state->dr7 <= UINT32_MAX &&
+		is_canonical(state->lstar) && is_canonical(state->cstar) &&
+		is_canonical(state->kernel_gs_base) && state->sfmask <= UINT32_MAX;
+}
+
+enum status vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	struct vcpu_state before;
+	enum status status;
+
+	ASSERT(vcpu_is_loaded(vcpu));
+	if (!state_is_possible(state))
+		return STATUS_FAIL(STATUS_INVALID);
+	vmx_get_state(vcpu, &before);
+	status = state_write(vcpu, state);
+	// The CPU would tell only when the guest is entered.
+	if (status == STATUS_OK && vmx_guest_check(NULL) == 0)
+		return STATUS_OK;
+	(void)!state_write(vcpu, &before);
+	return STATUS_FAIL(STATUS_INVALID);
+}
+
+void vmx_reset(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->interrupt_window = vmx->nmi_window = vmx->step = false;
+	vmx->cr4_guest = 0; // until a write tells again what is allowed
+}
+
+void vmx_set_tpr(struct vcpu *vcpu, uint8_t cr8)
+{
+	enum { VIRTUAL_APIC_TPR = 0x80 };
+
+	vmx_of(vcpu)->virtual_apic[VIRTUAL_APIC_TPR] = (uint8_t)(cr8 << 4);
+}
+
+void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->tpr_intercepted = intercept;
+	if (!intercept && vmx->tpr_threshold != 0) {
+		vmx->tpr_threshold = 0;
+		vmx_write(VMCS_TPR_THRESHOLD, 0);
+	}
+}
+
+void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	vmx_of(vcpu)->tsc_offset = offset;
+	if (vcpu_is_loaded(vcpu)) // else loading writes it
+		vmx_write(VMCS_TSC_OFFSET, offset);
+}
+
+uint64_t vmx_tsc_offset(const struct vcpu *vcpu)
+{
+	return vmx_of(vcpu)->tsc_offset;
+}
