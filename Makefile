@@ -18,9 +18,10 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S \
 	kernel/symbols.c kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
-	boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c boot/main.c \
-	boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
+BOOT_SRCS := boot/config.c boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c \
+	boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c \
+	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
+	boot/quiesce.c boot/text.c
 
 DRIVER_SRCS := drivers/uart.c
 
@@ -39,9 +40,10 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
 	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/insn.c vm/insn_alu.c \
 	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/local_apic.c \
-	vm/memory.c vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
-	vm/monitor_memory.c vm/monitor_registers.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c \
-	vm/task_switch.c vm/vcpu.c vm/vm.c
+	vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+	vm/monitor_vms.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c vm/task_switch.c vm/vcpu.c \
+	vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
@@ -137,8 +139,8 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
 
 # Payloads: tiny guests that also run bare.
-GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts mmio modes msr nmi ports \
-	reset_cf9 reset_kbd reset_triple tasks timers uart_flood \
+GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
+	nmi ports reset_cf9 reset_kbd reset_triple tasks timers uart_flood \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb
@@ -170,9 +172,9 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
 	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
-	mc146818 mem memory_map message monitor monitor_command mtrr nested paging pci_host port61 \
-	pvpanic reset_control state svm_event svm_exit svm_state task_switch uart16550 vmx_detect \
-	vmx_event vmx_exit vmx_state
+	mc146818 mem memory_map message monitor monitor_command monitor_vms mtrr nested paging \
+	pci_host port61 pvpanic reset_control state svm_event svm_exit svm_state task_switch \
+	uart16550 vmx_detect vmx_event vmx_exit vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -183,15 +185,16 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/ini.c boot/path.c boot/text.c
+unit_config := boot/config.c boot/config_values.c boot/ini.c boot/path.c boot/text.c
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
-unit_monitor_command := vm/monitor.c vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c \
-	vm/monitor_memory.c vm/monitor_registers.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	tests/unit/fake_ram.c
+unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+	vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c tests/unit/fake_ram.c
+unit_monitor_vms := $(unit_monitor_command)
 unit_event := kernel/event.c
 unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
@@ -247,7 +250,7 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := smp_threads mailbox_threads
+THREAD_UNITS := mailbox_threads ring_threads smp_threads
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
@@ -272,7 +275,8 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads bad-config smp faults monitor linux-pvh linux-smp linux-uefi bench
+SUITES := check unit payloads bad-config smp machines faults monitor linux-pvh linux-smp \
+	linux-uefi bench
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \

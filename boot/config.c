@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One table of keys per kind of section; a key's type parses its value, the rest is common.
+// One table of keys per kind of section; a key's type parses its value (boot/config_values.c), the
+// rest is common.
 //
 // The UEFI path parses the configuration too, to learn which files to load, before the kernel has
 // set up anything: hence no STATUS_FAIL and no C library beyond memory and string functions.
@@ -7,20 +8,12 @@
 
 #include <string.h>
 
-#include "boot/ini.h"
-#include "boot/path.h"
+#include "boot/config_values.h"
 #include "boot/text.h"
-#include "kernel/debug_exit.h"
 
-enum {
-	CONFIG_KEYS_MAX = 32, // per section: bits of config_parser.seen
-};
+enum { CONFIG_KEYS_MAX = 32 }; // per section: bits of config_parser.seen
 
-// The last second of the year 9999, where the RTC's century ends.
-#define CONFIG_RTC_MAX UINT64_C(253402300799)
-
-// Writes the value to `field` of `capacity` bytes. Returns NULL, or what was expected instead.
-typedef const char *config_parse_value(struct ini_slice value, void *field, size_t capacity);
+struct config boot_config;
 
 struct config_key {
 	const char *name;
@@ -39,223 +32,9 @@ struct config_parser {
 	void *section; // what the keys' offsets refer to
 	uint32_t seen; // keys of the present section, a bit each
 	uint32_t line; // of the present section
+	struct ini_slice pin; // value of the present section's key
 	bool has_host;
 };
-
-// The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
-// is none or it does not fit.
-static uint64_t config_number(struct ini_slice value, size_t *count)
-{
-	bool is_hex = value.count > 2 && value.bytes[0] == '0' && (value.bytes[1] | 0x20) == 'x';
-	uint64_t base = is_hex ? 16 : 10, number = 0;
-	size_t start = is_hex ? 2 : 0, i = start;
-
-	for (; i < value.count; i++) {
-		char c = value.bytes[i], lower = (char)(c | 0x20);
-		uint64_t digit;
-
-		if (c >= '0' && c <= '9')
-			digit = (uint64_t)(c - '0');
-		else if (is_hex && lower >= 'a' && lower <= 'f')
-			digit = (uint64_t)(lower - 'a') + 10;
-		else
-			break;
-		if (number > (UINT64_MAX - digit) / base) {
-			*count = 0;
-			return 0;
-		}
-		number = number * base + digit;
-	}
-	*count = i > start ? i : 0;
-	return number;
-}
-
-static unsigned config_size_shift(char suffix)
-{
-	switch (suffix | 0x20) {
-	case 'k':
-		return 10;
-	case 'm':
-		return 20;
-	case 'g':
-		return 30;
-	default:
-		return 0;
-	}
-}
-
-static const char *config_parse_memory(struct ini_slice value, void *field, size_t capacity)
-{
-	const char *expected = "a size such as 512M";
-	uint64_t number;
-	unsigned shift = 0;
-	size_t digits;
-
-	(void)capacity;
-	number = config_number(value, &digits);
-	if (digits > 0 && value.count == digits + 1) {
-		shift = config_size_shift(value.bytes[digits]);
-		digits += shift > 0;
-	}
-	if (digits == 0 || digits != value.count)
-		return expected;
-	if (number > UINT64_MAX >> shift)
-		return "a size below 2^64 bytes";
-	number <<= shift;
-	if (number == 0 || number % LARGE_PAGE_BYTES != 0)
-		return "a multiple of 2M, at least 2M";
-	memcpy(field, &number, sizeof(number));
-	return NULL;
-}
-
-static const char *config_parse_vcpus(struct ini_slice value, void *field, size_t capacity)
-{
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t vcpus = (uint32_t)number;
-
-	(void)capacity;
-	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_VCPUS_MAX)
-		return "a number from 1 to 64";
-	memcpy(field, &vcpus, sizeof(vcpus));
-	return NULL;
-}
-
-static const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t capacity)
-{
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t way = (uint32_t)number;
-
-	(void)capacity;
-	if (ini_slice_equals(value, "bochs"))
-		way = DEBUG_EXIT_BOCHS;
-	else if (digits == 0 || digits != value.count || number > DEBUG_EXIT_PORT_MAX)
-		return "an I/O port from 0 to 0xffff, or bochs";
-	memcpy(field, &way, sizeof(way));
-	return NULL;
-}
-
-static const char *config_parse_rtc(struct ini_slice value, void *field, size_t capacity)
-{
-	size_t digits;
-	uint64_t seconds = config_number(value, &digits);
-
-	(void)capacity;
-	if (ini_slice_equals(value, "host"))
-		seconds = CONFIG_RTC_HOST;
-	else if (digits == 0 || digits != value.count || seconds > CONFIG_RTC_MAX)
-		return "seconds since 1970 (to the end of 9999), or host";
-	memcpy(field, &seconds, sizeof(seconds));
-	return NULL;
-}
-
-// The index of `value` in `words`; `count` where it is not among them.
-static uint32_t config_word(struct ini_slice value, const char *const *words, uint32_t count)
-{
-	uint32_t i = 0;
-
-	while (i < count && !ini_slice_equals(value, words[i]))
-		i++;
-	return i;
-}
-
-static const char *config_parse_bool(struct ini_slice value, void *field, size_t capacity)
-{
-	static const char *const words[] = {"off", "on"};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
-
-	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "on or off";
-	*(bool *)field = word != 0;
-	return NULL;
-}
-
-static const char *config_parse_console(struct ini_slice value, void *field, size_t capacity)
-{
-	static const char *const words[] = {"guest", "monitor"};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
-
-	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "guest or monitor";
-	*(bool *)field = word != 0;
-	return NULL;
-}
-
-static const char *config_parse_log(struct ini_slice value, void *field, size_t capacity)
-{
-	static const char *const words[] = {
-		[CONFIG_LOG_ERROR] = "error",
-		[CONFIG_LOG_WARN] = "warn",
-		[CONFIG_LOG_INFO] = "info",
-		[CONFIG_LOG_DEBUG] = "debug",
-	};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
-
-	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "error, warn, info or debug";
-	memcpy(field, &word, sizeof(word));
-	return NULL;
-}
-
-static const char *config_parse_cpus(struct ini_slice value, void *field, size_t capacity)
-{
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t cpus = (uint32_t)number;
-
-	(void)capacity;
-	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_CPUS_MAX)
-		return "a number of CPUs from 1 to 64";
-	memcpy(field, &cpus, sizeof(cpus));
-	return NULL;
-}
-
-static const char *config_parse_cpus_from(struct ini_slice value, void *field, size_t capacity)
-{
-	static const char *const words[] = {
-		[CONFIG_CPUS_AUTO] = "auto",
-		[CONFIG_CPUS_ACPI] = "acpi",
-		[CONFIG_CPUS_MP] = "mp",
-		[CONFIG_CPUS_PROBE] = "probe",
-	};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
-
-	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "auto, acpi, mp or probe";
-	memcpy(field, &word, sizeof(word));
-	return NULL;
-}
-
-static const char *config_parse_text(struct ini_slice value, void *field, size_t capacity)
-{
-	if (value.count >= capacity)
-		return "at most 2047 characters";
-	memcpy(field, value.bytes, value.count);
-	((char *)field)[value.count] = '\0';
-	return NULL;
-}
-
-static const char *config_parse_path(struct ini_slice value, void *field, size_t capacity)
-{
-	char *path = field;
-
-	for (size_t i = 0; i < value.count; i++)
-		if ((unsigned char)value.bytes[i] >= 0x80)
-			return "a file's path in ASCII";
-	switch (path_normalize(value.bytes, value.count, path, capacity)) {
-	case STATUS_OK:
-		return path[0] != '\0' ? NULL : "a file's path on the ESP";
-	case STATUS_RANGE:
-		return "a path of at most 127 characters";
-	default:
-		return "a path without .. and control characters";
-	}
-}
 
 #define CONFIG_KEY(type, member, name_, parse_, required_)                                         \
 	{                                                                                          \
@@ -281,6 +60,7 @@ static const struct config_key config_host_keys[] = {
 static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_MUST(memory_bytes, "memory", config_parse_memory),
 	CONFIG_VM_KEY(vcpus, "vcpus", config_parse_vcpus),
+	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
 	CONFIG_VM_MUST(kernel, "kernel", config_parse_path),
 	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),
 	CONFIG_VM_KEY(cmdline, "cmdline", config_parse_text),
@@ -326,6 +106,21 @@ static struct ini_slice config_slice(const char *string)
 	return (struct ini_slice){string, strlen(string)};
 }
 
+// A list that is shorter or longer than the VM has vcpus is more likely a mistake than a wish.
+static bool config_check_pin(struct config_parser *parser, const struct config_vm *vm)
+{
+	char expected[64];
+	struct text text;
+
+	if (vm->pin.count == 0 || vm->pin.count == vm->vcpus)
+		return true;
+	text_init(&text, expected, sizeof(expected));
+	text_add_number(&text, vm->vcpus);
+	text_add(&text, vm->vcpus == 1 ? " host CPU, for the one vcpu"
+				       : " host CPUs, one for each vcpu");
+	return config_fail(parser, vm->pin.line, config_slice("pin"), expected, parser->pin);
+}
+
 // The section that ends here has all it must have.
 static bool config_end_section(struct config_parser *parser)
 {
@@ -333,7 +128,7 @@ static bool config_end_section(struct config_parser *parser)
 		if (parser->keys[i].is_required && (parser->seen & 1u << i) == 0)
 			return config_fail(parser, parser->line, config_slice(parser->keys[i].name),
 				"this key in the section, got none", config_nothing);
-	return true;
+	return parser->keys != config_vm_keys || config_check_pin(parser, parser->section);
 }
 
 static void config_start_section(struct config_parser *parser, const struct config_key *keys,
@@ -377,7 +172,7 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 				"a name that no other VM has", name);
 	if (config->vm_count == CONFIG_VMS_MAX)
 		return config_fail(parser, parser->line, what,
-			"one VM: this version runs no more", name);
+			"at most 16 VMs", name);
 	vm = &config->vms[config->vm_count++];
 	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true,
 		.rtc_base = CONFIG_RTC_HOST, .autostart = true};
@@ -433,6 +228,10 @@ static bool config_key(void *context, uint32_t line, struct ini_slice key, struc
 			config_nothing);
 	parser->seen |= 1u << i;
 	expected = found->parse(value, (char *)parser->section + found->offset, found->bytes);
+	if (found->parse == config_parse_pin) {
+		((struct config_vm *)parser->section)->pin.line = line;
+		parser->pin = value;
+	}
 	return expected == NULL || config_fail(parser, line, key, expected, value);
 }
 

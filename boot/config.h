@@ -11,7 +11,7 @@ enum {
 	CONFIG_PATH_MAX = 128,
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
 	CONFIG_VCPUS_MAX = 64,
-	CONFIG_VMS_MAX = 1, // this version runs one machine
+	CONFIG_VMS_MAX = 16,
 	CONFIG_CPUS_MAX = 64,
 	CONFIG_ERROR_MAX = 256,
 };
@@ -46,12 +46,20 @@ struct config_host {
 	bool start_in_monitor; // console = guest|monitor: what has it first; default guest
 };
 
+// pin = LIST
+struct config_pin {
+	uint32_t line;  // of the key, for messages
+	uint32_t count; // of `cpus`: as many as the VM has vcpus; 0: no such key
+	uint8_t cpus[CONFIG_VCPUS_MAX]; // host CPUs, below CONFIG_CPUS_MAX, by vcpu
+};
+
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
 	uint32_t line;         // of the section header, for messages
 	uint64_t memory_bytes; // memory = SIZE (K, M, G; 2 MiB steps); required
 	uint32_t vcpus;        // vcpus = 1 to 64; default 1
+	struct config_pin pin; // pin = host CPUs as in 0,2-3; default: spread
 	char kernel[CONFIG_PATH_MAX]; // kernel = PATH on the ESP; required
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
 	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty
@@ -67,6 +75,10 @@ struct config {
 	uint32_t vm_count;
 	struct config_vm vms[CONFIG_VMS_MAX];
 };
+
+// The configuration of this boot, for whichever code parses it: under UEFI first to learn which
+// files to load, and again by the kernel.
+extern struct config boot_config;
 
 // Parses `text`. On failure `error` holds one line that names file, line, key and what was
 // expected, like: reprise.ini:7: memory: expected a size such as 512M, got "lots"; *config then

@@ -20,7 +20,6 @@
 extern const char image_start[], image_end[]; // linker.ld
 
 static struct boot_info efi_boot_info;
-static struct config efi_config;
 static EFI_GUID efi_loaded_image = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 
 // Checks what the table points to: some firmware (U-Boot) publishes an entry without an RSDP.
@@ -78,16 +77,16 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 	efi_files_load(boot, root, CONFIG_FILE_NAME, info);
 	if (info->file_count == 0)
 		return;
-	if (config_parse(CONFIG_FILE_NAME, info->files[0].data, info->files[0].bytes, &efi_config,
+	if (config_parse(CONFIG_FILE_NAME, info->files[0].data, info->files[0].bytes, &boot_config,
 		error) != STATUS_OK) {
 		efi_console_print(error);
 		efi_console_print("\n");
 		return;
 	}
-	for (uint32_t i = 0; i < efi_config.vm_count; i++) {
-		efi_files_load(boot, root, efi_config.vms[i].kernel, info);
-		if (efi_config.vms[i].initrd[0] != '\0')
-			efi_files_load(boot, root, efi_config.vms[i].initrd, info);
+	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
+		efi_files_load(boot, root, boot_config.vms[i].kernel, info);
+		if (boot_config.vms[i].initrd[0] != '\0')
+			efi_files_load(boot, root, boot_config.vms[i].initrd, info);
 	}
 }
 

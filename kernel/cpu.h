@@ -48,6 +48,7 @@ struct cpu {
 	uint64_t start_tsc; // (c) when it had started
 	struct timer *timers;
 	struct loop_task *tasks;
+	struct loop_task *long_tasks; // those that run long; the next one to run is the first
 	struct cpu_fibers fibers;
 	struct _reent *reent; // (c) the C library's
 	void *guest; // whose registers the CPU holds beside its own: vmx/'s, NULL: nobody's

@@ -6,17 +6,22 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 
+static struct loop_task **list_of(struct cpu *cpu, const struct loop_task *task)
+{
+	return task->runs_long ? &cpu->long_tasks : &cpu->tasks;
+}
+
 void loop_task_add(struct loop_task *task)
 {
-	struct cpu *cpu = cpu_self();
+	struct loop_task **list = list_of(cpu_self(), task);
 
-	task->next = cpu->tasks;
-	cpu->tasks = task;
+	task->next = *list;
+	*list = task;
 }
 
 void loop_task_remove(struct loop_task *task)
 {
-	for (struct loop_task **at = &cpu_self()->tasks; *at != NULL; at = &(*at)->next)
+	for (struct loop_task **at = list_of(cpu_self(), task); *at != NULL; at = &(*at)->next)
 		if (*at == task) {
 			*at = task->next;
 			return;
@@ -60,6 +65,38 @@ static void loop_sleep(struct cpu *cpu)
 		__asm__ volatile("sti; hlt" : : : "memory");
 }
 
+static void turn_end(struct cpu *cpu, struct loop_task *task)
+{
+	struct loop_task **last = &cpu->long_tasks;
+
+	ASSERT(*last == task);
+	*last = task->next;
+	while (*last != NULL)
+		last = &(*last)->next;
+	task->next = NULL;
+	*last = task;
+}
+
+// Each has a turn until there is attention: whom that is for comes first. True: look again.
+static bool long_tasks_run(struct cpu *cpu)
+{
+	struct loop_task *first = cpu->long_tasks, *task = first;
+	bool busy = false;
+
+	if (first == NULL)
+		return false;
+	do {
+		busy |= task->run(task);
+		if (likely(first->next == NULL && task == first))
+			return busy; // the only one
+		turn_end(cpu, task);
+		if (cpu->attention)
+			return true;
+		task = cpu->long_tasks;
+	} while (task != first);
+	return busy;
+}
+
 bool loop_is_running(void)
 {
 	return cpu_self()->in_loop;
@@ -84,6 +121,7 @@ void loop_run(void)
 			next = task->next;
 			busy |= task->run(task);
 		}
+		busy |= long_tasks_run(cpu);
 		if (!busy)
 			loop_sleep(cpu);
 	}

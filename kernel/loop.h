@@ -9,8 +9,12 @@
 
 // A task is called again and again as long as it answers true. One that answers false is called
 // after the next attention (an interrupt, an expired timer, a fiber that was woken, a message).
+//
+// One that runs long (a vcpu) goes on until there is attention. Those that do not are all called
+// after each attention before one that does; those that do take turns.
 struct loop_task {
 	bool (*run)(struct loop_task *task);
+	bool runs_long; // (c) before it is added
 	struct loop_task *next;
 	struct cpu_message message; // of loop_task_add_on, while it is under way
 };

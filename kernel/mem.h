@@ -32,6 +32,9 @@ uint64_t mem_used_bytes(void);
 void *mem_pages_alloc(unsigned count);
 void mem_pages_free(void *pages, unsigned count);
 
+// How many pages an object takes.
+#define PAGES_OF(object) ((unsigned)((sizeof(object) + PAGE_BYTES - 1) / PAGE_BYTES))
+
 // One whole 2 MiB block, NOT zeroed; NULL when there is none.
 void *mem_large_alloc(void);
 void mem_large_free(void *block);

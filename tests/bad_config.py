@@ -49,6 +49,17 @@ TABLE = [
     ("odd-size", HOST + "[vm a]\nmemory = 3M\n", {}, r"reprise\.ini:4: memory: .*3M"),
     ("huge-size", HOST + "[vm a]\nmemory = 99999999999G\n", {}, r"reprise\.ini:4: memory: "),
     ("too-many-vcpus", HOST + VM + "vcpus = 65\n", {}, r"reprise\.ini:6: vcpus: "),
+    ("pin-no-list", HOST + VM + "pin = all\n", {}, r"reprise\.ini:6: pin: .*all"),
+    ("pin-too-long", HOST + VM + "pin = 0-1\n", {}, r"reprise\.ini:6: pin: .*1 host CPU.*0-1"),
+    ("pin-no-such-cpu", HOST + VM + "vcpus = 2\npin = 0,7\n", {"kernel": b""},
+     r"reprise\.ini:7: pin: expected host CPUs below 1, .*got 7"),
+    ("second-vm", HOST + VM + VM.replace("vm a", "vm b").replace("= kernel", "= other"),
+     {"kernel": lambda path: linux(path, -1)}, r"\[vm b\].*kernel: no such file: other"),
+    ("second-kernel", HOST + VM.replace("64M", "128M") +
+     VM.replace("vm a", "vm b").replace("= kernel", "= other"),
+     {"kernel": lambda path: linux(path, -1), "other": b""}, r"\[vm b\].* kernel: "),
+    ("too-many-vms", HOST + "".join(VM.replace("vm a", f"vm v{i}") for i in range(17)), {},
+     r"reprise\.ini:51: \[vm\]: .*16 VMs.*v16"),
     ("bad-switch", HOST + VM + "x2apic = maybe\n", {}, r"reprise\.ini:6: x2apic: .*maybe"),
     ("no-cpus", HOST + "cpus = 0\n" + VM, {}, r"reprise\.ini:3: cpus: .*\"0\""),
     ("cpus-from", HOST + "cpus_from = smbios\n" + VM, {},
@@ -117,6 +128,8 @@ def run(options, kernel, directory, make, pattern, emulator):
                              TIMEOUT * options.timeout_scale, emulator) as terminal:
             terminal.expect(f"^reprise: .*({pattern})")
             terminal.expect(monitor.PROMPT, 10)
+            if "started" in terminal.output.decode("ascii", "replace"):
+                terminal.fail("a machine was started")
             monitor.command(terminal, "info version", r"Reprise")
             terminal.send("quit\r")
             # It may not know of the debug exit: then it powers off, where the machine can.

@@ -30,7 +30,7 @@ FAULTS = (
      "unit", "unit/svm_event$"),
     ("clean-bit-missed", "vmx/svm_state.c", "svm_dirty(vcpu, SVM_CLEAN_CR2);", "",
      "unit", "unit/svm_state$"),
-    ("rom-writable", "vm/vm.c", "GUEST_ROM_END, NESTED_READ_ONLY}", "GUEST_ROM_END, "
+    ("rom-writable", "vm/memory.c", "GUEST_ROM_END, NESTED_READ_ONLY}", "GUEST_ROM_END, "
      "NESTED_READ_WRITE}", "payloads", "reprise/hostile$"),
     ("device-calls-out", "emul/port61.c", "static uint64_t port61_read(",
      "int printf(const char *, ...);\nint port61_leak(void);\nint port61_leak(void)\n{\n"
@@ -59,6 +59,16 @@ FAULTS = (
      "true)", "unit", "unit/acpi_madt$"),
     ("inbox-turned", "kernel/message.h", "\t\ttaken->next = oldest;\n\t\toldest = taken;",
      "\t\tif (oldest == NULL)\n\t\t\toldest = taken;", "unit", "unit/message$"),
+    ("input-behind-vcpu", "vm/vcpu.c", "vcpu->task.runs_long = true;", "", "machines",
+     "machines/destroy-running$"),
+    ("fpu-shared", "vmx/vcpu.c", "\tfpu_restore(vcpu->fpu);\n\tregisters_to_cpu(vcpu);",
+     "\tregisters_to_cpu(vcpu);", "machines", "machines/isolate$"),
+    ("pat-shared", "vmx/svm_state.c", "MSR_SYSENTER_EIP,\n};", "MSR_SYSENTER_EIP, MSR_PAT,\n};",
+     "machines", "machines/isolate$"),
+    ("vcpu-leaked", "vm/vcpu.c", "mem_pages_free(vcpu, PAGES_OF(*vcpu));", "", "machines",
+     "machines/destroy"),
+    ("output-dropped", "vm/console.c", "(void)incoming_take(guest, true); // it was first", "",
+     "unit", "unit/console$"),
     ("clock-not-kept", "vm/pc.c", "vm->receive_pending = false;",
      "vm->receive_pending = false;\n\tmc146818_configure(vm->rtc, vm->config.rtc_epoch);",
      "linux-pvh", "linux-pvh"),

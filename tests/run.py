@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
+import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
 import smp  # noqa: E402
@@ -80,6 +81,11 @@ def suite_faults(options, engine):
                    lambda directory, n=name: faults.run(options, n, directory, engine))
 
 
+def suite_machines(options):
+    for name, run in machines.cases(options):
+        yield Case("machines/" + name, run)
+
+
 def suite_smp(options):
     for name, run in smp.cases(options):
         yield Case("smp/" + name, run)
@@ -113,7 +119,7 @@ def suites_of_engine(engine):
             for name, suite in found.items()}
 
 
-SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp}
+SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp, "machines": suite_machines}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

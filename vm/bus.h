@@ -88,6 +88,15 @@ static always_inline void bus_enter(struct bus *bus)
 		bus_enter_wait(bus);
 }
 
+// False: another core has it.
+must_check static always_inline bool bus_try_enter(struct bus *bus)
+{
+	struct cpu *nobody = NULL;
+
+	return __atomic_compare_exchange_n(&bus->owner, &nobody, cpu_self(), false,
+		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static always_inline void bus_unlock(struct bus *bus)
 {
 	__atomic_store_n(&bus->owner, NULL, __ATOMIC_RELEASE);

@@ -5,7 +5,6 @@
 #include "vm/console.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/assert.h"
@@ -13,14 +12,17 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/loop.h"
+#include "kernel/mem.h"
 #include "kernel/timer.h"
 #include "kernel/x86.h"
+#include "vm/byte_ring.h"
 #include "vm/vm.h"
 
 enum {
 	PIECE_BYTES = 512,
 	POLL_NS = 1000000,
 	OFFER_BYTES = 256,
+	ROOM_WAIT_NS = 2000000, // for room in a full ring; a piece is taken every POLL_NS
 	NOTE_MAX = 96,
 };
 
@@ -43,20 +45,25 @@ struct console_guest {
 	struct vm *vm;
 	char name[VM_NAME_MAX];
 	bool input_lost; // and said so
+	bool output_lost; // (a) by another core: to be said
+	bool output_lost_said;
 	struct ring input;
+	struct byte_ring incoming;
 	uint8_t kept_bytes[CONSOLE_GUEST_KEPT];
 	uint8_t input_bytes[CONSOLE_GUEST_INPUT];
+	uint8_t incoming_bytes[CONSOLE_GUEST_INCOMING];
 };
 
 static uint8_t monitor_kept[CONSOLE_MONITOR_KEPT];
 static struct port monitor = {.kept = {.bytes = monitor_kept, .capacity = sizeof(monitor_kept)}};
 static const struct console_monitor_ops *monitor_ops;
-static struct port *shown = &monitor;
+static struct port *shown = &monitor; // (a) other CPUs look when they log
 static struct console_guest *guests;
 static struct console_guest *guest_last; // that Ctrl-] leads to
 static struct timer timer;
-static bool mid_line;   // the cursor is not at the start of a row
-static bool prompt_due;
+static bool mid_line;   // the cursor is not at the start of a row; under the log's lock
+static bool prompt_due; // (a) set by any CPU that logs
+static bool asked;      // (a) for attention: stored before the kick
 
 static void ring_put(struct ring *ring, const uint8_t *bytes, size_t count)
 {
@@ -94,6 +101,7 @@ static size_t ring_peek(const struct ring *ring, size_t most, const uint8_t **by
 // The event loop comes round to console_run, wherever this is called from.
 static void attention_ask(void)
 {
+	__atomic_store_n(&asked, true, __ATOMIC_RELAXED);
 	cpu_kick(cpu_get(0)); // the log's hook may run elsewhere
 }
 
@@ -101,14 +109,18 @@ static void write_out(const uint8_t *bytes, size_t count)
 {
 	if (count == 0)
 		return;
+	console_lock();
 	console_write((const char *)bytes, count);
 	mid_line = bytes[count - 1] != '\n';
+	console_unlock();
 }
 
 static void row_begin(void)
 {
+	console_lock();
 	if (mid_line)
 		write_out((const uint8_t *)"\r\n", 2);
+	console_unlock();
 }
 
 static void note_write(const char *note)
@@ -158,6 +170,30 @@ static void port_write(struct port *port, const uint8_t *bytes, size_t count)
 	ring_put(&port->kept, bytes, count);
 }
 
+// Takes what came from another core: all of it, or where the guest is shown and it may be much, a
+// piece. True if something is left.
+static bool incoming_take(struct console_guest *guest, bool all)
+{
+	const uint8_t *bytes;
+	size_t count;
+
+	if (__atomic_exchange_n(&guest->output_lost, false, __ATOMIC_RELAXED) &&
+		!guest->output_lost_said) {
+		guest->output_lost_said = true;
+		log_warn("%s: output is being lost: it comes faster than it can be shown",
+			guest->name);
+	}
+	while ((count = byte_ring_peek(&guest->incoming, &bytes)) > 0) {
+		if (&guest->port == shown && count > PIECE_BYTES)
+			count = PIECE_BYTES;
+		port_write(&guest->port, bytes, count);
+		byte_ring_take(&guest->incoming, count);
+		if (&guest->port == shown && !all)
+			return byte_ring_peek(&guest->incoming, &bytes) > 0;
+	}
+	return false;
+}
+
 // Offers what waits. True if it is worth trying again soon: a machine that does not run takes
 // nothing, and what makes it run comes with attention.
 static bool guest_feed(struct console_guest *guest)
@@ -203,29 +239,37 @@ static bool console_run(struct loop_task *task)
 	uint64_t deadline;
 
 	(void)task;
+	// It is called whatever attention was for, and a vcpu that was woken waits meanwhile.
+	if (likely(!__atomic_load_n(&asked, __ATOMIC_RELAXED) && rdtsc() < timer.deadline))
+		return false;
+	__atomic_store_n(&asked, false, __ATOMIC_RELAXED);
 	if (!ring_is_empty(&shown->kept))
 		again = kept_write(shown);
-	if (prompt_due && console_monitor_is_shown() && ring_is_empty(&monitor.kept)) {
-		prompt_due = false;
+	if (__atomic_load_n(&prompt_due, __ATOMIC_RELAXED) && console_monitor_is_shown() &&
+		ring_is_empty(&monitor.kept)) {
+		__atomic_store_n(&prompt_due, false, __ATOMIC_RELAXED);
 		if (monitor_ops != NULL)
 			monitor_ops->show();
 	}
-	for (struct console_guest *guest = guests; guest != NULL; guest = guest->next)
+	for (struct console_guest *guest = guests; guest != NULL; guest = guest->next) {
+		again |= incoming_take(guest, false);
 		if (guest->vm != NULL)
 			again |= guest_feed(guest);
+	}
 	deadline = again ? rdtsc() + clock_ns_to_tsc(POLL_NS) : TIMER_NEVER;
 	if (deadline != timer.deadline)
 		timer_set(&timer, deadline);
 	return false;
 }
 
-// Any context may log: no more than bytes to the terminal and flags.
+// Any context may log: no more than bytes to the terminal and flags. On another CPU than the boot
+// CPU the prompt stays where it is, and another one is drawn below.
 static void before_log_line(void)
 {
-	if (shown == &monitor) {
-		prompt_hide();
-		prompt_due = true;
-		attention_ask();
+	if (__atomic_load_n(&shown, __ATOMIC_RELAXED) == &monitor) {
+		if (cpu_self()->index == 0)
+			prompt_hide();
+		console_prompt_due();
 	}
 	row_begin();
 }
@@ -246,7 +290,7 @@ void console_monitor_set(const struct console_monitor_ops *ops)
 
 struct console_guest *console_guest_add(const char *name)
 {
-	struct console_guest *guest = calloc(1, sizeof(*guest));
+	struct console_guest *guest = mem_pages_alloc(PAGES_OF(*guest));
 
 	if (guest == NULL)
 		return NULL;
@@ -254,6 +298,8 @@ struct console_guest *console_guest_add(const char *name)
 	guest->port.kept =
 		(struct ring){.bytes = guest->kept_bytes, .capacity = CONSOLE_GUEST_KEPT};
 	guest->input = (struct ring){.bytes = guest->input_bytes, .capacity = CONSOLE_GUEST_INPUT};
+	guest->incoming = (struct byte_ring){
+		.bytes = guest->incoming_bytes, .capacity = CONSOLE_GUEST_INCOMING};
 	guest->next = guests;
 	guests = guest;
 	if (guest_last == NULL)
@@ -265,6 +311,7 @@ void console_guest_attach(struct console_guest *guest, struct vm *vm)
 {
 	guest->vm = vm;
 	guest->input.taken = guest->input.put;
+	guest->output_lost_said = false;
 }
 
 struct vm *console_guest_vm(const struct console_guest *guest)
@@ -272,16 +319,59 @@ struct vm *console_guest_vm(const struct console_guest *guest)
 	return guest->vm;
 }
 
-void console_guest_output(void *guest, const uint8_t *bytes, size_t count)
+// The boot CPU never waits for the caller's device lock for long, so that it comes to take a piece:
+// see vm_receive.
+static __attribute__((noinline)) void output_elsewhere(struct console_guest *guest,
+	const uint8_t *bytes, size_t count)
 {
-	port_write(&((struct console_guest *)guest)->port, bytes, count);
+	uint64_t deadline = 0;
+
+	for (;;) {
+		bool wake;
+		size_t put = byte_ring_put(&guest->incoming, bytes, count, &wake);
+
+		if (wake)
+			attention_ask();
+		bytes += put;
+		count -= put;
+		if (count == 0)
+			return;
+		if (deadline == 0)
+			deadline = rdtsc() + clock_ns_to_tsc(ROOM_WAIT_NS);
+		else if (rdtsc() >= deadline)
+			break;
+		cpu_relax();
+	}
+	__atomic_store_n(&guest->output_lost, true, __ATOMIC_RELAXED);
+}
+
+void console_guest_output(struct console_guest *guest, const uint8_t *bytes, size_t count)
+{
+	if (cpu_self()->index != 0) {
+		output_elsewhere(guest, bytes, count);
+		return;
+	}
+	(void)incoming_take(guest, true); // it was first
+	port_write(&guest->port, bytes, count);
+}
+
+void console_guest_flush(struct console_guest *guest)
+{
+	(void)incoming_take(guest, true);
+	while (&guest->port == shown && !ring_is_empty(&guest->port.kept))
+		(void)kept_write(&guest->port);
+}
+
+bool console_guest_is_shown(const struct console_guest *guest)
+{
+	return shown == &guest->port;
 }
 
 static void show(struct port *port, const char *note)
 {
 	prompt_hide();
 	note_write(note);
-	shown = port;
+	__atomic_store_n(&shown, port, __ATOMIC_RELAXED);
 	attention_ask();
 }
 
@@ -299,7 +389,7 @@ void console_show_monitor(void)
 	show(&monitor, guest_last != NULL
 		? "[monitor: Ctrl-] for the guest, 'help' lists commands]\r\n"
 		: "[monitor: 'help' lists commands]\r\n");
-	prompt_due = true;
+	console_prompt_due();
 }
 
 static void console_switch(void)
@@ -340,6 +430,6 @@ bool console_monitor_is_shown(void)
 
 void console_prompt_due(void)
 {
-	prompt_due = true;
+	__atomic_store_n(&prompt_due, true, __ATOMIC_RELAXED);
 	attention_ask();
 }

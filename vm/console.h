@@ -6,7 +6,9 @@
 // and shown when it gets the terminal. Lines of the log go out at once: they begin in a row of
 // their own, and a prompt that they push away is drawn again.
 //
-// Owner of all of it: the boot CPU's event loop and its fibers.
+// Owner of all of it: the boot CPU's event loop and its fibers. A machine's output from another
+// core comes through a ring of its own (vm/byte_ring.h), in order; while that is full the core
+// waits a little, so that a guest that floods the line is slowed down rather than cut.
 #ifndef VM_CONSOLE_H
 #define VM_CONSOLE_H
 
@@ -20,6 +22,7 @@ enum {
 	CONSOLE_GUEST_KEPT = 64 * 1024,  // bytes of output kept for a machine not shown
 	CONSOLE_MONITOR_KEPT = 16 * 1024,
 	CONSOLE_GUEST_INPUT = 4096,      // bytes typed that a machine has not taken yet
+	CONSOLE_GUEST_INCOMING = 16 * 1024, // bytes of output on their way from another core
 };
 
 // What the monitor gives to the console.
@@ -40,8 +43,11 @@ must_check struct console_guest *console_guest_add(const char *name);
 // Where input goes; NULL: nowhere, it is dropped.
 void console_guest_attach(struct console_guest *guest, struct vm *vm);
 struct vm *console_guest_vm(const struct console_guest *guest);
-// For vm_config.output, with the guest as its owner.
-void console_guest_output(void *guest, const uint8_t *bytes, size_t count);
+// For vm_config.output: from any core, one at a time.
+void console_guest_output(struct console_guest *guest, const uint8_t *bytes, size_t count);
+// Whatever the guest has written is on its way to the terminal, or kept.
+void console_guest_flush(struct console_guest *guest);
+bool console_guest_is_shown(const struct console_guest *guest);
 
 // Gives the terminal to a machine or to the monitor, and says so.
 void console_show_guest(struct console_guest *guest);

@@ -89,7 +89,6 @@ void core_detach(struct vm_vcpu *vcpu)
 {
 	smp_call(vcpu->core, detach, vcpu);
 	cores[vcpu->core->index].vcpus--;
-	vcpu->core = NULL;
 }
 
 bool core_slice_begin(struct core *core, uint64_t tsc)

@@ -109,21 +109,9 @@ void monitor_printf(const char *format, ...)
 	monitor_puts(text);
 }
 
-struct vm *monitor_vm_need(void)
-{
-	if (config.vm == NULL)
-		monitor_puts("no machine\n");
-	return config.vm;
-}
-
 const struct monitor_config *monitor_config(void)
 {
 	return &config;
-}
-
-void monitor_vm_set(struct vm *vm)
-{
-	config.vm = vm;
 }
 
 // A deadline, not a mere yield: a machine runs until something asks for attention.
@@ -382,6 +370,8 @@ enum status monitor_init(const struct monitor_config *wanted)
 	monitor_machine_register();
 	monitor_info_register();
 	monitor_memory_register();
+	monitor_cpus_register();
+	monitor_vms_register();
 	console_monitor_set(&console_ops);
 	console_prompt_due();
 	return STATUS_OK;

@@ -10,7 +10,9 @@
 #include "kernel/base/status.h"
 #include "vm/monitor_format.h"
 
+struct machine;
 struct vm;
+struct vm_vcpu;
 
 struct monitor_call {
 	const struct monitor_command *command;
@@ -33,7 +35,6 @@ struct monitor_command {
 };
 
 struct monitor_config {
-	struct vm *vm; // NULL: no machine
 	const char *version;   // "0.1"
 	const char *boot_path; // "UEFI"
 	uint64_t image_bytes;
@@ -42,8 +43,6 @@ struct monitor_config {
 
 // After console_init. STATUS_NO_MEMORY: there is no monitor. *config is copied.
 must_check enum status monitor_init(const struct monitor_config *config);
-// The machine appears (or goes, NULL).
-void monitor_vm_set(struct vm *vm);
 
 // Adds a command, or a word after `info`. The struct stays the registry's. A name that is there
 // already is a bug.
@@ -53,8 +52,15 @@ void monitor_info_add(struct monitor_command *command);
 // For handlers, and for whoever has something to tell at the monitor.
 void monitor_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void monitor_puts(const char *text);
-// The machine; NULL: there is none, and the user has been told.
+// What commands act on: `vm select` and `cpu` say which. NULL: there is none, and the user has been
+// told.
+must_check struct machine *monitor_machine_need(void);
 must_check struct vm *monitor_vm_need(void);
+must_check struct vm_vcpu *monitor_vcpu_need(void);
+// The machine that is selected, created or not; NULL: none is configured. Selecting one selects its
+// first vcpu.
+struct machine *monitor_machine(void);
+void monitor_machine_select(struct machine *machine);
 const struct monitor_config *monitor_config(void);
 // Lets everything else go on for a moment.
 void monitor_pause(void);
@@ -65,6 +71,9 @@ bool monitor_interrupted(void);
 void monitor_execute(char *line);
 
 // Between the files of the monitor.
+void monitor_cpus_register(void);
+void monitor_vms_register(void);
+void monitor_vm_continue(struct vm *vm); // as `cont`: starts one that has not been
 void monitor_info_register(void);
 void monitor_memory_register(void);
 void monitor_machine_register(void);

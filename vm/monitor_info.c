@@ -7,7 +7,7 @@
 #include "kernel/clock.h"
 #include "kernel/libc.h"
 #include "kernel/mem.h"
-#include "vm/vm.h"
+#include "vm/machine.h"
 
 typedef unsigned long long ull;
 
@@ -26,21 +26,6 @@ static void info_status(const struct monitor_call *call)
 		monitor_printf("VM status: paused (debug exit with status %u)\n", vm->end_status);
 	else
 		monitor_printf("VM status: paused (%s)\n", vm_state_name(vm));
-}
-
-static void info_registers(const struct monitor_call *call)
-{
-	const struct vm *vm = monitor_vm_need();
-	char text[MONITOR_REGISTERS_MAX];
-	struct vcpu_state state;
-
-	(void)call;
-	if (vm == NULL)
-		return;
-	vm_vcpu_state(vm->vcpus[0], &state);
-	monitor_registers_print(text, &state,
-		state.segment[SEGMENT_SS].attributes >> 5 & 3, vm->vcpus[0]->halted);
-	monitor_puts(text);
 }
 
 struct exit_row {
@@ -74,7 +59,11 @@ static void info_exits(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	for (unsigned i = 0; i < VMEXIT_KIND_COUNT; i++) {
-		rows[i] = (struct exit_row){vm->vcpus[0]->exit_counts[i], i};
+		rows[i] = (struct exit_row){.kind = i};
+		for (uint32_t n = 0; n < vm->vcpu_count; n++) {
+			rows[i].exits.count += vm->vcpus[n]->exit_counts[i].count;
+			rows[i].exits.ticks += vm->vcpus[n]->exit_counts[i].ticks;
+		}
 		total.count += rows[i].exits.count;
 		total.ticks += rows[i].exits.ticks;
 	}
@@ -93,7 +82,7 @@ static void size_print(const char *what, uint64_t bytes)
 static void info_memory(const struct monitor_call *call)
 {
 	const struct mem_counts counts = mem_count();
-	const struct vm *vm = monitor_config()->vm;
+	const struct machine *machine;
 
 	(void)call;
 	size_print("host memory", counts.total_bytes);
@@ -104,10 +93,13 @@ static void info_memory(const struct monitor_call *call)
 	size_print("  whole blocks in use", counts.lent_blocks * LARGE_PAGE_BYTES);
 	size_print("heap", libc_heap_bytes());
 	size_print("image", monitor_config()->image_bytes);
-	if (vm == NULL)
-		return;
-	size_print("guest memory", vm->config.memory_bytes);
-	size_print("overhead of the machine", vm_overhead_bytes(vm));
+	for (machine = machine_first(); machine != NULL; machine = machine->next) {
+		if (machine->vm == NULL)
+			continue;
+		monitor_printf("machine %s\n", machine->vm->name);
+		size_print("  guest memory", machine->vm->config.memory_bytes);
+		size_print("  overhead", vm_overhead_bytes(machine->vm));
+	}
 }
 
 static void regions_print(const struct vm *vm, const struct device *device)
@@ -166,8 +158,6 @@ void monitor_info_register(void)
 	static struct monitor_command own[] = {
 		{.name = "status", .arguments = "", .handler = info_status,
 			.description = "show whether the machine runs"},
-		{.name = "registers", .arguments = "", .handler = info_registers,
-			.description = "show the cpu registers"},
 		{.name = "exits", .arguments = "", .handler = info_exits,
 			.description = "count exits by kind, and what handling one costs"},
 		{.name = "memory", .arguments = "", .handler = info_memory,

@@ -13,20 +13,25 @@ static void command_stop(const struct monitor_call *call)
 		vm_stop(vm);
 }
 
-static void command_cont(const struct monitor_call *call)
+void monitor_vm_continue(struct vm *vm)
 {
-	struct vm *vm = monitor_vm_need();
 	char error[VM_ERROR_MAX];
 
-	(void)call;
-	if (vm == NULL)
-		return;
 	if (vm->state == VM_ENDED)
 		monitor_puts("Error: Resetting the Virtual Machine is required\n");
 	else if (vm->state != VM_CREATED)
 		vm_continue(vm);
 	else if (vm_start(vm, error) != STATUS_OK)
 		monitor_printf("Error: %s\n", error);
+}
+
+static void command_cont(const struct monitor_call *call)
+{
+	struct vm *vm = monitor_vm_need();
+
+	(void)call;
+	if (vm != NULL)
+		monitor_vm_continue(vm);
 }
 
 // A refusal says in which state the machine cannot do that.

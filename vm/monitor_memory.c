@@ -19,17 +19,17 @@ static void paging_prepare(struct paging *paging, struct vm_vcpu *vcpu)
 		vcpu->gigabyte_pages);
 }
 
-static bool read_physical(struct vm *vm, uint64_t at, uint8_t *bytes, size_t count)
+static bool read_physical(struct vm_vcpu *vcpu, uint64_t at, uint8_t *bytes, size_t count)
 {
-	return guest_ram_read(&vm->ram, (struct gpa){at}, bytes, count) == STATUS_OK;
+	return guest_ram_read(&vcpu->vm->ram, (struct gpa){at}, bytes, count) == STATUS_OK;
 }
 
 // A line of a dump, which may cross into another page.
-static bool read_virtual(struct vm *vm, uint64_t at, uint8_t *bytes, size_t count)
+static bool read_virtual(struct vm_vcpu *vcpu, uint64_t at, uint8_t *bytes, size_t count)
 {
 	struct paging paging;
 
-	paging_prepare(&paging, vm->vcpus[0]);
+	paging_prepare(&paging, vcpu);
 	while (count > 0) {
 		size_t part = (size_t)(PAGE_BYTES - at % PAGE_BYTES);
 		struct paging_fault fault;
@@ -37,10 +37,10 @@ static bool read_virtual(struct vm *vm, uint64_t at, uint8_t *bytes, size_t coun
 
 		if (part > count)
 			part = count;
-		if (paging_translate(&paging, &vm->ram, (struct gva){at}, PAGING_READ, false,
+		if (paging_translate(&paging, &vcpu->vm->ram, (struct gva){at}, PAGING_READ, false,
 				&gpa, &fault) != STATUS_OK)
 			return false;
-		if (!read_physical(vm, gpa.v, bytes, part))
+		if (!read_physical(vcpu, gpa.v, bytes, part))
 			return false;
 		at += part;
 		bytes += part;
@@ -49,8 +49,8 @@ static bool read_virtual(struct vm *vm, uint64_t at, uint8_t *bytes, size_t coun
 	return true;
 }
 
-static void dump(struct vm *vm, uint64_t address, const struct monitor_format *format,
-	bool (*read)(struct vm *vm, uint64_t at, uint8_t *bytes, size_t count))
+static void dump(struct vm_vcpu *vcpu, uint64_t address, const struct monitor_format *format,
+	bool (*read)(struct vm_vcpu *vcpu, uint64_t at, uint8_t *bytes, size_t count))
 {
 	unsigned per_line = monitor_dump_elements(format);
 
@@ -59,7 +59,7 @@ static void dump(struct vm *vm, uint64_t address, const struct monitor_format *f
 		uint8_t bytes[MONITOR_DUMP_BYTES];
 		char line[MONITOR_DUMP_LINE_MAX];
 
-		if (!read(vm, address, bytes, count * format->size)) {
+		if (!read(vcpu, address, bytes, count * format->size)) {
 			monitor_printf("%016llx: Cannot access memory\n",
 				(unsigned long long)address);
 			return;
@@ -73,15 +73,15 @@ static void dump(struct vm *vm, uint64_t address, const struct monitor_format *f
 }
 
 static void command_dump(const struct monitor_call *call,
-	bool (*read)(struct vm *vm, uint64_t at, uint8_t *bytes, size_t count))
+	bool (*read)(struct vm_vcpu *vcpu, uint64_t at, uint8_t *bytes, size_t count))
 {
-	struct vm *vm = monitor_vm_need();
+	struct vm_vcpu *vcpu = monitor_vcpu_need();
 	struct monitor_format format = last;
 	char problem[MONITOR_PROBLEM_MAX], bad;
 	struct vcpu_state state;
 	uint64_t address;
 
-	if (vm == NULL)
+	if (vcpu == NULL)
 		return;
 	if (!monitor_format_parse(call->format != NULL ? call->format : "", &format, &bad)) {
 		if (bad != '\0')
@@ -95,7 +95,7 @@ static void command_dump(const struct monitor_call *call,
 			call->command->name);
 		return;
 	}
-	vm_vcpu_state(vm->vcpus[0], &state);
+	vm_vcpu_state(vcpu, &state);
 	if (!monitor_evaluate(call->rest, &state, &address, problem)) {
 		monitor_printf("%s: %s\n", call->command->name, problem);
 		return;
@@ -103,7 +103,7 @@ static void command_dump(const struct monitor_call *call,
 	last = format;
 	if (format.letter == 'c')
 		format.size = 1;
-	dump(vm, address, &format, read);
+	dump(vcpu, address, &format, read);
 }
 
 static void command_x(const struct monitor_call *call)

@@ -7,6 +7,7 @@
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
+#include "kernel/mem.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/core.h"
@@ -194,7 +195,7 @@ static enum status lapic_create(struct vm_vcpu *vcpu)
 
 static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 {
-	struct vm_vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	struct vm_vcpu *vcpu = mem_pages_alloc(PAGES_OF(*vcpu));
 	const struct cpuid_config config = {.apic_id = index, .vcpus = vm->vcpu_count,
 		.x2apic = vm->config.x2apic,
 		.tsc_khz = (uint32_t)(clock_calibration()->tsc_hz / 1000), .apic_khz = 1000000};
@@ -208,6 +209,7 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	vcpu->resting = true;
 	vcpu->quiet = VM_QUIET_NEVER;
 	vcpu->task.run = vm_vcpu_run;
+	vcpu->task.runs_long = true;
 	cpuid_profile_build(&config, &vcpu->cpuid);
 	vcpu->physical_bits = (uint8_t)cpuid_profile_physical_bits(&vcpu->cpuid);
 	vcpu->cr4_allowed = cpuid_profile_cr4_mask(&vcpu->cpuid);
@@ -215,8 +217,6 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	status = lapic_create(vcpu);
 	if (status == STATUS_OK)
 		status = vcpu_create(vm->nested, &vcpu->vcpu);
-	if (status == STATUS_OK)
-		core_attach(vcpu, vm->config.pin[index]);
 	return status;
 }
 
@@ -230,6 +230,20 @@ enum status vcpus_create(struct vm *vm)
 	return status;
 }
 
+void vcpus_attach(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		core_attach(vm->vcpus[i], vm->config.pin[i]);
+}
+
+// A core that still has one may be about to kick the home: vcpu->core stays.
+void vcpus_detach(struct vm *vm)
+{
+	ASSERT(vcpus_rest(vm));
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		core_detach(vm->vcpus[i]);
+}
+
 void vcpus_destroy(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
@@ -237,12 +251,10 @@ void vcpus_destroy(struct vm *vm)
 
 		if (vcpu == NULL)
 			continue;
-		if (vcpu->core != NULL)
-			core_detach(vcpu);
 		if (vcpu->vcpu != NULL)
 			vcpu_destroy(vcpu->vcpu);
 		free(vcpu->lapic);
-		free(vcpu);
+		mem_pages_free(vcpu, PAGES_OF(*vcpu));
 		vm->vcpus[i] = NULL;
 	}
 }

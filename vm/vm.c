@@ -8,7 +8,6 @@
 #include "emul/acpi_pm.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
-#include "kernel/crash.h"
 #include "kernel/fiber.h"
 #include "kernel/mem.h"
 #include "kernel/smp.h"
@@ -29,47 +28,6 @@ enum { WAIT_NS = 20000 };
 
 #define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
 #define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
-
-static struct vm *machines;
-
-// For whoever debugs us: newest exit last.
-static void vcpu_crash_print(const struct vm_vcpu *vcpu)
-{
-	uint64_t total = vcpu->exit_total;
-	uint64_t first = total > VM_LAST_EXITS ? total - VM_LAST_EXITS : 0;
-
-	log_error("machine %s, vcpu %u: %s, %llu exits, the last:", vcpu->vm->name, vcpu->index,
-		vm_state_name(vcpu->vm), (unsigned long long)total);
-	for (uint64_t i = first; i < total; i++) {
-		const struct vm_last_exit *exit = &vcpu->last_exits[i % VM_LAST_EXITS];
-
-		log_error("  rip %016llx  %s", (unsigned long long)exit->rip,
-			vmexit_kind_name((enum vmexit_kind)exit->kind));
-	}
-}
-
-static void crash_print(void)
-{
-	for (const struct vm *vm = machines; vm != NULL; vm = vm->next)
-		for (uint32_t i = 0; i < vm->vcpu_count; i++)
-			vcpu_crash_print(vm->vcpus[i]);
-}
-
-void vm_crash_section_init(void)
-{
-	static struct crash_section section = {.print = crash_print};
-
-	crash_section_add(&section);
-}
-
-static void machines_remove(const struct vm *vm)
-{
-	for (struct vm **at = &machines; *at != NULL; at = &(*at)->next)
-		if (*at == vm) {
-			*at = vm->next;
-			return;
-		}
-}
 
 struct guest_time vm_now(const struct vm *vm)
 {
@@ -100,12 +58,13 @@ static enum status parts_create(struct vm *vm)
 	return status;
 }
 
+// No vcpu is on a core.
 static void parts_destroy(struct vm *vm)
 {
 	vcpus_destroy(vm);
 	pc_destroy(vm);
 	memory_destroy(vm);
-	free(vm);
+	mem_pages_free(vm, PAGES_OF(*vm));
 }
 
 enum status vm_create(const struct vm_config *config, struct vm **created,
@@ -123,7 +82,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 			(unsigned long long)(free_bytes / MIB));
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	vm = calloc(1, sizeof(*vm));
+	vm = mem_pages_alloc(PAGES_OF(*vm));
 	if (vm == NULL) {
 		snprintf(error, VM_ERROR_MAX, "no memory for the machine itself");
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -139,8 +98,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 		parts_destroy(vm);
 		return status;
 	}
-	vm->next = machines;
-	machines = vm;
+	vcpus_attach(vm); // from here on its cores look at it
 	*created = vm;
 	return STATUS_OK;
 }
@@ -189,7 +147,7 @@ void vm_release(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
 	vm_hold(vm);
-	machines_remove(vm);
+	vcpus_detach(vm); // and from here on no more
 	parts_destroy(vm);
 }
 
@@ -470,7 +428,9 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 
 	if (vm->state != VM_RUNNING || vm->receive_pending)
 		return 0;
-	bus_enter(&vm->bus);
+	// Who has the lock may be waiting for this CPU to take output: see console_guest_output.
+	if (!bus_try_enter(&vm->bus))
+		return 0;
 	room = uart->model->receive_room(uart, UART16550_PORT_CHARACTERS);
 	if (room > count)
 		room = count;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A virtual machine: what the files of vm/ share, and what other folders may do with one.
 //
+//   machine.c    the machines that the configuration describes
 //   vm.c         creation, start, stop, requests and resets
 //   memory.c     guest RAM and what it is mapped to
 //   vcpu.c       virtual CPUs: their cores, resting and running, INIT and STARTUP
@@ -68,9 +69,10 @@ struct vm_config {
 	bool debugcon;   // a debug console at port 0xe9
 	bool debug_exit; // isa-debug-exit at port 0x501
 	uint64_t rtc_epoch; // seconds since 1970 at creation
-	// Characters of the guest's serial port and debug console. Never blocks.
+	// Characters of the guest's serial port and debug console. On any core, under the device
+	// lock.
 	void (*output)(void *owner, const uint8_t *bytes, size_t count);
-	// The machine ended. May be NULL.
+	// The machine ended. On its home, which must not be made to wait. May be NULL.
 	void (*ended)(void *owner);
 	void *owner;
 };
@@ -174,7 +176,6 @@ struct vm_vcpu {
 #define VM_QUIET_NEVER  UINT64_MAX
 
 struct vm {
-	struct vm *next;       // of all machines
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
 	uint64_t tsc_base;   // guest TSC = host TSC - tsc_base while running
@@ -209,6 +210,7 @@ enum { VM_REQUEST_FAILED = 31 };
 enum { VM_ERROR_MAX = 320 };
 must_check enum status vm_create(const struct vm_config *config, struct vm **vm,
 	char error[VM_ERROR_MAX]);
+// Whatever its state, in a fiber if it may run. Everything it had is given back.
 void vm_destroy(struct vm *vm);
 
 // These are called by the boot CPU, in a fiber where they may have to wait: for the machine's home
@@ -230,8 +232,6 @@ must_check enum status vm_power_button(struct vm *vm);
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);
 
 const char *vm_state_name(const struct vm *vm);
-// Registers the section of the crash report that lists machines and their last exits.
-void vm_crash_section_init(void);
 // Host memory that the machine takes beside the guest's own.
 uint64_t vm_overhead_bytes(const struct vm *vm);
 
@@ -258,7 +258,10 @@ void memory_destroy(struct vm *vm);
 
 // vcpu.c
 must_check enum status vcpus_create(struct vm *vm);
-void vcpus_destroy(struct vm *vm); // all rest
+void vcpus_destroy(struct vm *vm);
+// To their cores, and away from them: while any core has one of them, it may look at all.
+void vcpus_attach(struct vm *vm);
+void vcpus_detach(struct vm *vm);  // all rest
 bool vcpus_rest(const struct vm *vm);
 void vm_vcpu_reset(struct vm_vcpu *vcpu); // power-on state; rests
 // Makes the vcpu's core look. From anywhere.

@@ -286,10 +286,11 @@ uint64_t svm_tsc_offset(const struct vcpu *vcpu)
 	return svm_of(vcpu)->vmcb->tsc_offset;
 }
 
-// MSRs of the VMCB that a guest reads and writes without an exit.
+// MSRs of the VMCB that a guest reads and writes without an exit. PAT is not among them: QEMU's
+// emulation lets a guest at the CPU's own, which all guests would then share.
 static const uint32_t msrs_passed[] = {
 	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,
+	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
 };
 
 // Two bits an MSR, read and write, in three ranges of 8192. APM vol. 2, 15.11.
@@ -323,6 +324,9 @@ enum status svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	case MSR_DEBUGCTL:
 		*value = vmcb->debugctl;
 		return STATUS_OK;
+	case MSR_PAT:
+		*value = vmcb->pat;
+		return STATUS_OK;
 	}
 	return STATUS_NOT_FOUND;
 }
@@ -336,6 +340,20 @@ static enum status efer_write(struct vcpu *vcpu, uint64_t value)
 		return STATUS_FAIL(STATUS_FAULT);
 	vmcb->efer = (value & ~EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
 	svm_dirty(vcpu, SVM_CLEAN_CRX);
+	return STATUS_OK;
+}
+
+// Eight memory types, of which 2 and 3 are reserved. APM vol. 2, 7.8.1.
+static enum status pat_write(struct vcpu *vcpu, uint64_t value)
+{
+	for (unsigned i = 0; i < 64; i += 8) {
+		unsigned type = value >> i & 0xff;
+
+		if (type > 7 || type == 2 || type == 3)
+			return STATUS_FAIL(STATUS_FAULT);
+	}
+	svm_of(vcpu)->vmcb->pat = value;
+	svm_dirty(vcpu, SVM_CLEAN_NP);
 	return STATUS_OK;
 }
 
@@ -354,6 +372,8 @@ enum status svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 			return STATUS_FAIL(STATUS_FAULT);
 		svm_of(vcpu)->vmcb->debugctl = value & 2; // no last-branch records
 		return STATUS_OK;
+	case MSR_PAT:
+		return pat_write(vcpu, value);
 	}
 	return STATUS_NOT_FOUND;
 }

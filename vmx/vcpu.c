@@ -48,8 +48,10 @@ const char *vmexit_kind_name(enum vmexit_kind kind)
 	return kind < VMEXIT_KIND_COUNT ? kind_names[kind] : "unknown";
 }
 
-// Whose machine was loaded last on each core. Owner: that core.
+// (a) Whose machine was loaded last on each core, stored by it; NULL: none ever. One that is
+// destroyed is replaced by `gone`, since another may come to lie in its place.
 static const struct nested_map *last_map[VCPU_CORES_MAX];
+static const uint8_t gone;
 
 enum status vcpu_engine_init(const char **reason)
 {
@@ -85,9 +87,12 @@ void vcpu_destroy(struct vcpu *vcpu)
 {
 	vcpu_unload(vcpu);
 	ASSERT(!vcpu_is_loaded(vcpu));
-	for (unsigned i = 0; i < VCPU_CORES_MAX; i++) // another map may come to lie there
-		if (last_map[i] == vcpu->map)
-			last_map[i] = NULL;
+	for (unsigned i = 0; i < VCPU_CORES_MAX; i++) {
+		const struct nested_map *map = vcpu->map;
+
+		__atomic_compare_exchange_n(&last_map[i], &map, (const void *)&gone, false,
+			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
 	vcpu_engine.destroy(vcpu);
 }
 
@@ -256,13 +261,14 @@ void vcpu_unload(struct vcpu *vcpu)
 void vcpu_load_slow(struct vcpu *vcpu)
 {
 	struct cpu *cpu = cpu_self();
+	const struct nested_map *before;
 
 	ASSERT(cpu->index < VCPU_CORES_MAX && !vcpu_is_loaded(vcpu));
 	if (cpu->guest != NULL)
 		vcpu_unload(cpu->guest);
-	if (last_map[cpu->index] != vcpu->map && last_map[cpu->index] != NULL)
+	before = __atomic_exchange_n(&last_map[cpu->index], vcpu->map, __ATOMIC_RELAXED);
+	if (before != vcpu->map && before != NULL)
 		speculation_barrier();
-	last_map[cpu->index] = vcpu->map;
 	cpu->guest = vcpu;
 	vcpu->core = cpu->index;
 	fpu_restore(vcpu->fpu);

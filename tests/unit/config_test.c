@@ -57,6 +57,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.vms[0].line, 1);
 	assert_int_equal(config.vms[0].memory_bytes, 64 * MIB);
 	assert_int_equal(config.vms[0].vcpus, 1);
+	assert_int_equal(config.vms[0].pin.count, 0);
 	assert_string_equal(config.vms[0].kernel, "vmlinuz");
 	assert_string_equal(config.vms[0].initrd, "");
 	assert_string_equal(config.vms[0].cmdline, "");
@@ -221,6 +222,46 @@ static void test_bad_values(void **state)
 		"reprise.ini:2: console: expected guest or monitor, got \"on\"");
 }
 
+static void expect_pin(const char *vcpus, const char *value, const char *cpus)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), VM "pin = %s\nvcpus = %s\n", value, vcpus);
+	assert_int_equal(parse(text), STATUS_OK);
+	assert_int_equal(config.vms[0].pin.line, 4);
+	assert_int_equal(config.vms[0].pin.count, strlen(cpus));
+	for (size_t i = 0; cpus[i] != '\0'; i++)
+		assert_int_equal(config.vms[0].pin.cpus[i], cpus[i] - '0');
+}
+
+static void test_pin(void **state)
+{
+	static const char *const bad[] = {"", "x", "-", "1,", ",1", "1,,2", "1-", "-1", "3-0", "64",
+		"0-64", "1 2", "0-1-2", "0:1", "0-63,0", "18446744073709551616"};
+	char line[256], message[256];
+
+	(void)state;
+	expect_pin("1", "0", "0");
+	expect_pin("3", "2,0-1", "201");
+	expect_pin("4", "0x1-0x3,9", "1239");
+	expect_pin("3", "5,5,5", "555");
+	assert_int_equal(parse(VM "vcpus = 64\npin = 0-63\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].pin.count, 64);
+	assert_int_equal(config.vms[0].pin.cpus[63], 63);
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+		(void)snprintf(line, sizeof(line), "pin = %s", bad[i]);
+		(void)snprintf(message, sizeof(message), "reprise.ini:4: pin: expected at most 64 "
+			"host CPUs from 0 to 63, as in 0,2-3, got \"%s\"", bad[i]);
+		expect_vm_error(line, message);
+	}
+	expect_vm_error("pin = 0-1", "reprise.ini:4: pin: expected 1 host CPU, for the one vcpu, "
+				     "got \"0-1\"");
+	expect_vm_error("pin = 0\nvcpus = 3", "reprise.ini:4: pin: expected 3 host CPUs, one for "
+					      "each vcpu, got \"0\"");
+	expect_vm_error("vcpus = 3\npin = 0-3\n[reprise]", "reprise.ini:5: pin: expected 3 host "
+		"CPUs, one for each vcpu, got \"0-3\"");
+}
+
 static void test_bad_paths(void **state)
 {
 	char line[256], long_path[200];
@@ -266,13 +307,13 @@ static void test_unknown_and_duplicate(void **state)
 {
 	(void)state;
 	expect_vm_error("colour = red",
-		"reprise.ini:4: key: expected one of memory, vcpus, kernel, initrd, cmdline, "
-		"x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"colour\"");
+		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
+		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"colour\"");
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
-		"reprise.ini:4: key: expected one of memory, vcpus, kernel, initrd, cmdline, "
-		"x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"log\"");
+		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
+		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"log\"");
 	expect_error("[reprise]\nmemory = 2M\n" VM,
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
 		"quit_on_exit, console, got \"memory\"");
@@ -308,13 +349,17 @@ static void test_too_many_vms(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i <= CONFIG_VMS_MAX; i++) {
-		if (i == CONFIG_VMS_MAX)
+		if (i == CONFIG_VMS_MAX) {
 			assert_int_equal(parse(text), STATUS_OK);
+			assert_int_equal(config.vm_count, CONFIG_VMS_MAX);
+			assert_string_equal(config.vms[CONFIG_VMS_MAX - 1].name, "v15");
+			assert_int_equal(config.vms[CONFIG_VMS_MAX - 1].line, 46);
+		}
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
 			"[vm v%u]\nmemory = 2M\nkernel = k\n", i);
 	}
 	expect_error(text,
-		"reprise.ini:4: [vm]: expected one VM: this version runs no more, got \"v1\"");
+		"reprise.ini:49: [vm]: expected at most 16 VMs, got \"v16\"");
 }
 
 static void test_not_ini(void **state)
@@ -347,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_bad_sizes),
 		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_pin),
 		cmocka_unit_test(test_bad_paths),
 		cmocka_unit_test(test_long_cmdline),
 		cmocka_unit_test(test_unknown_and_duplicate),

@@ -20,6 +20,7 @@
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
+#include "kernel/mem.h"
 #include "vm/console.h"
 #include "vm/vm.h"
 
@@ -73,6 +74,23 @@ void timer_add(struct timer *added)
 void timer_set(struct timer *set, uint64_t deadline)
 {
 	set->deadline = deadline;
+}
+
+static unsigned locks;
+
+void console_lock(void)
+{
+	locks++;
+}
+
+void console_unlock(void)
+{
+	assert_true(locks-- > 0);
+}
+
+void *mem_pages_alloc(unsigned count)
+{
+	return calloc(count, PAGE_BYTES);
 }
 
 uint64_t clock_ns_to_tsc(uint64_t ns)
@@ -132,12 +150,20 @@ static void screen_clear(void)
 	screen[0] = '\0';
 }
 
+// A call by the event loop, when the timer has expired if it is armed.
+static void tick(void)
+{
+	if (timer->deadline != TIMER_NEVER)
+		timer->deadline = 0;
+	assert_false(task->run(task));
+}
+
 // The event loop, as long as something asks for it.
 static void loop(void)
 {
 	for (unsigned i = 0; i < 10000; i++) {
 		cpu.attention = false;
-		assert_false(task->run(task));
+		tick();
 		if (!cpu.attention && timer->deadline == TIMER_NEVER)
 			return;
 	}
@@ -315,12 +341,12 @@ static void test_slow_guest(void **state)
 	receive_room = 0;
 	input(pasted);
 	cpu.attention = false;
-	task->run(task);
+	tick();
 	assert_true(timer->deadline != TIMER_NEVER); // looks again, and does not spin
 	assert_false(cpu.attention);
 	for (unsigned i = 0; i < CONSOLE_GUEST_INPUT; i++) {
 		receive_room = 1;
-		task->run(task);
+		tick();
 	}
 	assert_string_equal(received, pasted);
 	assert_int_equal(warnings, 0);
@@ -353,6 +379,7 @@ static void test_paused_and_ended(void **state)
 	loop(); // comes to rest: no polling of a machine that does not run
 	assert_int_equal(received_bytes, 0);
 	machine.state = VM_RUNNING;
+	console_prompt_due(); // of the monitor, where `cont` was typed
 	loop();
 	assert_string_equal(received, "abc");
 	machine.state = VM_ENDED;
@@ -364,6 +391,81 @@ static void test_paused_and_ended(void **state)
 	console_guest_attach(guest, NULL);
 	input("nobody");
 	loop();
+}
+
+static void on_cpu(struct cpu *which)
+{
+	syscall(SYS_arch_prctl, ARCH_SET_GS, which);
+}
+
+static struct cpu other = {.self = &other, .index = 1};
+
+static void output_elsewhere(const char *text)
+{
+	on_cpu(&other);
+	cpu.attention = false;
+	output(text);
+	on_cpu(&cpu);
+}
+
+static void test_other_core(void **state)
+{
+	(void)state;
+	output_elsewhere("one ");
+	assert_string_equal(screen, ""); // the terminal is the boot CPU's
+	assert_true(cpu.attention);
+	output_elsewhere("two ");
+	assert_false(cpu.attention); // one kick is enough
+	output("three "); // here, and behind the others
+	assert_string_equal(screen, "one two three ");
+	output_elsewhere("four");
+	loop();
+	assert_string_equal(screen, "one two three four");
+	assert_true(console_guest_is_shown(guest));
+	output_elsewhere("!");
+	console_guest_flush(guest);
+	assert_string_equal(screen, "one two three four!");
+	assert_int_equal(locks, 0);
+}
+
+static void test_other_core_floods(void **state)
+{
+	static char text[CONSOLE_GUEST_INCOMING + 1];
+
+	(void)state;
+	memset(text, 'x', CONSOLE_GUEST_INCOMING);
+	output_elsewhere(text);
+	assert_int_equal(warnings, 0);
+	loop(); // in pieces
+	assert_string_equal(screen, text);
+	// Nobody takes it: some is lost, which is said once.
+	output_elsewhere(text);
+	output_elsewhere("y");
+	screen_clear();
+	loop();
+	assert_int_equal(warnings, 1);
+	assert_int_equal(screen_bytes, strlen("\r\nLOG\r\n") + CONSOLE_GUEST_INCOMING);
+	output_elsewhere(text);
+	output_elsewhere("y");
+	loop();
+	assert_int_equal(warnings, 1);
+}
+
+// The prompt is the boot CPU's: another one leaves it where it is and has it drawn again.
+static void test_other_core_logs(void **state)
+{
+	(void)state;
+	input("\x1d");
+	loop();
+	screen_clear();
+	on_cpu(&other);
+	log_write(LOG_WARN, "from elsewhere");
+	on_cpu(&cpu);
+	assert_string_equal(screen, "\r\nLOG\r\n");
+	assert_true(prompt_drawn);
+	loop();
+	assert_string_equal(screen, "\r\nLOG\r\n> ");
+	assert_false(console_guest_is_shown(guest));
 }
 
 int main(void)
@@ -379,6 +481,9 @@ int main(void)
 		cmocka_unit_test_setup(test_slow_guest, setup),
 		cmocka_unit_test_setup(test_input_overflow_warns_once, setup),
 		cmocka_unit_test_setup(test_paused_and_ended, setup),
+		cmocka_unit_test_setup(test_other_core, setup),
+		cmocka_unit_test_setup(test_other_core_floods, setup),
+		cmocka_unit_test_setup(test_other_core_logs, setup),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

@@ -1,270 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The monitor's commands, typed at its prompt, against a machine that is not there: the real
-// monitor, page-table walks and guest memory; console, fibers and the run loop are fakes.
-#include "tests/unit/fake_ram.h"
-
-#include <asm/prctl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <ucontext.h>
-#include <unistd.h>
-
-#include "kernel/clock.h"
-#include "kernel/cpu.h"
-#include "kernel/fiber.h"
-#include "kernel/libc.h"
-#include "kernel/mem.h"
-#include "vm/console.h"
-#include "vm/monitor.h"
-#include "vm/vm.h"
-
-static struct cpu cpu = {.self = &cpu};
-static struct vm machine;
-static struct vm_vcpu machine_vcpu = {.vm = &machine, .physical_bits = 40, .gigabyte_pages = true};
-static struct vcpu_state registers;
-static char screen[65536];
-static size_t screen_bytes;
-static bool monitor_shown = true, prompt_due;
-static const struct console_monitor_ops *ops;
-static char calls[256]; // of the machine's functions
-static unsigned pauses, interrupt_at_pause;
-
-uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT - 1); // half a nanosecond a tick
-
-// One fiber, as a context of its own.
-static ucontext_t test_context, fiber_context;
-static void (*fiber_entry)(void *argument);
-static bool fiber_woken, in_fiber;
-
-static void fiber_main(void)
-{
-	fiber_entry(NULL);
-	abort();
-}
-
-struct fiber *fiber_create(const char *name, void (*entry)(void *argument), void *argument)
-{
-	static char stack[256 * 1024];
-
-	(void)name;
-	(void)argument;
-	fiber_entry = entry;
-	getcontext(&fiber_context);
-	fiber_context.uc_stack.ss_sp = stack;
-	fiber_context.uc_stack.ss_size = sizeof(stack);
-	makecontext(&fiber_context, fiber_main, 0);
-	return (struct fiber *)(void *)&fiber_context;
-}
-
-struct fiber *fiber_self(void)
-{
-	return in_fiber ? (struct fiber *)(void *)&fiber_context : NULL;
-}
-
-static void typed(const char *text)
-{
-	ops->input((const uint8_t *)text, strlen(text));
-}
-
-bool fiber_wait(uint64_t deadline)
-{
-	if (deadline != TIMER_NEVER && ++pauses == interrupt_at_pause)
-		typed("\x03");
-	if (deadline == TIMER_NEVER && !fiber_woken) {
-		in_fiber = false;
-		swapcontext(&fiber_context, &test_context);
-		in_fiber = true;
-	}
-	fiber_woken = false;
-	return true;
-}
-
-void fiber_wake(struct fiber *fiber)
-{
-	assert_ptr_equal(fiber, &fiber_context);
-	fiber_woken = true;
-}
-
-// The event loop.
-static void loop(void)
-{
-	for (unsigned i = 0; i < 3; i++) {
-		if (prompt_due && monitor_shown) {
-			prompt_due = false;
-			ops->show();
-		}
-		if (fiber_woken) {
-			in_fiber = true;
-			swapcontext(&test_context, &fiber_context);
-		}
-	}
-}
-
-void console_monitor_set(const struct console_monitor_ops *set)
-{
-	ops = set;
-}
-
-void console_monitor_write(const char *text, size_t bytes)
-{
-	assert_true(screen_bytes + bytes < sizeof(screen));
-	memcpy(screen + screen_bytes, text, bytes);
-	screen_bytes += bytes;
-	screen[screen_bytes] = '\0';
-}
-
-bool console_monitor_is_shown(void)
-{
-	return monitor_shown;
-}
-
-void console_prompt_due(void)
-{
-	prompt_due = true;
-}
-
-static void call_note(const char *name)
-{
-	strcat(calls, name);
-}
-
-void vm_stop(struct vm *vm)
-{
-	vm->state = VM_PAUSED;
-	call_note("stop ");
-}
-
-void vm_continue(struct vm *vm)
-{
-	vm->state = VM_RUNNING;
-	call_note("continue ");
-}
-
-enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX])
-{
-	(void)vm;
-	snprintf(error, VM_ERROR_MAX, "no kernel");
-	return STATUS_INVALID;
-}
-
-enum status vm_reset_request(struct vm *vm)
-{
-	(void)vm;
-	call_note("reset ");
-	return STATUS_OK;
-}
-
-enum status vm_power_button(struct vm *vm)
-{
-	return vm->state == VM_ENDED ? STATUS_REFUSED : STATUS_BUSY;
-}
-
-const char *vm_state_name(const struct vm *vm)
-{
-	static const char *const names[] = {"created", "running", "paused", "shutdown"};
-
-	return names[vm->state];
-}
-
-uint64_t vm_overhead_bytes(const struct vm *vm)
-{
-	(void)vm;
-	return 600 * KIB;
-}
-
-struct mem_counts mem_count(void)
-{
-	return (struct mem_counts){GIB, GIB, 3, 100, 200};
-}
-
-size_t libc_heap_bytes(void)
-{
-	return 64 * KIB;
-}
-
-const struct clock_calibration *clock_calibration(void)
-{
-	static const struct clock_calibration clock = {"HPET", 2400007000, 1000000000};
-
-	return &clock;
-}
-
-uint64_t clock_ns_to_tsc(uint64_t ns)
-{
-	return ns;
-}
-
-const char *vmexit_kind_name(enum vmexit_kind kind)
-{
-	return kind == VMEXIT_IO ? "io" : kind == VMEXIT_HLT ? "hlt" : "other";
-}
-
-void vcpu_engine_describe(char *text, size_t bytes)
-{
-	snprintf(text, bytes, "an engine");
-}
-
-void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
-{
-	assert_ptr_equal(vcpu, &machine_vcpu);
-	*state = registers;
-}
-
-static void quit(void)
-{
-	call_note("quit ");
-}
-
-static int setup(void **state)
-{
-	static const struct monitor_config config = {.vm = &machine, .version = "1.2",
-		.boot_path = "UEFI", .image_bytes = 512 * KIB, .quit = quit};
-
-	(void)state;
-	if (ops == NULL) {
-		syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu);
-		assert_int_equal(monitor_init(&config), STATUS_OK);
-		fiber_woken = true;
-		loop();
-	}
-	memset(&machine, 0, sizeof(machine));
-	memset(&registers, 0, sizeof(registers));
-	machine.state = VM_RUNNING;
-	machine.vcpus[0] = &machine_vcpu;
-	machine.vcpu_count = 1;
-	machine.config.memory_bytes = 256 * MIB;
-	monitor_vm_set(&machine);
-	(void)ops->hide();
-	screen_bytes = 0;
-	calls[0] = '\0';
-	pauses = interrupt_at_pause = 0;
-	return 0;
-}
-
-// Runs a command and compares what it prints.
-static void check(const char *command, const char *expected)
-{
-	char line[256];
-
-	screen_bytes = 0;
-	screen[0] = '\0';
-	snprintf(line, sizeof(line), "%s", command);
-	monitor_execute(line);
-	assert_string_equal(screen, expected);
-}
-
-static void check_contains(const char *command, const char *expected)
-{
-	char line[256];
-
-	screen_bytes = 0;
-	snprintf(line, sizeof(line), "%s", command);
-	monitor_execute(line);
-	if (strstr(screen, expected) == NULL)
-		fail_msg("%s: no \"%s\" in:\n%s", command, expected, screen);
-}
+// The monitor's commands about one machine, and its prompt.
+#include "tests/unit/monitor_fake.h"
 
 static void test_dispatch(void **state)
 {
@@ -283,7 +19,7 @@ static void test_dispatch(void **state)
 	check("info foo", "unknown command: 'info foo'\r\n");
 	check("info status x", "info status: extraneous characters at the end of line\r\n"
 		"Try \"help info\" for more information\r\n");
-	check_contains("help", "info [subcommand] -- show various information\r\nquit|q --");
+	check_contains("help", "info [subcommand] -- show various information\r\nnmi --");
 	check_contains("info", "info devices -- ");
 	check_contains("help info", "info version -- ");
 }
@@ -311,19 +47,6 @@ static void test_machine(void **state)
 	assert_string_equal(calls, "stop continue reset quit ");
 }
 
-static void test_no_machine(void **state)
-{
-	static const char *const commands[] = {"stop", "cont", "system_reset", "system_powerdown",
-		"x 0", "xp 0", "info status", "info registers", "info exits", "info devices"};
-
-	(void)state;
-	monitor_vm_set(NULL);
-	for (unsigned i = 0; i < ARRAY_COUNT(commands); i++)
-		check(commands[i], "no machine\r\n");
-	check_contains("info memory", "image                             512 KiB\r\n");
-	check_contains("info version", "Reprise 1.2, booted by UEFI\r\n");
-}
-
 static void test_info(void **state)
 {
 	static const struct device_model model = {.name = "dev", .description = "a device"};
@@ -346,7 +69,9 @@ static void test_info(void **state)
 	check("info devices", " 0 dev: a device\r\n"
 		"    memory 0x00000000fec00000-0x00000000fec00fff\r\n"
 		"    port   0x03f8-0x03ff\r\n");
-	check_contains("info memory", "guest memory                   262144 KiB\r\n");
+	check_contains("info memory", "machine one\r\n"
+		"  guest memory                 262144 KiB\r\n"
+		"  overhead                        600 KiB\r\n");
 	registers.gpr[GPR_RAX] = 0xabc;
 	check_contains("info registers", "RAX=0000000000000abc RBX=");
 }
@@ -432,16 +157,22 @@ static void test_prompt(void **state)
 	fake_ram_destroy(ram);
 }
 
+static int setup_machines(void **state)
+{
+	(void)state;
+	machines_add();
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_dispatch, setup),
 		cmocka_unit_test_setup(test_machine, setup),
-		cmocka_unit_test_setup(test_no_machine, setup),
 		cmocka_unit_test_setup(test_info, setup),
 		cmocka_unit_test_setup(test_memory, setup),
 		cmocka_unit_test_setup(test_prompt, setup),
 	};
 
-	return cmocka_run_group_tests_name("monitor_command", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("monitor_command", tests, setup_machines, NULL);
 }

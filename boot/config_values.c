@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// For who calls these, and when, see boot/config.c: no STATUS_FAIL and no C library beyond memory
+// and string functions.
+#include "boot/config_values.h"
+
+#include <string.h>
+
+#include "boot/config.h"
+#include "boot/path.h"
+#include "kernel/debug_exit.h"
+
+// The last second of the year 9999, where the RTC's century ends.
+#define CONFIG_RTC_MAX UINT64_C(253402300799)
+
+// The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
+// is none or it does not fit.
+static uint64_t config_number(struct ini_slice value, size_t *count)
+{
+	bool is_hex = value.count > 2 && value.bytes[0] == '0' && (value.bytes[1] | 0x20) == 'x';
+	uint64_t base = is_hex ? 16 : 10, number = 0;
+	size_t start = is_hex ? 2 : 0, i = start;
+
+	for (; i < value.count; i++) {
+		char c = value.bytes[i], lower = (char)(c | 0x20);
+		uint64_t digit;
+
+		if (c >= '0' && c <= '9')
+			digit = (uint64_t)(c - '0');
+		else if (is_hex && lower >= 'a' && lower <= 'f')
+			digit = (uint64_t)(lower - 'a') + 10;
+		else
+			break;
+		if (number > (UINT64_MAX - digit) / base) {
+			*count = 0;
+			return 0;
+		}
+		number = number * base + digit;
+	}
+	*count = i > start ? i : 0;
+	return number;
+}
+
+static unsigned config_size_shift(char suffix)
+{
+	switch (suffix | 0x20) {
+	case 'k':
+		return 10;
+	case 'm':
+		return 20;
+	case 'g':
+		return 30;
+	default:
+		return 0;
+	}
+}
+
+const char *config_parse_memory(struct ini_slice value, void *field, size_t capacity)
+{
+	const char *expected = "a size such as 512M";
+	uint64_t number;
+	unsigned shift = 0;
+	size_t digits;
+
+	(void)capacity;
+	number = config_number(value, &digits);
+	if (digits > 0 && value.count == digits + 1) {
+		shift = config_size_shift(value.bytes[digits]);
+		digits += shift > 0;
+	}
+	if (digits == 0 || digits != value.count)
+		return expected;
+	if (number > UINT64_MAX >> shift)
+		return "a size below 2^64 bytes";
+	number <<= shift;
+	if (number == 0 || number % LARGE_PAGE_BYTES != 0)
+		return "a multiple of 2M, at least 2M";
+	memcpy(field, &number, sizeof(number));
+	return NULL;
+}
+
+const char *config_parse_vcpus(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t vcpus = (uint32_t)number;
+
+	(void)capacity;
+	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_VCPUS_MAX)
+		return "a number from 1 to 64";
+	memcpy(field, &vcpus, sizeof(vcpus));
+	return NULL;
+}
+
+// FIRST or FIRST-LAST at the start of `value`, appended to the list. Returns how many characters it
+// has; 0: it is none, or the list is full.
+static size_t config_cpu_range(struct ini_slice value, struct config_pin *pin)
+{
+	struct ini_slice rest;
+	size_t digits, used;
+	uint64_t first = config_number(value, &used), last = first;
+
+	if (used == 0)
+		return 0;
+	if (used < value.count && value.bytes[used] == '-') {
+		rest = (struct ini_slice){value.bytes + used + 1, value.count - used - 1};
+		last = config_number(rest, &digits);
+		if (digits == 0)
+			return 0;
+		used += 1 + digits;
+	}
+	if (last < first || last >= CONFIG_CPUS_MAX ||
+		last - first >= CONFIG_VCPUS_MAX - pin->count)
+		return 0;
+	while (first <= last)
+		pin->cpus[pin->count++] = (uint8_t)first++;
+	return used;
+}
+
+const char *config_parse_pin(struct ini_slice value, void *field, size_t capacity)
+{
+	const char *expected = "at most 64 host CPUs from 0 to 63, as in 0,2-3";
+	struct config_pin *pin = field;
+
+	(void)capacity;
+	for (;;) {
+		size_t used = config_cpu_range(value, pin);
+
+		value.bytes += used;
+		value.count -= used;
+		if (used == 0 || (value.count > 0 && value.bytes[0] != ','))
+			return expected;
+		if (value.count == 0)
+			return NULL;
+		value.bytes++;
+		value.count--;
+	}
+}
+
+const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t way = (uint32_t)number;
+
+	(void)capacity;
+	if (ini_slice_equals(value, "bochs"))
+		way = DEBUG_EXIT_BOCHS;
+	else if (digits == 0 || digits != value.count || number > DEBUG_EXIT_PORT_MAX)
+		return "an I/O port from 0 to 0xffff, or bochs";
+	memcpy(field, &way, sizeof(way));
+	return NULL;
+}
+
+const char *config_parse_rtc(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t seconds = config_number(value, &digits);
+
+	(void)capacity;
+	if (ini_slice_equals(value, "host"))
+		seconds = CONFIG_RTC_HOST;
+	else if (digits == 0 || digits != value.count || seconds > CONFIG_RTC_MAX)
+		return "seconds since 1970 (to the end of 9999), or host";
+	memcpy(field, &seconds, sizeof(seconds));
+	return NULL;
+}
+
+// The index of `value` in `words`; `count` where it is not among them.
+static uint32_t config_word(struct ini_slice value, const char *const *words, uint32_t count)
+{
+	uint32_t i = 0;
+
+	while (i < count && !ini_slice_equals(value, words[i]))
+		i++;
+	return i;
+}
+
+const char *config_parse_bool(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {"off", "on"};
+	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+
+	(void)capacity;
+	if (word == ARRAY_COUNT(words))
+		return "on or off";
+	*(bool *)field = word != 0;
+	return NULL;
+}
+
+const char *config_parse_console(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {"guest", "monitor"};
+	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+
+	(void)capacity;
+	if (word == ARRAY_COUNT(words))
+		return "guest or monitor";
+	*(bool *)field = word != 0;
+	return NULL;
+}
+
+const char *config_parse_log(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_LOG_ERROR] = "error",
+		[CONFIG_LOG_WARN] = "warn",
+		[CONFIG_LOG_INFO] = "info",
+		[CONFIG_LOG_DEBUG] = "debug",
+	};
+	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+
+	(void)capacity;
+	if (word == ARRAY_COUNT(words))
+		return "error, warn, info or debug";
+	memcpy(field, &word, sizeof(word));
+	return NULL;
+}
+
+const char *config_parse_cpus(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t cpus = (uint32_t)number;
+
+	(void)capacity;
+	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_CPUS_MAX)
+		return "a number of CPUs from 1 to 64";
+	memcpy(field, &cpus, sizeof(cpus));
+	return NULL;
+}
+
+const char *config_parse_cpus_from(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_CPUS_AUTO] = "auto",
+		[CONFIG_CPUS_ACPI] = "acpi",
+		[CONFIG_CPUS_MP] = "mp",
+		[CONFIG_CPUS_PROBE] = "probe",
+	};
+	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+
+	(void)capacity;
+	if (word == ARRAY_COUNT(words))
+		return "auto, acpi, mp or probe";
+	memcpy(field, &word, sizeof(word));
+	return NULL;
+}
+
+const char *config_parse_text(struct ini_slice value, void *field, size_t capacity)
+{
+	if (value.count >= capacity)
+		return "at most 2047 characters";
+	memcpy(field, value.bytes, value.count);
+	((char *)field)[value.count] = '\0';
+	return NULL;
+}
+
+const char *config_parse_path(struct ini_slice value, void *field, size_t capacity)
+{
+	char *path = field;
+
+	for (size_t i = 0; i < value.count; i++)
+		if ((unsigned char)value.bytes[i] >= 0x80)
+			return "a file's path in ASCII";
+	switch (path_normalize(value.bytes, value.count, path, capacity)) {
+	case STATUS_OK:
+		return path[0] != '\0' ? NULL : "a file's path on the ESP";
+	case STATUS_RANGE:
+		return "a path of at most 127 characters";
+	default:
+		return "a path without .. and control characters";
+	}
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The values of configuration keys, by type.
+#ifndef BOOT_CONFIG_VALUES_H
+#define BOOT_CONFIG_VALUES_H
+
+#include "boot/ini.h"
+
+// Writes the value to `field` of `capacity` bytes. Returns NULL, or what was expected instead.
+typedef const char *config_parse_value(struct ini_slice value, void *field, size_t capacity);
+
+config_parse_value config_parse_bool, config_parse_console, config_parse_cpus,
+	config_parse_cpus_from, config_parse_debug_exit, config_parse_log, config_parse_memory,
+	config_parse_path, config_parse_pin, config_parse_rtc, config_parse_text,
+	config_parse_vcpus;
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// In three rounds, so that an error in one machine's section is found before another runs: what the
+// sections name is looked for, then all machines are created and started on hold, then let go.
+#include "boot/machines.h"
+
+#include <string.h>
+
+#include "boot/config.h"
+#include "kernel/clock.h"
+#include "kernel/console.h"
+#include "kernel/mem.h"
+#include "kernel/x86.h"
+#include "vm/console.h"
+#include "vm/core.h"
+#include "vm/machine.h"
+
+const struct boot_file *boot_file_find(const struct boot_info *info, const char *name)
+{
+	for (uint32_t i = 0; i < info->file_count; i++)
+		if (strcmp(info->files[i].name, name) == 0)
+			return &info->files[i];
+	return NULL;
+}
+
+static bool file_exists(const struct boot_info *info, const struct config_vm *vm, const char *key,
+	const char *name)
+{
+	if (boot_file_find(info, name) != NULL)
+		return true;
+	log_error("%s: [vm %s] (line %u): %s: no such file: %s", CONFIG_FILE_NAME, vm->name,
+		vm->line, key, name);
+	return false;
+}
+
+static bool pin_is_possible(const struct config_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->pin.count; i++) {
+		uint32_t cpu = vm->pin.cpus[i];
+
+		if (cpu >= cpu_count()) {
+			log_error("%s:%u: pin: expected host CPUs below %u, as many as are in "
+				"use, got %u", CONFIG_FILE_NAME, vm->pin.line, cpu_count(), cpu);
+			return false;
+		}
+		if (!cores[cpu].usable) {
+			log_error("%s:%u: pin: expected host CPUs that can run guests, got %u",
+				CONFIG_FILE_NAME, vm->pin.line, cpu);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool section_check(const struct boot_info *info, const struct config_vm *vm)
+{
+	return file_exists(info, vm, "kernel", vm->kernel) &&
+		(vm->initrd[0] == '\0' || file_exists(info, vm, "initrd", vm->initrd)) &&
+		pin_is_possible(vm);
+}
+
+static bool section_add(const struct boot_info *info, const struct config_vm *vm)
+{
+	const struct boot_file *kernel = boot_file_find(info, vm->kernel);
+	const struct boot_file *initrd = boot_file_find(info, vm->initrd);
+	struct vm_config config = {
+		.name = vm->name,
+		.memory_bytes = vm->memory_bytes,
+		.kernel = kernel->data,
+		.kernel_bytes = kernel->bytes,
+		.initrd = initrd != NULL ? initrd->data : NULL,
+		.initrd_bytes = initrd != NULL ? initrd->bytes : 0,
+		.cmdline = vm->cmdline,
+		.vcpus = vm->vcpus,
+		.x2apic = vm->x2apic,
+		.debugcon = vm->debugcon,
+		.debug_exit = vm->debug_exit,
+		.rtc_epoch = vm->rtc_base,
+	};
+
+	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));
+	memcpy(config.pin, vm->pin.cpus, vm->pin.count);
+	if (machine_add(&config, vm->rtc_base == CONFIG_RTC_HOST) != NULL)
+		return true;
+	log_error("%s: no memory for its console", vm->name);
+	return false;
+}
+
+static bool machine_start(const struct config_vm *vm)
+{
+	struct machine *machine = machine_find(vm->name);
+	char error[VM_ERROR_MAX];
+	enum status status = machine_create(machine, error);
+
+	if (status == STATUS_OK) {
+		vm_hold(machine->vm);
+		if (vm->autostart)
+			status = vm_start(machine->vm, error);
+	}
+	if (status != STATUS_OK)
+		log_error("%s: [vm %s] (line %u): %s", CONFIG_FILE_NAME, vm->name, vm->line,
+			error);
+	return status == STATUS_OK;
+}
+
+// What it took to get here: for tests/bench.py, and for whoever wonders.
+static void start_report(const struct boot_info *info, uint64_t entry_tsc)
+{
+	uint64_t used = mem_used_bytes();
+
+	for (uint32_t i = 0; i < boot_config.vm_count; i++)
+		used -= boot_config.vms[i].memory_bytes;
+	for (uint32_t i = 0; i < info->file_count; i++) // kernels and initrds are the user's
+		used -= info->files[i].bytes < used ? info->files[i].bytes : used;
+	for (struct machine *machine = machine_first(); machine != NULL; machine = machine->next)
+		log_info("%s: started %llu TSC ticks after the image; %llu KiB in use beside "
+			"guests' memory", machine->vm->name,
+			(unsigned long long)(rdtsc() - entry_tsc),
+			(unsigned long long)(used / KIB));
+}
+
+static void machines_release(void)
+{
+	for (struct machine *machine = machine_first(); machine != NULL; machine = machine->next)
+		vm_release(machine->vm);
+}
+
+static void machines_destroy(void)
+{
+	for (struct machine *machine = machine_first(); machine != NULL; machine = machine->next)
+		if (machine->vm != NULL)
+			machine_destroy(machine);
+}
+
+bool machines_start(const struct boot_info *info, uint64_t entry_tsc)
+{
+	const struct config_vm *vms = boot_config.vms;
+	bool good = true;
+
+	for (uint32_t i = 0; i < boot_config.vm_count; i++)
+		good &= section_check(info, &vms[i]);
+	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)
+		good = section_add(info, &vms[i]);
+	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)
+		good = machine_start(&vms[i]);
+	if (!good) {
+		machines_destroy();
+		return false;
+	}
+	start_report(info, entry_tsc);
+	if (!boot_config.host.start_in_monitor)
+		console_show_guest(machine_first()->console);
+	machines_release();
+	return true;
+}
