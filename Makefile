@@ -275,8 +275,8 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads bad-config smp machines faults monitor linux-pvh linux-smp \
-	linux-uefi bench
+SUITES := check unit payloads payloads-vmx bad-config boot-vmx smp machines faults monitor \
+	linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \

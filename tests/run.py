@@ -83,7 +83,14 @@ def suite_faults(options, engine):
 
 def suite_machines(options):
     for name, run in machines.cases(options):
-        yield Case("machines/" + name, run)
+        if not name.endswith("-cores"):
+            yield Case("machines/" + name, run)
+
+
+def suite_machines_cores(options):
+    for name, run in machines.cases(options):
+        if name.endswith("-cores"):
+            yield Case("machines/" + name, run)
 
 
 def suite_smp(options):
@@ -119,7 +126,8 @@ def suites_of_engine(engine):
             for name, suite in found.items()}
 
 
-SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp, "machines": suite_machines}
+SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp, "machines": suite_machines,
+          "machines-cores": suite_machines_cores}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

@@ -62,7 +62,7 @@ def cases(options, suite, engine):
 
 
 SMP_VCPUS = 4
-SMP_CPUS = {"linux-smp": (2,), "linux-smp-more": (1, 4)}  # by suite
+SMP_CPUS = {"linux-smp": (1,), "linux-smp-more": (2, 4)}  # by suite
 SUITES = {"svm": ("linux-pvh", "linux-uefi", *SMP_CPUS, "monitor", "bad-config"),
           "vmx": ("boot", "linux-pvh", "linux-uefi", "monitor", "bad-config")}
 

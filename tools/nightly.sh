@@ -41,6 +41,8 @@ for seed in 1 2; do
         tests/run.py linux-smp linux-smp-more --jobs 1
     shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
 done
+shard machines-cores tests/run.py machines-cores --jobs 1
+shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx
 shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh
 

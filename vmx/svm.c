@@ -212,6 +212,10 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 			}
 			svm_event_prepare_slow(vcpu);
 		}
+		if (unlikely((vmcb->interrupt_shadow & 1) != 0)) {
+			svm->shadowed = true;
+			svm->shadow_rip = vmcb->rip;
+		}
 		vmcb->rax = vcpu->gpr[GPR_RAX];
 		vmcb->rsp = vcpu->gpr[GPR_RSP];
 		__asm__ volatile("clgi" : : : "memory");

@@ -34,13 +34,13 @@ struct svm_vcpu {
 			bool stepping;      // TF is ours: one instruction, then #DB
 			bool triple_fault;  // a fault during the delivery of #DF: shutdown
 			bool has_event;     // `event` is not 0
-			uint8_t reserved;
+			bool shadowed;      // the entry was in an interrupt shadow, at shadow_rip
 		};
 		uint64_t special; // any of them: neither entry nor exit is a plain one
 	};
 	bool step_over_iret;
 	bool step_guest_tf;    // what TF was before
-	uint64_t step_rip, step_dr6;
+	uint64_t step_rip, step_dr6, shadow_rip;
 	// Where its ASID comes from; another core, or a later generation: it needs a new one.
 	uint32_t asid_core;
 	uint64_t asid_generation;

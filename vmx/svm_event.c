@@ -215,6 +215,10 @@ void svm_event_collect_slow(struct vcpu *vcpu)
 	if ((vmcb->virtual_interrupt & SVM_V_IRQ) == 0)
 		svm->offered = 0;
 	svm->interrupt_window = svm->nmi_window = false;
+	// One known implementation forgets a shadow that it was entered with.
+	if (svm->shadowed && vmcb->exit_code == SVM_EXIT_INTR && vmcb->rip == svm->shadow_rip)
+		vmcb->interrupt_shadow |= 1;
+	svm->shadowed = false;
 	svm_event_set(vcpu, 0);
 	vmcb->event_injection = 0;
 	if ((info & SVM_EVENT_VALID) == 0)
