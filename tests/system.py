@@ -4,8 +4,8 @@
 boot        every way in ends in the monitor, and the monitor's `quit` leaves
 linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
 linux-uefi  the same from a disk by UEFI firmware
-linux-smp   the same by PVH with four vcpus, on two CPUs
-linux-smp-more  on one CPU, and on four
+linux-smp   the same by PVH with four vcpus, on one CPU
+linux-smp-more  on two CPUs, and on four
 monitor     a Linux with a shell, and the monitor typed at
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
