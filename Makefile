@@ -15,13 +15,13 @@ BASE_SRCS := kernel/base/state.c kernel/base/status.c
 KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
 	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/debug_exit.c kernel/decode.c \
 	kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c \
-	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/smp.c kernel/smp_entry.S \
-	kernel/symbols.c kernel/timer.c
+	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pmu.c kernel/position.c \
+	kernel/smp.c kernel/smp_entry.S kernel/symbols.c kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c \
-	boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S boot/enter.c boot/ini.c \
-	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
-	boot/quiesce.c boot/text.c
+BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_values.c boot/cpio.c boot/efi.c \
+	boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S \
+	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
+	boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
 
 DRIVER_SRCS := drivers/uart.c
 
@@ -31,18 +31,20 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/uart16550.c
 
 VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
-	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
-	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_run.S vmx/vmx_state.c
+	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c \
+	vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c \
+	vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_run.S \
+	vmx/vmx_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
 	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/insn.c vm/insn_alu.c \
-	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/line_editor.c vm/local_apic.c \
-	vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_vms.c vm/mtrr.c vm/paging.c vm/pc.c vm/run.c vm/task_switch.c vm/vcpu.c \
+	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c vm/line_editor.c \
+	vm/local_apic.c vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c \
+	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
+	vm/monitor_registers.c vm/monitor_vms.c vm/mtrr.c vm/paging.c vm/pc.c \
+	vm/position_test.c vm/run.c vm/step.c vm/step_shadow.c vm/task_switch.c vm/vcpu.c \
 	vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
@@ -140,7 +142,7 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
-	nmi ports reset_cf9 reset_kbd reset_triple tasks timers uart_flood \
+	nmi ports reset_cf9 reset_kbd reset_triple step tasks timers uart_flood \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb
@@ -173,8 +175,8 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit 
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
 	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
 	mc146818 mem memory_map message monitor monitor_command monitor_vms mtrr nested paging \
-	pci_host port61 pvpanic reset_control state svm_event svm_exit svm_state task_switch \
-	uart16550 vmx_detect vmx_event vmx_exit vmx_state
+	pci_host pmu port61 position pvpanic reset_control state svm_event svm_exit svm_state \
+	svm_step task_switch uart16550 vmx_detect vmx_event vmx_exit vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -185,7 +187,8 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_values.c boot/ini.c boot/path.c boot/text.c
+unit_config := boot/config.c boot/config_landing.c boot/config_values.c boot/ini.c boot/path.c \
+	boot/text.c
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c
@@ -201,10 +204,11 @@ unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c \
-	vmx/svm_state.c vmx/vcpu.c vmx/vcpu_control.c
+	vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
 unit_svm_state := $(UNIT_SVM)
+unit_svm_step := $(UNIT_SVM)
 UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
 	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
 	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c
@@ -214,6 +218,8 @@ unit_vmx_exit := $(UNIT_VMX)
 unit_vmx_state := $(UNIT_VMX)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
+unit_pmu := kernel/pmu.c
+unit_position := kernel/position.c vm/position_test.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
@@ -240,8 +246,12 @@ $(B)/unit/%.c.o: %.c | $(B)/deps.stamp
 	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
 # Privileged instructions and CPUID act on a CPU of the tests' own.
 $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.o \
-	$(B)/unit/tests/unit/cpuid_test.c.o: \
+	$(B)/unit/tests/unit/cpuid_test.c.o $(B)/unit/kernel/pmu.c.o \
+	$(B)/unit/tests/unit/pmu_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
+# The CPU's area is the test's.
+$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o: \
+	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
 $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
@@ -275,8 +285,8 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads payloads-vmx bad-config boot-vmx smp machines faults monitor \
-	linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
+SUITES := check unit payloads payloads-vmx bad-config boot-vmx smp machines faults landing \
+	monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "boot/config_values.h"
+#include "boot/ini.h"
 #include "boot/text.h"
 
 enum { CONFIG_KEYS_MAX = 32 }; // per section: bits of config_parser.seen
@@ -69,6 +70,10 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
 	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),
 	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
+	CONFIG_VM_KEY(step, "step", config_parse_step),
+	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),
+	CONFIG_VM_KEY(landing_trace, "landing_trace", config_parse_bool),
+	CONFIG_VM_KEY(hardware_shaped, "hardware_shaped", config_parse_seed),
 };
 
 _Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "bits of seen");

@@ -54,6 +54,12 @@ struct config_pin {
 };
 
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
+// FIRST:SECOND, two numbers.
+struct config_pair {
+	uint64_t first, second;
+};
+#define CONFIG_STEP_ALL ((struct config_pair){0, UINT64_MAX})
+
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
 	uint32_t line;         // of the section header, for messages
@@ -68,6 +74,11 @@ struct config_vm {
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
+	// Test facilities. step = off, all or FROM:COUNT (ticks); default off.
+	struct config_pair step; // all: CONFIG_STEP_ALL
+	struct config_pair landing_test; // landing_test = SEED:COUNT; default none
+	bool landing_trace;       // landing_trace = on|off; default off
+	uint64_t hardware_shaped; // hardware_shaped = SEED from 1; default 0: off
 };
 
 struct config {

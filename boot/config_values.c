@@ -12,9 +12,7 @@
 // The last second of the year 9999, where the RTC's century ends.
 #define CONFIG_RTC_MAX UINT64_C(253402300799)
 
-// The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
-// is none or it does not fit.
-static uint64_t config_number(struct ini_slice value, size_t *count)
+uint64_t config_number(struct ini_slice value, size_t *count)
 {
 	bool is_hex = value.count > 2 && value.bytes[0] == '0' && (value.bytes[1] | 0x20) == 'x';
 	uint64_t base = is_hex ? 16 : 10, number = 0;

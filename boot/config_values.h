@@ -4,6 +4,7 @@
 #define BOOT_CONFIG_VALUES_H
 
 #include "boot/ini.h"
+#include "kernel/base/types.h"
 
 // Writes the value to `field` of `capacity` bytes. Returns NULL, or what was expected instead.
 typedef const char *config_parse_value(struct ini_slice value, void *field, size_t capacity);
@@ -12,5 +13,11 @@ config_parse_value config_parse_bool, config_parse_console, config_parse_cpus,
 	config_parse_cpus_from, config_parse_debug_exit, config_parse_log, config_parse_memory,
 	config_parse_path, config_parse_pin, config_parse_rtc, config_parse_text,
 	config_parse_vcpus;
+// Of the test facilities for positions: config_landing.c.
+config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
+
+// The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
+// is none or it does not fit.
+uint64_t config_number(struct ini_slice value, size_t *count);
 
 #endif

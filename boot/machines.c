@@ -75,6 +75,15 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.rtc_epoch = vm->rtc_base,
+		.landing = {
+			.step_all = vm->step.second == CONFIG_STEP_ALL.second,
+			.step_from = vm->step.first,
+			.step_count = vm->step.second,
+			.test_seed = vm->landing_test.first,
+			.test_count = vm->landing_test.second,
+			.shape_seed = vm->hardware_shaped,
+			.trace = vm->landing_trace,
+		},
 	};
 
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));

@@ -23,6 +23,7 @@
 #include "vm/core.h"
 #include "vm/machine.h"
 #include "vm/monitor.h"
+#include "vm/position_test.h"
 
 #define VERSION "0.1"
 
@@ -137,8 +138,10 @@ void boot_main(struct boot_info *info)
 	if (configured) {
 		if (cores_init(&reason) != STATUS_OK)
 			log_error("%s", reason);
-		else
+		else {
+			position_self_test();
 			started = machines_start(info, entry_tsc);
+		}
 	}
 	if (monitor_init(&monitor) != STATUS_OK)
 		log_error("no memory for the monitor");

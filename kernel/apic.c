@@ -13,6 +13,7 @@ enum {
 	REGISTER_TPR = 0x08,
 	REGISTER_EOI = 0x0b,
 	REGISTER_SVR = 0x0f,
+	REGISTER_IRR = 0x20, // eight, of 32 vectors each
 	REGISTER_COMMAND = 0x30,      // x2APIC: 64 bits, the APIC id in the upper half
 	REGISTER_DESTINATION = 0x31, // xAPIC: the APIC id in bits 31:24
 	REGISTER_LVT_TIMER = 0x32,
@@ -130,6 +131,16 @@ void apic_command(uint32_t apic_id, uint32_t command)
 	apic_write(REGISTER_DESTINATION, apic_id << 24);
 	apic_write(REGISTER_COMMAND, command);
 	interrupts_restore(flags);
+}
+
+void apic_interrupt_self(void)
+{
+	unsigned reg = REGISTER_IRR + APIC_VECTOR_KICK / 32;
+
+	apic_command(cpu_self()->apic_id, APIC_VECTOR_KICK);
+	for (unsigned i = 0; i < COMMAND_WAIT_MAX; i++)
+		if ((apic_read(reg) & 1u << APIC_VECTOR_KICK % 32) != 0)
+			return;
 }
 
 bool apic_is_x2apic(void)

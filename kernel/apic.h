@@ -28,6 +28,9 @@ void apic_init_cpu(void);
 // Sends an interrupt to the CPU with that APIC id (below 255 unless this is x2APIC). What was
 // written before is visible to whoever receives it. From any context.
 void apic_command(uint32_t apic_id, uint32_t command);
+// An interrupt to this CPU itself, with no more effect than to end a guest's run or a sleep.
+// Returns once it is pending, or taken.
+void apic_interrupt_self(void);
 void apic_eoi(void);
 bool apic_is_x2apic(void);
 

@@ -95,9 +95,8 @@ static void hardware_stop(void)
 		apic_timer_start(0);
 }
 
-// One that is due, or as good as, interrupts TIMER_AHEAD_TICKS from now: a guest whose timers
-// expire faster than they can be served still gets some instructions done in between.
-void timer_program(void)
+// One that is due, or as good as, interrupts `ahead` from now.
+static always_inline void program(const uint64_t ahead)
 {
 	struct cpu *cpu = cpu_self();
 	uint64_t nearest = cpu->timer_nearest, now, left, ticks;
@@ -110,7 +109,7 @@ void timer_program(void)
 		return;
 	}
 	now = rdtsc();
-	left = nearest > now + TIMER_AHEAD_TICKS ? nearest - now : TIMER_AHEAD_TICKS;
+	left = nearest > now + ahead ? nearest - now : ahead;
 	if (tsc_deadline) {
 		wrmsr(MSR_TSC_DEADLINE, now + left);
 		return;
@@ -120,5 +119,18 @@ void timer_program(void)
 		ticks = UINT32_MAX;
 		cpu->timer_programmed = now;
 	}
-	apic_timer_start((uint32_t)ticks); // at least the share of TIMER_AHEAD_TICKS: not 0
+	// At least the share of TIMER_AHEAD_TICKS: not 0.
+	apic_timer_start(ahead == TIMER_AHEAD_TICKS || ticks != 0 ? (uint32_t)ticks : 1);
+}
+
+// A guest whose timers expire faster than they can be served still gets some instructions done in
+// between.
+void timer_program(void)
+{
+	program(TIMER_AHEAD_TICKS);
+}
+
+void timer_program_exactly(void)
+{
+	program(1);
 }

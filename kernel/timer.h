@@ -28,6 +28,8 @@ void timer_set(struct timer *timer, uint64_t deadline);
 // Makes this CPU's hardware fire at the nearest deadline, or in a microsecond or so if that is
 // nearer: what is entered next gets on by some instructions, however fast timers expire.
 void timer_program(void);
+// The same without that microsecond: for whoever makes sure himself that the guest gets on.
+void timer_program_exactly(void);
 
 // Whether this CPU's timer_program() has anything to do: two instructions relative to GS, since the
 // run loop asks before every entry.

@@ -116,7 +116,8 @@ def compare(expected, actual, differences):
     return None
 
 
-def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1):
+def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1,
+                  keys=(), icount=True):
     emulator = engines.EMULATORS[engine]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
@@ -130,9 +131,10 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
               "rtc_base = 1704067200\n")
+    config += "".join(key + "\n" for key in keys)
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
-    several = {"icount": False, "cpus": cpus} if cpus > 1 else {}
-    return emulator.reprise_command(options, directory, archive, **several)
+    circumstances = {} if cpus == 1 and icount else {"icount": False, "cpus": cpus}
+    return emulator.reprise_command(options, directory, archive, **circumstances)
 
 
 def bare_command(options, name, directory, engine):

@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
+import landing  # noqa: E402
 import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
@@ -98,6 +99,11 @@ def suite_smp(options):
         yield Case("smp/" + name, run)
 
 
+def suite_landing(options):
+    for name, run in landing.cases(options):
+        yield Case("landing/" + name, run)
+
+
 def suite_system(name, options, engine):
     for case, run, notes in system.cases(options, name, engine):
         yield Case(engines.prefix(engine) + case, run, notes)
@@ -127,7 +133,7 @@ def suites_of_engine(engine):
 
 
 SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp, "machines": suite_machines,
-          "machines-cores": suite_machines_cores}
+          "machines-cores": suite_machines_cores, "landing": suite_landing}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

@@ -154,15 +154,6 @@ static void exit_pause(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t
 static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	(void)tsc;
-	// INT3 and INTO, met while stepping: traps, whose handler returns behind the instruction.
-	if (exit->exception.vector == VECTOR_BP || exit->exception.vector == VECTOR_OF) {
-		struct paging_code code;
-		unsigned length = vm_fetch(vcpu, &code) ? length_by_decoding(vcpu, &code) : 0;
-
-		if (length == 0)
-			return;
-		vcpu_set_rip(vcpu->vcpu, exit->rip + length);
-	}
 	vcpu_inject_exception(vcpu->vcpu, exit->exception.vector, exit->exception.has_error_code,
 		exit->exception.error_code);
 }
@@ -234,41 +225,6 @@ static void exit_rdpmc(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t
 	vm_inject_gp(vcpu);
 }
 
-// The stepped instruction ran with the engine's TF. If it was PUSHF, the image on the guest's
-// stack shows it.
-static void exit_step(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
-{
-	uint64_t rip = exit->step_rip, stack = vcpu_gpr(vcpu->vcpu)[GPR_RSP];
-	struct paging_code code;
-	struct paging_fault fault;
-	struct gpa at;
-	unsigned access;
-	uint8_t byte;
-
-	(void)tsc;
-	vm_paging_update(vcpu);
-	access = vcpu->code.cpl == 3 ? PAGING_USER : 0;
-	if (vcpu->code.bits != 64) {
-		rip = (uint32_t)(rip + vcpu_segment(vcpu->vcpu, SEGMENT_CS).base);
-		if ((vcpu_segment(vcpu->vcpu, SEGMENT_SS).attributes & SEGMENT_ATTRIBUTE_DB) == 0)
-			stack &= 0xffff;
-		stack = (uint32_t)(stack + vcpu_segment(vcpu->vcpu, SEGMENT_SS).base);
-	}
-	if (paging_fetch(&vcpu->paging, &vcpu->vm->ram, (struct gva){rip}, access, &code) !=
-			STATUS_OK || code.available < 2)
-		return;
-	if (code.bytes[0] != 0x9c && !(code.bytes[0] == 0x66 && code.bytes[1] == 0x9c))
-		return;
-	stack++; // TF is bit 8
-	if (paging_translate(&vcpu->paging, &vcpu->vm->ram, (struct gva){stack},
-		    access | PAGING_WRITE, false, &at, &fault) != STATUS_OK)
-		return;
-	if (guest_ram_read(&vcpu->vm->ram, at, &byte, 1) == STATUS_OK) {
-		byte &= (uint8_t)~1u;
-		(void)!guest_ram_write(&vcpu->vm->ram, at, &byte, 1);
-	}
-}
-
 // A PC's chip set answers the shutdown cycle of a triple fault with a reset.
 static void exit_shutdown(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
@@ -307,7 +263,11 @@ vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_MONITOR] = exit_undefined,
 	[VMEXIT_UNDEFINED] = exit_undefined,
 	[VMEXIT_RDPMC] = exit_rdpmc,
-	[VMEXIT_STEP] = exit_step,
+	[VMEXIT_STEP] = exit_interrupt, // it has all been done
+	[VMEXIT_STEP_REPAIR] = vm_exit_step_repair,
+	[VMEXIT_SOFTWARE_INTERRUPT] = vm_exit_software_interrupt,
+	[VMEXIT_DR_WRITE] = vm_exit_dr_write,
+	[VMEXIT_RDTSC] = vm_exit_rdtsc,
 	[VMEXIT_TASK_SWITCH] = vm_exit_task_switch,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
 	[VMEXIT_INVALID] = exit_invalid,

@@ -36,7 +36,7 @@ static const struct msr_constant *constant_find(uint32_t msr)
 	return NULL;
 }
 
-static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t *value)
+static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t tsc, uint64_t *value)
 {
 	const struct msr_constant *constant;
 	enum status status;
@@ -49,7 +49,7 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t *v
 		*value = lapic_tsc_deadline_read(vcpu->lapic);
 		return STATUS_OK;
 	case MSR_TSC:
-		*value = rdtsc() + vcpu_tsc_offset(vcpu->vcpu);
+		*value = tsc - vcpu->vm->tsc_base + vcpu->tsc_shift;
 		return STATUS_OK;
 	}
 	status = mtrr_read(&vcpu->mtrr, msr, value);
@@ -62,9 +62,9 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t *v
 	return STATUS_OK;
 }
 
-static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
-	uint64_t *value)
+static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t tsc, uint64_t *value)
 {
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 	enum status status;
 
 	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
@@ -74,25 +74,25 @@ static enum status msr_read(struct vm_vcpu *vcpu, uint32_t msr, struct guest_tim
 		return status;
 	}
 	status = vcpu_read_msr(vcpu->vcpu, msr, value);
-	return status == STATUS_NOT_FOUND ? platform_read(vcpu, msr, value) : status;
+	return status == STATUS_NOT_FOUND ? platform_read(vcpu, msr, tsc, value) : status;
 }
 
 // The TSC as the guest sees it moves; so does a pending TSC deadline.
-static void tsc_write(struct vm_vcpu *vcpu, struct guest_time now, uint64_t value)
+static void tsc_write(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t value)
 {
 	struct vm *vm = vcpu->vm;
-	uint64_t host = rdtsc(), unshifted = host - vm->tsc_base;
+	struct guest_time now = vm_time(vm, tsc);
 
-	vcpu_set_tsc_offset(vcpu->vcpu, value - host);
-	vcpu->tsc_shift = value - unshifted;
+	vcpu_set_tsc_offset(vcpu->vcpu, value - tsc);
+	vcpu->tsc_shift = value - (tsc - vm->tsc_base);
 	local_apic_enter(vcpu);
 	lapic_set_tsc_offset(vcpu->lapic, now, (int64_t)vcpu->tsc_shift);
 	local_apic_leave(vcpu, now);
 }
 
-static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
-	uint64_t value)
+static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, uint64_t tsc, uint64_t value)
 {
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 	const struct msr_constant *constant;
 	enum status status;
 
@@ -112,7 +112,7 @@ static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct gue
 		local_apic_leave(vcpu, now);
 		return STATUS_OK;
 	case MSR_TSC:
-		tsc_write(vcpu, now, value);
+		tsc_write(vcpu, tsc, value);
 		return STATUS_OK;
 	}
 	status = mtrr_write(&vcpu->mtrr, msr, value, vcpu->physical_bits);
@@ -124,9 +124,9 @@ static enum status platform_write(struct vm_vcpu *vcpu, uint32_t msr, struct gue
 	return STATUS_OK;
 }
 
-static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_time now,
-	uint64_t value)
+static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, uint64_t tsc, uint64_t value)
 {
+	struct guest_time now = vm_time(vcpu->vm, tsc);
 	enum status status;
 
 	if (msr - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST) {
@@ -138,18 +138,17 @@ static enum status msr_write(struct vm_vcpu *vcpu, uint32_t msr, struct guest_ti
 	if (msr == MSR_EFER)
 		vcpu->code_memo = NULL;
 	status = vcpu_write_msr(vcpu->vcpu, msr, value);
-	return status == STATUS_NOT_FOUND ? platform_write(vcpu, msr, now, value) : status;
+	return status == STATUS_NOT_FOUND ? platform_write(vcpu, msr, tsc, value) : status;
 }
 
 void vm_exit_msr_read(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_RDMSR);
 	uint64_t *gpr = vcpu_gpr(vcpu->vcpu), value;
-	struct guest_time now = vm_time(vcpu->vm, tsc);
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], now, &value) != STATUS_OK)) {
+	if (unlikely(msr_read(vcpu, (uint32_t)gpr[GPR_RCX], tsc, &value) != STATUS_OK)) {
 		vm_inject_gp(vcpu);
 		return;
 	}
@@ -163,11 +162,10 @@ void vm_exit_msr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t
 	unsigned length = vm_exit_length(vcpu, exit, DECODE_KNOWN_WRMSR);
 	const uint64_t *gpr = vcpu_gpr(vcpu->vcpu);
 	uint64_t value = gpr[GPR_RDX] << 32 | (uint32_t)gpr[GPR_RAX];
-	struct guest_time now = vm_time(vcpu->vm, tsc);
 
 	if (length == 0)
 		return;
-	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], now, value) != STATUS_OK))
+	if (unlikely(msr_write(vcpu, (uint32_t)gpr[GPR_RCX], tsc, value) != STATUS_OK))
 		vm_inject_gp(vcpu);
 	else
 		vcpu_advance(vcpu->vcpu, length);

@@ -12,6 +12,7 @@
 #include "kernel/libc.h"
 #include "kernel/x86.h"
 #include "vm/core.h"
+#include "vm/landing.h"
 #include "vm/local_apic.h"
 
 // A pending NMI goes before interrupts: SDM vol. 3, table 6-2.
@@ -166,34 +167,43 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 }
 
 // Enters the guest until something other than its own exits wants the core. True: there is more
-// to do at once.
-static bool run_until_attention(struct vm_vcpu *vcpu, const struct cpu *cpu)
+// to do at once. `precise`: the vcpu's position is kept (vm/landing.h).
+static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct cpu *cpu,
+	const bool precise)
 {
 	struct vm_exit_count *count = NULL;
 	uint64_t left = 0;
 
 	for (;;) {
-		uint64_t tsc = rdtsc();
+		uint64_t tsc = precise ? landing_now(vcpu->vm) : rdtsc();
 		struct vmexit exit;
 
 		if (likely(count != NULL))
 			count->ticks += tsc - left;
 		count = NULL;
+		if (precise)
+			landing_at_boundary(vcpu);
 		if (unlikely(vcpu->signals != 0 || tsc >= vcpu->timer.deadline) &&
 			!attend(vcpu, tsc))
 			return true;
 		if (unlikely(lapic_word(vcpu->lapic) != vcpu->quiet) && !inject_choose(vcpu, tsc)) {
-			if (vcpu->signals == 0)
+			if (vcpu->signals == 0 && !(precise && landing_skip_halt(vcpu)))
 				return cpu->attention;
 			continue;
 		}
+		if (precise && !landing_before_entry(vcpu, tsc))
+			continue;
 		if (unlikely(timer_needs_program()))
 			timer_program();
 		vcpu_enter(vcpu->vcpu, &exit);
-		left = rdtsc();
+		if (precise)
+			landing_at_exit(vcpu, &exit);
+		left = precise ? landing_now(vcpu->vm) : rdtsc();
 		tpr_take(vcpu, exit.tpr);
 		exit_note(vcpu, &exit);
 		vm_exit_handlers[exit.kind](vcpu, &exit, left);
+		if (precise)
+			landing_after_exit(vcpu, &exit);
 		count = &vcpu->exit_counts[exit.kind];
 		count->count++;
 		// Only a host interrupt can have raised it, and the entry looks once more.
@@ -202,14 +212,15 @@ static bool run_until_attention(struct vm_vcpu *vcpu, const struct cpu *cpu)
 	}
 }
 
-static always_inline bool run_here(struct vm_vcpu *vcpu, const struct cpu *cpu)
+static always_inline bool run_here(struct vm_vcpu *vcpu, const struct cpu *cpu,
+	const bool precise)
 {
 	bool heap_was_frozen, busy;
 
 	vcpu_load(vcpu->vcpu);
 	heap_was_frozen = libc_heap_freeze(true);
 	vcpu->in_run = true;
-	busy = run_until_attention(vcpu, cpu);
+	busy = run_until_attention(vcpu, cpu, precise);
 	vcpu->in_run = false;
 	libc_heap_freeze(heap_was_frozen);
 	return busy;
@@ -237,7 +248,7 @@ static bool run_slice(struct vm_vcpu *vcpu, const struct cpu *cpu, struct core *
 		vcpu_intercept_pause(vcpu->vcpu, true);
 	}
 	again = core_slice_begin(core, tsc);
-	busy = run_here(vcpu, cpu);
+	busy = run_here(vcpu, cpu, false);
 	core_slice_end(core);
 	return busy || again;
 }
@@ -259,5 +270,17 @@ bool vm_vcpu_run(struct loop_task *task)
 		vcpu_load(vcpu->vcpu);
 		vcpu_intercept_pause(vcpu->vcpu, false);
 	}
-	return run_here(vcpu, cpu);
+	return run_here(vcpu, cpu, false);
+}
+
+// It has no slices, and leaves the core to others at a host interrupt alone.
+bool vm_vcpu_run_precisely(struct loop_task *task)
+{
+	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
+
+	if (!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE))
+		return vm_vcpu_rest(vcpu);
+	if (vcpu->resting && !vm_vcpu_wake(vcpu))
+		return true;
+	return run_here(vcpu, cpu_self(), true);
 }

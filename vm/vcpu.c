@@ -11,6 +11,7 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/core.h"
+#include "vm/landing.h"
 #include "vm/local_apic.h"
 
 void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
@@ -253,6 +254,7 @@ void vcpus_destroy(struct vm *vm)
 			continue;
 		if (vcpu->vcpu != NULL)
 			vcpu_destroy(vcpu->vcpu);
+		landing_destroy(vcpu);
 		free(vcpu->lapic);
 		mem_pages_free(vcpu, PAGES_OF(*vcpu));
 		vm->vcpus[i] = NULL;

@@ -14,6 +14,7 @@
 #include "kernel/x86.h"
 #include "vm/acpi_tables.h"
 #include "vm/direct_boot.h"
+#include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
 
@@ -32,7 +33,7 @@ enum { WAIT_NS = 20000 };
 struct guest_time vm_now(const struct vm *vm)
 {
 	if (!vm->time_stands)
-		return vm_time(vm, rdtsc());
+		return vm_time(vm, vm->vcpus[0]->landing != NULL ? landing_now(vm) : rdtsc());
 	return (struct guest_time){clock_tsc_ns(vm->paused_tsc)};
 }
 
@@ -55,6 +56,8 @@ static enum status parts_create(struct vm *vm)
 		status = vcpus_create(vm);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
+	if (status == STATUS_OK && landing_config_is_on(&vm->config.landing))
+		status = landing_create(vm->vcpus[0], &vm->config.landing);
 	return status;
 }
 
@@ -99,6 +102,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 		return status;
 	}
 	vcpus_attach(vm); // from here on its cores look at it
+	landing_attach(vm->vcpus[0]);
 	*created = vm;
 	return STATUS_OK;
 }
@@ -147,6 +151,7 @@ void vm_release(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
 	vm_hold(vm);
+	landing_detach(vm->vcpus[0]);
 	vcpus_detach(vm); // and from here on no more
 	parts_destroy(vm);
 }
@@ -214,7 +219,8 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 static void time_start(struct vm *vm)
 {
 	ASSERT(vm->time_stands && vcpus_rest(vm));
-	vm->tsc_base = rdtsc() - vm->paused_tsc;
+	vm->tsc_base = vm->vcpus[0]->landing != NULL ? LANDING_TSC_BASE
+						     : rdtsc() - vm->paused_tsc;
 	vm->time_stands = false;
 }
 
@@ -222,7 +228,8 @@ void vm_time_stop(struct vm *vm)
 {
 	if (vm->time_stands)
 		return;
-	vm->paused_tsc = rdtsc() - vm->tsc_base;
+	vm->paused_tsc = (vm->vcpus[0]->landing != NULL ? landing_now(vm) : rdtsc()) -
+		vm->tsc_base;
 	vm->time_stands = true;
 }
 

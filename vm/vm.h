@@ -53,6 +53,15 @@ enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 // Why a machine ended.
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_DEBUG_EXIT, VM_END_FAILED };
 
+// Test facilities that keep a machine's position: docs/configuration.md.
+struct landing_config {
+	bool step_all;                  // every instruction is a single step
+	uint64_t step_from, step_count; // those between these ticks are
+	uint64_t test_seed, test_count; // stops at random positions
+	uint64_t shape_seed;            // not 0: as hardware counts, with skid
+	bool trace;                     // tells each of those positions
+};
+
 // Pointers must stay valid as long as the machine: a reset loads the kernel again.
 struct vm_config {
 	const char *name;
@@ -69,6 +78,7 @@ struct vm_config {
 	bool debugcon;   // a debug console at port 0xe9
 	bool debug_exit; // isa-debug-exit at port 0x501
 	uint64_t rtc_epoch; // seconds since 1970 at creation
+	struct landing_config landing;
 	// Characters of the guest's serial port and debug console. On any core, under the device
 	// lock.
 	void (*output)(void *owner, const uint8_t *bytes, size_t count);
@@ -141,6 +151,7 @@ struct vm_vcpu {
 	// be, or while the vcpu is halted.
 	uint64_t quiet;
 	struct timer timer; // the host timer for the nearest deadline
+	struct landing *landing; // NULL: its position is not kept
 	struct guest_time lapic_deadline;
 	bool halted;
 	bool waits_for_startup;
@@ -274,6 +285,7 @@ void vm_vcpu_init(struct vm_vcpu *vcpu, struct guest_time now);
 void vm_vcpu_startup(struct vm_vcpu *vcpu);
 
 bool vm_vcpu_run(struct loop_task *task); // run.c
+bool vm_vcpu_run_precisely(struct loop_task *task); // of a vcpu with a `landing`
 
 static always_inline bool vm_vcpu_is_here(const struct vm_vcpu *vcpu)
 {
@@ -285,6 +297,11 @@ typedef void vm_exit_handler(struct vm_vcpu *vcpu, const struct vmexit *exit, ui
 extern vm_exit_handler *const vm_exit_handlers[VMEXIT_KIND_COUNT]; // none is NULL
 vm_exit_handler vm_exit_io, vm_exit_memory, vm_exit_cr_write, vm_exit_msr_read, vm_exit_msr_write,
 	vm_exit_task_switch;
+vm_exit_handler vm_exit_step_repair, vm_exit_software_interrupt, vm_exit_dr_write, vm_exit_rdtsc;
+// Before an entry that is to run one instruction: asks the engine for it, or executes the
+// instruction in software where the engine could not stop behind it. False: that was done, and
+// nothing is left to enter for.
+must_check bool vm_step_request(struct vm_vcpu *vcpu, uint64_t tsc);
 unsigned vm_exit_length_slow(struct vm_vcpu *vcpu, enum decode_known which);
 void vm_inject_gp(struct vm_vcpu *vcpu);
 void vm_inject_ud(struct vm_vcpu *vcpu);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/apic.h"
 #include "kernel/base/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
@@ -184,11 +185,14 @@ static void exit_without_entry(struct vcpu *vcpu, struct vmexit *exit, enum vmex
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	exit_describe(svm->vmcb, exit);
 	exit->kind = (uint8_t)kind;
 	exit->length = 0;
 	if (svm->stepping) // not begun after all
 		svm_step_cancel(vcpu);
+	if ((svm->precise & SVM_PRECISE_DELIVER) != 0)
+		svm_delivery_cancel(vcpu);
+	svm->precise &= (uint8_t)~SVM_PRECISE_STEP;
+	exit_describe(svm->vmcb, exit);
 }
 
 static always_inline bool exit_is_plain(uint64_t code, uint8_t *kind)
@@ -199,48 +203,125 @@ static always_inline bool exit_is_plain(uint64_t code, uint8_t *kind)
 	return *kind != 0;
 }
 
+static always_inline void shadow_note(struct svm_vcpu *svm)
+{
+	svm->precise |= SVM_PRECISE_SHADOWED;
+	svm->shadow_rip = svm->vmcb->rip;
+}
+
+// What the world switch itself counts is taken off; GIF is clear, so nothing else runs between.
+static void run_counted(struct vcpu *vcpu, struct svm_vmcb *vmcb)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t before = rdtsc();
+
+	svm_run(vcpu, vmcb);
+	svm->run_ticks += rdtsc() - before - vcpu_counting_overhead;
+}
+
+// Everything that an entry may have beside running the guest. True: enter again at once.
+static bool enter_specially(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct svm_vmcb *vmcb = svm->vmcb;
+
+	if (svm->triple_fault) {
+		exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
+		return false;
+	}
+	svm_event_prepare_slow(vcpu);
+	if ((vmcb->interrupt_shadow & 1) != 0)
+		shadow_note(svm);
+	vmcb->rax = vcpu->gpr[GPR_RAX];
+	vmcb->rsp = vcpu->gpr[GPR_RSP];
+	__asm__ volatile("clgi" : : : "memory");
+	if (unlikely(cpu_self()->attention)) {
+		__asm__ volatile("stgi" : : : "memory");
+		exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
+		return false;
+	}
+	if (unlikely((svm->precise & SVM_PRECISE_DELIVER) != 0))
+		apic_interrupt_self();
+	if (unlikely((svm->precise & SVM_PRECISE_COUNT) != 0))
+		run_counted(vcpu, vmcb);
+	else
+		svm_run(vcpu, vmcb);
+	__asm__ volatile("stgi" : : : "memory");
+	vcpu->gpr[GPR_RAX] = vmcb->rax;
+	vcpu->gpr[GPR_RSP] = vmcb->rsp;
+	vmcb->clean = SVM_CLEAN_ALL;
+	vmcb->tlb_control = SVM_TLB_KEEP;
+	svm_event_collect(vcpu);
+	if (unlikely((svm->precise & SVM_PRECISE_DELIVER) != 0) &&
+		svm_delivery_exit(vcpu, exit)) {
+		exit_describe(vmcb, exit);
+		return false;
+	}
+	exit_describe(vmcb, exit);
+	return svm_exit_decode(vcpu, exit);
+}
+
+static __attribute__((noinline)) void enter_slow(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->run_ticks = 0;
+	while (enter_specially(vcpu, exit))
+		;
+	exit->ticks = svm->run_ticks;
+}
+
 static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct svm_vmcb *vmcb = svm->vmcb;
 
-	do {
-		if (unlikely(svm->special != 0)) {
-			if (svm->triple_fault) {
-				exit_without_entry(vcpu, exit, VMEXIT_SHUTDOWN);
-				return;
-			}
-			svm_event_prepare_slow(vcpu);
-		}
-		if (unlikely((vmcb->interrupt_shadow & 1) != 0)) {
-			svm->shadowed = true;
-			svm->shadow_rip = vmcb->rip;
-		}
-		vmcb->rax = vcpu->gpr[GPR_RAX];
-		vmcb->rsp = vcpu->gpr[GPR_RSP];
-		__asm__ volatile("clgi" : : : "memory");
-		if (unlikely(cpu_self()->attention)) {
-			__asm__ volatile("stgi" : : : "memory");
-			exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
-			return;
-		}
-		svm_run(vcpu, vmcb);
+	if (unlikely(svm->special != 0)) {
+		enter_slow(vcpu, exit);
+		return;
+	}
+	if (unlikely((vmcb->interrupt_shadow & 1) != 0))
+		shadow_note(svm);
+	vmcb->rax = vcpu->gpr[GPR_RAX];
+	vmcb->rsp = vcpu->gpr[GPR_RSP];
+	__asm__ volatile("clgi" : : : "memory");
+	if (unlikely(cpu_self()->attention)) {
 		__asm__ volatile("stgi" : : : "memory");
-		vcpu->gpr[GPR_RAX] = vmcb->rax;
-		vcpu->gpr[GPR_RSP] = vmcb->rsp;
-		vmcb->clean = SVM_CLEAN_ALL;
-		vmcb->tlb_control = SVM_TLB_KEEP;
-		svm_event_collect(vcpu);
-		exit_describe(vmcb, exit);
-		if (likely(svm->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind))) {
-			exit->length = svm_next_rip_length(vmcb);
-			return;
-		}
-	} while (svm_exit_decode(vcpu, exit));
+		exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
+		return;
+	}
+	svm_run(vcpu, vmcb);
+	__asm__ volatile("stgi" : : : "memory");
+	vcpu->gpr[GPR_RAX] = vmcb->rax;
+	vcpu->gpr[GPR_RSP] = vmcb->rsp;
+	vmcb->clean = SVM_CLEAN_ALL;
+	vmcb->tlb_control = SVM_TLB_KEEP;
+	svm_event_collect(vcpu);
+	exit_describe(vmcb, exit);
+	if (likely(svm->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind)))
+		exit->length = svm_next_rip_length(vmcb);
+	else if (svm_exit_decode(vcpu, exit))
+		enter_slow(vcpu, exit);
+}
+
+static void svm_set_counting(struct vcpu *vcpu, bool on)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->precise = (uint8_t)((svm->precise & ~SVM_PRECISE_COUNT) |
+		(on ? SVM_PRECISE_COUNT : 0));
+	svm->vmcb->intercept3 &= ~(uint32_t)SVM_INTERCEPT_RDTSC;
+	svm->vmcb->intercept4 &= ~(uint32_t)SVM_INTERCEPT_RDTSCP;
+	if (on) {
+		svm->vmcb->intercept3 |= SVM_INTERCEPT_RDTSC;
+		svm->vmcb->intercept4 |= SVM_INTERCEPT_RDTSCP;
+	}
+	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 }
 
 const struct vcpu_engine svm_engine = {
 	.name = "svm",
+	.step_misses_shadow = true,
 	.cpu_init = svm_cpu_init,
 	.describe = svm_describe,
 	.create = svm_create,
@@ -279,5 +360,8 @@ const struct vcpu_engine svm_engine = {
 	.set_cr2 = svm_set_cr2,
 	.request_interrupt_window = svm_request_interrupt_window,
 	.request_nmi_window = svm_request_nmi_window,
+	.request_step = svm_request_step,
+	.inject_software_interrupt = svm_inject_software_interrupt,
+	.set_counting = svm_set_counting,
 	.print_entry_failure = svm_print_entry_failure,
 };

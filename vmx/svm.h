@@ -4,7 +4,8 @@
 //   svm_run.S     the world switch
 //   svm_control.c CR0 and CR4
 //   svm_exit.c    from exit codes to struct vmexit
-//   svm_event.c   injection, windows, shadows, stepping
+//   svm_event.c   injection, windows, shadows
+//   svm_step.c    exactly one instruction
 //   svm_state.c   registers and MSRs
 //   nested.c      nested page tables
 #ifndef VMX_SVM_H
@@ -15,6 +16,30 @@
 
 // #DB and #AC: a guest that loops in their delivery would never leave the CPU. #MC is the host's.
 #define SVM_EXCEPTIONS_INTERCEPTED ((uint32_t)(BIT(1) | BIT(17) | BIT(18)))
+
+// How often the instruction of a step has been begun, and why again.
+enum svm_step_run {
+	SVM_STEP_FIRST, SVM_STEP_PUSHF, SVM_STEP_POPF, SVM_STEP_IRET, SVM_STEP_SYSCALL,
+};
+
+// What was when the step began.
+struct svm_step {
+	uint64_t rip, dr6, tr_base, sfmask, r11;
+	uint8_t tss_type;
+	uint8_t run; // enum svm_step_run
+	bool guest_tf, guest_sce;
+	bool guest_pause; // PAUSE does not exit otherwise
+	bool shadow;   // in an interrupt shadow
+	bool software; // not a step: the delivery of INT n
+};
+
+// Bits of svm_vcpu.precise.
+enum {
+	SVM_PRECISE_STEP = 1,    // wanted for the next entry, cleared by every exit
+	SVM_PRECISE_COUNT = 2,   // vcpu_set_counting
+	SVM_PRECISE_DELIVER = 4, // this entry delivers an event and ends
+	SVM_PRECISE_SHADOWED = 8, // the entry was in an interrupt shadow, at shadow_rip
+};
 
 struct svm_vcpu {
 	struct vcpu vcpu; // first. RAX and RSP are copied at each entry and exit
@@ -34,13 +59,14 @@ struct svm_vcpu {
 			bool stepping;      // TF is ours: one instruction, then #DB
 			bool triple_fault;  // a fault during the delivery of #DF: shutdown
 			bool has_event;     // `event` is not 0
-			bool shadowed;      // the entry was in an interrupt shadow, at shadow_rip
+			uint8_t precise;    // SVM_PRECISE_ bits
 		};
 		uint64_t special; // any of them: neither entry nor exit is a plain one
 	};
-	bool step_over_iret;
-	bool step_guest_tf;    // what TF was before
-	uint64_t step_rip, step_dr6, shadow_rip;
+	struct svm_step step;
+	uint64_t shadow_rip;     // of an entry in an interrupt shadow: SVM_PRECISE_SHADOWED
+	uint64_t run_ticks;      // of this vcpu_enter, while counting
+	uint8_t software_length; // of the INT n that `event` is
 	// Where its ASID comes from; another core, or a later generation: it needs a new one.
 	uint32_t asid_core;
 	uint64_t asid_generation;
@@ -99,6 +125,8 @@ void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code
 void svm_set_cr2(struct vcpu *vcpu, uint64_t cr2);
 void svm_request_interrupt_window(struct vcpu *vcpu);
 void svm_request_nmi_window(struct vcpu *vcpu);
+void svm_request_step(struct vcpu *vcpu);
+void svm_inject_software_interrupt(struct vcpu *vcpu, uint8_t vector, unsigned length);
 void svm_print_entry_failure(const struct vcpu *vcpu);
 
 static inline void svm_event_set(struct vcpu *vcpu, uint64_t event)
@@ -144,11 +172,20 @@ static always_inline void svm_event_collect(struct vcpu *vcpu)
 		svm_event_collect_slow(vcpu);
 }
 
-// Any exit while stepping: TF is the guest's again. True where the step was done: a #DB of ours.
-bool svm_step_finish(struct vcpu *vcpu);
+// The next entry runs one instruction under TF.
+void svm_step_begin(struct vcpu *vcpu);
+void svm_step_begin_iret(struct vcpu *vcpu); // the IRET that has just been intercepted
 void svm_step_cancel(struct vcpu *vcpu); // before the entry that would have begun it
-// An IRET exit: ends the blocking of NMIs after that IRET.
-void svm_nmi_unblock(struct vcpu *vcpu);
+// Any exit while stepping. AGAIN: enter once more; REPORT: `exit` has a kind, the step is over;
+// OTHER: so it is, by an exit that is to be decoded.
+enum svm_step_result { SVM_STEP_AGAIN, SVM_STEP_REPORT, SVM_STEP_OTHER };
+enum svm_step_result svm_step_exit(struct vcpu *vcpu, struct vmexit *exit);
+
+// An entry that delivers the pending event, and ends before another instruction runs.
+bool svm_delivery_wanted(const struct vcpu *vcpu);
+void svm_delivery_begin(struct vcpu *vcpu);
+void svm_delivery_cancel(struct vcpu *vcpu);
+bool svm_delivery_exit(struct vcpu *vcpu, struct vmexit *exit);
 
 void svm_msrpm_init(uint8_t *msrpm);
 

@@ -9,10 +9,8 @@
 //
 // Interrupt shadow: the control block tells it at an exit, but not every implementation honours it
 // at the next entry. So while an event waits and the shadow is on, the guest runs one instruction
-// under TF; its #DB is intercepted and is the end of the shadow. The same step passes the IRET that
-// ends an NMI when another NMI waits. What PUSHF saw of TF is put right
-// afterwards (exit_step in vm/exit.c). Not handled: POPF and IRET in a shadow that set TF, and what
-// INT n and SYSCALL store there.
+// (svm_step.c), and its end is the end of the shadow. The same step passes the IRET that ends an
+// NMI when another NMI waits.
 #include "vmx/svm.h"
 
 #include "kernel/base/assert.h"
@@ -21,9 +19,6 @@
 // A virtual interrupt above every priority; the mask holds the vector too.
 #define V_OFFER      (SVM_V_IRQ | SVM_V_IGN_TPR | 0xfull << SVM_V_PRIO_SHIFT)
 #define V_OFFER_MASK (V_OFFER | 0xffull << SVM_V_VECTOR_SHIFT)
-
-#define DR6_BREAKPOINTS 15ull // B0 to B3
-#define DR6_BS          BIT(14)
 
 bool svm_event_pending(const struct vcpu *vcpu)
 {
@@ -102,97 +97,47 @@ void svm_request_nmi_window(struct vcpu *vcpu)
 	svm_of(vcpu)->nmi_window = true;
 }
 
-static void step_begin(struct vcpu *vcpu, bool over_iret)
-{
-	struct svm_vcpu *svm = svm_of(vcpu);
-	struct svm_vmcb *vmcb = svm->vmcb;
-
-	svm->stepping = true;
-	svm->step_over_iret = over_iret;
-	svm->step_guest_tf = (vmcb->rflags & RFLAGS_TF) != 0;
-	svm->step_rip = vmcb->rip;
-	svm->step_dr6 = vmcb->dr6;
-	vmcb->rflags |= RFLAGS_TF;
-	// A fault of the stepped instruction would push our TF: it is injected without it.
-	vmcb->intercept_exceptions = UINT32_MAX;
-	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
-}
-
-void svm_step_cancel(struct vcpu *vcpu)
-{
-	struct svm_vcpu *svm = svm_of(vcpu);
-
-	svm->stepping = false;
-	svm->vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
-	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
-	if (!svm->step_guest_tf)
-		svm->vmcb->rflags &= ~RFLAGS_TF;
-	svm->nmi_blocked |= svm->step_over_iret;
-}
-
-static bool exit_is_exception(uint64_t code)
-{
-	return code >= SVM_EXIT_EXCEPTION_FIRST && code <= SVM_EXIT_EXCEPTION_LAST;
-}
-
-bool svm_step_finish(struct vcpu *vcpu)
-{
-	struct svm_vcpu *svm = svm_of(vcpu);
-	struct svm_vmcb *vmcb = svm->vmcb;
-	bool done = vmcb->exit_code == SVM_EXIT_EXCEPTION_FIRST + VECTOR_DB;
-
-	svm->stepping = false;
-	vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
-	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
-	// What IRET loaded is the guest's own.
-	if (!svm->step_guest_tf && !(done && svm->step_over_iret))
-		vmcb->rflags &= ~RFLAGS_TF;
-	// An IRET that faults ends the blocking as well; one that has not run does not.
-	if (svm->step_over_iret && vmcb->rip == svm->step_rip &&
-		!exit_is_exception(vmcb->exit_code))
-		svm->nmi_blocked = true;
-	if (!done || svm->step_guest_tf)
-		return false;
-	svm_dirty(vcpu, SVM_CLEAN_DRX);
-	if ((vmcb->dr6 & DR6_BREAKPOINTS & ~svm->step_dr6) != 0) { // the guest's own #DB too
-		vmcb->dr6 = (vmcb->dr6 & ~DR6_BS) | (svm->step_dr6 & DR6_BS);
-		return false;
-	}
-	vmcb->dr6 = svm->step_dr6;
-	return true;
-}
-
-void svm_nmi_unblock(struct vcpu *vcpu)
-{
-	svm_of(vcpu)->nmi_blocked = false;
-	// The IRET itself still has to run before the next NMI.
-	step_begin(vcpu, true);
-}
-
 static bool in_shadow(const struct vcpu *vcpu)
 {
 	return (svm_of(vcpu)->vmcb->interrupt_shadow & 1) != 0;
+}
+
+// With a step there is no window: the caller looks again after one instruction.
+static bool step_is_wanted(const struct vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	bool wanted = svm->interrupt_window || (svm->nmi_window && !svm->nmi_blocked);
+
+	if ((svm->precise & SVM_PRECISE_STEP) != 0)
+		return true;
+	return wanted && in_shadow(vcpu) && !svm_event_pending(vcpu) &&
+		(svm->nmi_window || (svm->vmcb->rflags & RFLAGS_IF) != 0);
 }
 
 void svm_event_prepare_slow(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct svm_vmcb *vmcb = svm->vmcb;
-	// An NMI handler ends with IRET, whether or not another NMI waits.
-	bool iret = svm->nmi_blocked && !svm->stepping;
-	bool wanted = svm->interrupt_window || (svm->nmi_window && !svm->nmi_blocked);
-	bool window = svm->interrupt_window && !in_shadow(vcpu);
+	bool deliver = svm_delivery_wanted(vcpu);
+	bool window = svm->interrupt_window && !in_shadow(vcpu) &&
+		(svm->precise & SVM_PRECISE_STEP) == 0;
+	bool iret;
 
-	if (wanted && in_shadow(vcpu) && !svm_event_pending(vcpu) && !svm->stepping &&
-		(svm->nmi_window || (vmcb->rflags & RFLAGS_IF) != 0))
-		step_begin(vcpu, false);
-	if (window && svm->offered != 0) { // V_IRQ is needed for the window
+	if (deliver)
+		svm_delivery_begin(vcpu);
+	else if (!svm->stepping && step_is_wanted(vcpu))
+		svm_step_begin(vcpu);
+	// An NMI handler ends with IRET, whether or not another NMI waits. A step has its own look.
+	iret = svm->nmi_blocked && !svm->stepping;
+	if ((window || deliver) && svm->offered != 0) { // V_IRQ is needed for the window, or late
 		svm_event_set(vcpu, SVM_EVENT_TYPE_INTERRUPT | svm->offered);
 		svm->offered = 0;
 	}
 	if (svm->offered == 0)
 		vmcb->virtual_interrupt &= ~V_OFFER_MASK;
-	vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
+	vmcb->intercept3 &= ~(uint32_t)SVM_INTERCEPT_VINTR;
+	if (!svm->stepping)
+		vmcb->intercept3 &= ~(uint32_t)SVM_INTERCEPT_IRET;
 	if (window) {
 		vmcb->virtual_interrupt |= V_OFFER;
 		vmcb->intercept3 |= SVM_INTERCEPT_VINTR;
@@ -216,9 +161,10 @@ void svm_event_collect_slow(struct vcpu *vcpu)
 		svm->offered = 0;
 	svm->interrupt_window = svm->nmi_window = false;
 	// One known implementation forgets a shadow that it was entered with.
-	if (svm->shadowed && vmcb->exit_code == SVM_EXIT_INTR && vmcb->rip == svm->shadow_rip)
+	if ((svm->precise & SVM_PRECISE_SHADOWED) != 0 && vmcb->exit_code == SVM_EXIT_INTR &&
+		vmcb->rip == svm->shadow_rip)
 		vmcb->interrupt_shadow |= 1;
-	svm->shadowed = false;
+	svm->precise &= (uint8_t)~(SVM_PRECISE_STEP | SVM_PRECISE_SHADOWED);
 	svm_event_set(vcpu, 0);
 	vmcb->event_injection = 0;
 	if ((info & SVM_EVENT_VALID) == 0)

@@ -17,6 +17,7 @@ const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS] = {
 	[PLAIN(SVM_EXIT_SMI)] = VMEXIT_INTERRUPT,
 	[PLAIN(SVM_EXIT_INIT)] = VMEXIT_INTERRUPT,
 	[PLAIN(SVM_EXIT_VINTR)] = VMEXIT_INTERRUPT_WINDOW,
+	[PLAIN(SVM_EXIT_RDTSC)] = VMEXIT_RDTSC,
 	[PLAIN(SVM_EXIT_RDPMC)] = VMEXIT_RDPMC,
 	[PLAIN(SVM_EXIT_CPUID)] = VMEXIT_CPUID,
 	[PLAIN(SVM_EXIT_INVD)] = VMEXIT_CACHE,
@@ -26,6 +27,7 @@ const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS] = {
 	[PLAIN(SVM_EXIT_FERR_FREEZE)] = VMEXIT_INTERRUPT,
 	[PLAIN(SVM_EXIT_SHUTDOWN)] = VMEXIT_SHUTDOWN,
 	[PLAIN(SVM_EXIT_VMRUN) ... PLAIN(SVM_EXIT_SKINIT)] = VMEXIT_UNDEFINED,
+	[PLAIN(SVM_EXIT_RDTSCP)] = VMEXIT_RDTSC,
 	[PLAIN(SVM_EXIT_WBINVD)] = VMEXIT_CACHE,
 	[PLAIN(SVM_EXIT_MONITOR)] = VMEXIT_MONITOR,
 	[PLAIN(SVM_EXIT_MWAIT)] = VMEXIT_MONITOR,
@@ -92,11 +94,11 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		decode_io(vmcb, exit);
 		return false;
 	}
-	if (unlikely(svm->stepping) && svm_step_finish(vcpu)) {
-		exit->kind = VMEXIT_STEP;
-		exit->length = 0;
-		exit->step_rip = svm->step_rip;
-		return false;
+	if (unlikely(svm->stepping)) {
+		enum svm_step_result result = svm_step_exit(vcpu, exit);
+
+		if (result != SVM_STEP_OTHER)
+			return result == SVM_STEP_AGAIN;
 	}
 	switch (code) {
 	case SVM_EXIT_NPF:
@@ -110,7 +112,7 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		exit->length = svm_next_rip_length(vmcb);
 		return false;
 	case SVM_EXIT_IRET:
-		svm_nmi_unblock(vcpu);
+		svm_step_begin_iret(vcpu); // its end is that of the blocking of NMIs
 		return true;
 	case SVM_EXIT_CR0_WRITE:
 	case SVM_EXIT_CR4_WRITE:

@@ -229,6 +229,7 @@ void svm_reset(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	svm->stepping = svm->windows_armed = false;
+	svm->precise &= SVM_PRECISE_COUNT;
 	svm->interrupt_window = svm->nmi_window = false;
 	svm->vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
 	svm->vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;

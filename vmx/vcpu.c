@@ -28,6 +28,7 @@ enum {
 };
 
 struct vcpu_engine vcpu_engine;
+uint64_t vcpu_counting_overhead;
 
 static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
@@ -39,7 +40,9 @@ static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_XSETBV] = "xsetbv", [VMEXIT_CACHE] = "cache",
 	[VMEXIT_MONITOR] = "monitor",
 	[VMEXIT_UNDEFINED] = "undefined", [VMEXIT_RDPMC] = "rdpmc", [VMEXIT_STEP] = "step",
-	[VMEXIT_TASK_SWITCH] = "task-switch",
+	[VMEXIT_STEP_REPAIR] = "step-repair",
+	[VMEXIT_SOFTWARE_INTERRUPT] = "software-interrupt", [VMEXIT_DR_WRITE] = "dr-write",
+	[VMEXIT_RDTSC] = "rdtsc", [VMEXIT_TASK_SWITCH] = "task-switch",
 	[VMEXIT_SHUTDOWN] = "shutdown", [VMEXIT_INVALID] = "invalid",
 };
 

@@ -94,7 +94,11 @@ enum vmexit_kind {
 	VMEXIT_MONITOR,          // MONITOR, MWAIT: not offered in CPUID
 	VMEXIT_UNDEFINED,        // an instruction that the guest's CPU does not have
 	VMEXIT_RDPMC,
-	VMEXIT_STEP,             // one instruction ran under the engine's TF, to end a shadow
+	VMEXIT_STEP,             // one instruction ran: vcpu_request_step, or to end a shadow
+	VMEXIT_STEP_REPAIR,      // the same; the engine's TF shows in guest memory: `repair`
+	VMEXIT_SOFTWARE_INTERRUPT, // INT n, INT3 or INTO is to be executed in software
+	VMEXIT_DR_WRITE,         // so is MOV to DR6 (or DR4)
+	VMEXIT_RDTSC,            // RDTSC or RDTSCP, while counting
 	VMEXIT_TASK_SWITCH,      // to be done in software: the engine cannot
 	VMEXIT_SHUTDOWN,         // triple fault
 	VMEXIT_INVALID,          // the entry failed: vcpu_print_entry_failure says why
@@ -115,6 +119,7 @@ struct vmexit {
 	// Only where the length could not be told by the engine: what finding the instruction's
 	// bytes takes.
 	uint64_t linear_rip, cr3;
+	uint64_t ticks; // while counting: vcpu_set_counting
 	union {
 		struct {
 			uint16_t port;
@@ -140,7 +145,12 @@ struct vmexit {
 			uint32_t error_code; // the event's, to be pushed in the new task
 		} task; // `length` is 0 where the saved EIP is that of the exit
 		uint8_t cr8_gpr;   // source register of MOV to CR8; 0xff: unknown, to be decoded
-		uint64_t step_rip; // of the instruction that ran; if PUSHF, its image shows TF
+		struct {
+			bool pushed; // PUSHF ran: the image at the top of the stack
+			// Else: a task was left, and its state segment has the image.
+			bool tss_is_32bit;
+			uint64_t tss; // linear address
+		} repair;
 	};
 };
 
@@ -201,6 +211,9 @@ struct vcpu_code {
 // What an engine does. The functions below it are the way to call them.
 struct vcpu_engine {
 	const char *name; // "svm", "vmx"
+	// A step that begins at MOV SS or POP SS, and may be at STI, would run the next instruction
+	// too: the caller executes these in software.
+	bool step_misses_shadow;
 	enum status (*cpu_init)(const char **reason);
 	void (*describe)(char *text, size_t bytes);
 	enum status (*create)(struct nested_map *map, struct vcpu **vcpu);
@@ -241,6 +254,8 @@ struct vcpu_engine {
 	void (*request_interrupt_window)(struct vcpu *vcpu);
 	void (*request_nmi_window)(struct vcpu *vcpu);
 	void (*request_step)(struct vcpu *vcpu);
+	void (*inject_software_interrupt)(struct vcpu *vcpu, uint8_t vector, unsigned length);
+	void (*set_counting)(struct vcpu *vcpu, bool on);
 	void (*print_entry_failure)(const struct vcpu *vcpu);
 };
 
@@ -428,14 +443,36 @@ static always_inline void vcpu_request_nmi_window(struct vcpu *vcpu)
 	vcpu_engine.request_nmi_window(vcpu);
 }
 
-// The next entry runs exactly one instruction of the guest's (one iteration of REP) and exits with
-// VMEXIT_STEP, unless another exit comes first. TF is not shown to the guest. A #DB of its own that
-// the instruction makes due is queued then. With an event to be delivered the entry ends when that
-// is done, with VMEXIT_INTERRUPT, and no instruction has run.
+// The next entry runs exactly one guest instruction (of a REP one iteration) and exits with
+// VMEXIT_STEP or VMEXIT_STEP_REPAIR, unless another exit comes first. The guest never sees the TF
+// that does it; a #DB of its own that the instruction makes due is queued when the step is
+// reported. The instruction of any other exit has not run: whoever handles that exit completes it,
+// and counts it. An exception has not run it either. With an event to be delivered the entry
+// ends when that is done, with VMEXIT_INTERRUPT and no instruction run. Windows that are asked for
+// along with a step are not opened.
 static always_inline void vcpu_request_step(struct vcpu *vcpu)
 {
 	vcpu_engine.request_step(vcpu);
 }
+
+// INT n of `length` bytes at RIP, for VMEXIT_SOFTWARE_INTERRUPT. The next entry delivers it and
+// exits with VMEXIT_STEP before the handler's first instruction; a fault on the way is reported as
+// the instruction's. The answer to vcpu_event_pending is true until then.
+static always_inline void vcpu_inject_software_interrupt(struct vcpu *vcpu, uint8_t vector,
+	unsigned length)
+{
+	vcpu_engine.inject_software_interrupt(vcpu, vector, length);
+}
+
+// While counting, `ticks` of an exit is what the TSC counted in the guest since the entry, and
+// RDTSC and RDTSCP exit.
+// vcpu_counting_overhead, what the world switch alone counts, is taken off each time.
+static always_inline void vcpu_set_counting(struct vcpu *vcpu, bool on)
+{
+	vcpu_engine.set_counting(vcpu, on);
+}
+
+extern uint64_t vcpu_counting_overhead;
 
 // After VMEXIT_INVALID or in a report: the engine's own words, to the log.
 static always_inline void vcpu_print_entry_failure(const struct vcpu *vcpu)

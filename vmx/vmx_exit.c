@@ -67,7 +67,6 @@ static void debug_registers_set(struct vcpu *vcpu)
 static void decode_step(const struct vmx_vcpu *vmx, struct vmexit *exit)
 {
 	exit->kind = vmx->stepped && !vmx->step_event ? VMEXIT_STEP : VMEXIT_INTERRUPT;
-	exit->step_rip = vmx->step_rip;
 }
 
 // A trap of the guest's own comes before the preemption timer's exit: the instruction has run. A

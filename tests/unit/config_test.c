@@ -66,6 +66,35 @@ static void test_defaults(void **state)
 	assert_false(config.vms[0].debug_exit);
 	assert_int_equal(config.vms[0].rtc_base, CONFIG_RTC_HOST);
 	assert_true(config.vms[0].autostart);
+	assert_int_equal(config.vms[0].step.second, 0);
+	assert_int_equal(config.vms[0].landing_test.second, 0);
+	assert_false(config.vms[0].landing_trace);
+	assert_int_equal(config.vms[0].hardware_shaped, 0);
+}
+
+static void test_positions(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM "step = all\nlanding_test = 7:1000\nlanding_trace = on\n"
+				  "hardware_shaped = 0x10\n"), STATUS_OK);
+	assert_true(config.vms[0].step.second == CONFIG_STEP_ALL.second);
+	assert_int_equal(config.vms[0].landing_test.first, 7);
+	assert_int_equal(config.vms[0].landing_test.second, 1000);
+	assert_true(config.vms[0].landing_trace);
+	assert_int_equal(config.vms[0].hardware_shaped, 16);
+	assert_int_equal(parse(VM "step = 500:0x20\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].step.first, 500);
+	assert_int_equal(config.vms[0].step.second, 32);
+	assert_int_equal(parse(VM "step = off\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].step.second, 0);
+	expect_vm_error("step = some",
+		"reprise.ini:4: step: expected off, all, or FROM:COUNT in ticks, got \"some\"");
+	expect_vm_error("step = 5:", "reprise.ini:4: step: expected off, all, or FROM:COUNT in "
+				     "ticks, got \"5:\"");
+	expect_vm_error("landing_test = 5:0",
+		"reprise.ini:4: landing_test: expected SEED:COUNT, two numbers, got \"5:0\"");
+	expect_vm_error("hardware_shaped = on",
+		"reprise.ini:4: hardware_shaped: expected a number, 0 for off, got \"on\"");
 }
 
 static void test_every_key(void **state)
@@ -308,12 +337,14 @@ static void test_unknown_and_duplicate(void **state)
 	(void)state;
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
-		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"colour\"");
+		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, step, "
+		"landing_test, landing_trace, hardware_shaped, got \"colour\"");
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
-		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, got \"log\"");
+		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, step, "
+		"landing_test, landing_trace, hardware_shaped, got \"log\"");
 	expect_error("[reprise]\nmemory = 2M\n" VM,
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
 		"quit_on_exit, console, got \"memory\"");
@@ -387,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_key),
 		cmocka_unit_test(test_debug_exit),
+		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_log_levels),
 		cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_sizes),

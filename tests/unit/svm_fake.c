@@ -65,6 +65,8 @@ const struct vcpu_engine svm_engine = {
 	.set_cr2 = svm_set_cr2,
 	.request_interrupt_window = svm_request_interrupt_window,
 	.request_nmi_window = svm_request_nmi_window,
+	.request_step = svm_request_step,
+	.inject_software_interrupt = svm_inject_software_interrupt,
 	.print_entry_failure = svm_print_entry_failure,
 };
 

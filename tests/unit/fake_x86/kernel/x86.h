@@ -67,6 +67,9 @@ struct fake_x86 {
 		uint32_t msr;
 		uint64_t value;
 	} msrs[FAKE_MSRS];
+	// Of the test, where it has MSRs of its own; NULL: what was written is kept.
+	void (*msr_write)(uint32_t msr, uint64_t value);
+	uint64_t (*msr_read)(uint32_t msr);
 };
 extern struct fake_x86 fake_x86;     // the test's
 extern const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf); // the same; NULL: zeros
@@ -90,6 +93,9 @@ static inline unsigned fake_msr_place(uint32_t msr)
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
+	if (fake_x86.msr_read != NULL)
+		return fake_x86.msr_read(msr);
+
 	unsigned i = fake_msr_place(msr);
 
 	return fake_x86.msrs[i].msr == msr ? fake_x86.msrs[i].value : 0;
@@ -109,6 +115,8 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 		fake_x86.tsc_aux = value;
 	fake_x86.msr_writes++;
 	fake_msr_set(msr, value);
+	if (fake_x86.msr_write != NULL)
+		fake_x86.msr_write(msr, value);
 }
 
 #define FAKE_CONTROL_REGISTER(name)                                                                \
