@@ -18,6 +18,7 @@
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 
+#define CR3_PCID       UINT64_C(0xfff) // while CR4.PCIDE is set
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)
 #define CR4_TSD        BIT(2)
@@ -81,6 +82,12 @@
 #define MSR_GS_BASE       0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX       0xc0000103u
+
+// Bits from the highest implemented one on are equal: SDM vol. 1, 3.3.7.1. `bits`: 48 or 57.
+static inline bool x86_is_canonical(uint64_t address, unsigned bits)
+{
+	return (uint64_t)((int64_t)(address << (64 - bits)) >> (64 - bits)) == address;
+}
 
 enum x86_vector {
 	VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_OF = 4,

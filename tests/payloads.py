@@ -30,6 +30,7 @@ NOT_BARE = {
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
            r"|mmio",         # it stops at an unaligned access to its local APIC
 }
+FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
 HOST_CPUS = 4  # of the place "cpus"
@@ -46,6 +47,10 @@ def names(top):
 
 def vcpus(name):
     return VCPUS.get(name, SMP_VCPUS if name.startswith("smp_") else 1)
+
+
+def features(name, engine):
+    return {"features": FEATURES[name]} if engine == "svm" and name in FEATURES else {}
 
 
 def runs(name, place, engine):
@@ -134,12 +139,14 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
     config += "".join(key + "\n" for key in keys)
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
     circumstances = {} if cpus == 1 and icount else {"icount": False, "cpus": cpus}
+    circumstances.update(features(name, engine))
     return emulator.reprise_command(options, directory, archive, **circumstances)
 
 
 def bare_command(options, name, directory, engine):
     payload = os.path.join(options.build, "guest", name + ".elf")
     several = {"icount": False, "cpus": vcpus(name)} if vcpus(name) > 1 else {}
+    several.update(features(name, engine))
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
                                                   GUEST_MEMORY_MIB.get(name, 64), **several)
 

@@ -50,14 +50,14 @@ def cpio_newc(files):
     return bytes(archive)
 
 
-def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1):
+def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1, features=""):
     """With icount two runs are byte-identical and the TSC counts instructions. Without it several
-    CPUs run at once, each in a thread of its own."""
+    CPUs run at once, each in a thread of its own. `features`: more of the CPU's, as in ",+la57"."""
     seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
     accel = "tcg" if icount or cpus == 1 else "tcg,thread=multi"
     if cpus > THREADS_MAX:  # they would wait for each other's turn longer than they run
         accel = "tcg,thread=single"
-    command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu,
+    command = [require(QEMU), "-accel", accel, "-smp", str(cpus), "-cpu", cpu + features,
                "-m", str(int(memory) + 18 * seed),
                "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
     if icount:
@@ -69,11 +69,11 @@ def debug_exit(port):
     return ["-device", f"isa-debug-exit,iobase={port:#x},iosize=4"]
 
 
-def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1):
+def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1, features=""):
     """Reprise by PVH with `archive` (bytes) as its module, or None."""
     if not os.path.exists(options.image):
         raise FileNotFoundError(2, "no such image", options.image)
-    command = (base_command(memory=memory, icount=icount, cpus=cpus) +
+    command = (base_command(memory=memory, icount=icount, cpus=cpus, features=features) +
                debug_exit(HOST_EXIT_PORT) + ["-kernel", options.image])
     if archive is not None:
         path = os.path.join(directory, "esp.cpio")
@@ -83,11 +83,11 @@ def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1
     return command
 
 
-def bare_command(options, directory, image, memory=64, icount=True, cpus=1):
+def bare_command(options, directory, image, memory=64, icount=True, cpus=1, features=""):
     del options, directory
     if not os.path.exists(image):
         raise FileNotFoundError(2, "no such payload", image)
-    return (base_command(memory=memory, icount=icount, cpus=cpus) +
+    return (base_command(memory=memory, icount=icount, cpus=cpus, features=features) +
             debug_exit(GUEST_EXIT_PORT) + ["-kernel", image])
 
 

@@ -22,9 +22,9 @@ static enum status access_raise(void *owner, unsigned vector, uint32_t error_cod
 	return raise(access->vcpu, vector, vector != INSN_VECTOR_DIVIDE, error_code);
 }
 
-static bool is_canonical(uint64_t address)
+static bool is_canonical(const struct paging *paging, uint64_t address)
 {
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+	return x86_is_canonical(address, paging->mode == PAGING_5_LEVEL ? 57 : 48);
 }
 
 // SDM vol. 3, 5.3 and 5.5: limit and type. Expand-down segments are valid above the limit.
@@ -61,7 +61,8 @@ static enum status access_linear(void *owner, unsigned number, uint64_t offset, 
 
 	if (access->cpu.mode == DECODE_MODE_64) {
 		to->v = offset + (number >= INSN_FS ? segment.base : 0);
-		if (is_canonical(to->v) && is_canonical(to->v + bytes - 1))
+		if (is_canonical(&access->vcpu->paging, to->v) &&
+			is_canonical(&access->vcpu->paging, to->v + bytes - 1))
 			return STATUS_OK;
 		return raise(access->vcpu, vector, true, 0);
 	}

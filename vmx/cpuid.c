@@ -20,15 +20,16 @@ struct cpuid_rule {
 	(B_(a) | B_(b) | B_(c) | B_(d) | B_(e) | B_(f) | B_(g) | B_(h) | B_(i) | B_(j) | B_(k) |   \
 		B_(l) | B_(m) | B_(n) | B_(o) | B_(p))
 
-// Leaf 1 ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE,
-// AVX, F16C, RDRAND. Not MONITOR, VMX, PCID, DCA, performance and debug features.
-#define LEAF1_ECX BITS(0, 1, 9, 12, 13, 19, 20, 22, 23, 25, 26, 28, 29, 30)
+// Leaf 1 ECX: SSE3, PCLMULQDQ, SSSE3, FMA, CMPXCHG16B, PCID, SSE4.1, SSE4.2, MOVBE, POPCNT, AES,
+// XSAVE, AVX, F16C, RDRAND. Not MONITOR, VMX, DCA, performance and debug features.
+#define LEAF1_ECX BITS(0, 1, 9, 12, 13, 17, 19, 20, 22, 23, 25, 26, 28, 29, 30)
 // Leaf 1 EDX: all of a PC's but DS, ACPI thermal control, HTT, TM and PBE.
 #define LEAF1_EDX 0x078bfbffu
-// Leaf 7 EBX: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
-#define LEAF7_EBX BITS(0, 3, 5, 7, 8, 9, 18, 19, 20, 23, 24, 29)
-// Leaf 7 ECX: UMIP, RDPID.
-#define LEAF7_ECX BITS(2, 22)
+// Leaf 7 EBX: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB,
+// SHA.
+#define LEAF7_EBX BITS(0, 3, 5, 7, 8, 9, 10, 18, 19, 20, 23, 24, 29)
+// Leaf 7 ECX: UMIP, 5-level paging, RDPID.
+#define LEAF7_ECX BITS(2, 16, 22)
 // XCR0: x87, SSE, AVX.
 #define XCR0_MASK 7u
 // 80000001 ECX: LAHF in long mode, CR8 by LOCK MOV CR0, LZCNT, SSE4A, misaligned SSE, PREFETCHW.
@@ -265,10 +266,12 @@ uint64_t cpuid_profile_cr4_mask(const struct cpuid_profile *profile)
 	mask |= (features.edx & 1u << 13) != 0 ? CR4_PGE : 0;
 	mask |= (features.edx & 1u << 24) != 0 ? CR4_OSFXSR : 0;
 	mask |= (features.edx & 1u << 25) != 0 ? CR4_OSXMMEXCPT : 0;
+	mask |= (features.ecx & 1u << 17) != 0 ? CR4_PCIDE : 0;
 	mask |= (features.ecx & 1u << 26) != 0 ? CR4_OSXSAVE : 0;
 	mask |= (more.ebx & 1u << 0) != 0 ? CR4_FSGSBASE : 0;
 	mask |= (more.ebx & 1u << 7) != 0 ? CR4_SMEP : 0;
 	mask |= (more.ebx & 1u << 20) != 0 ? CR4_SMAP : 0;
 	mask |= (more.ecx & 1u << 2) != 0 ? CR4_UMIP : 0;
+	mask |= (more.ecx & 1u << 16) != 0 ? CR4_LA57 : 0;
 	return mask;
 }

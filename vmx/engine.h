@@ -63,7 +63,7 @@ bool vcpu_efer_is_allowed(const struct vcpu_paging *now, uint64_t value);
 	CR0_NW | CR0_CD | CR0_PG)
 // Bits whose change ends the validity of cached translations.
 #define VCPU_CR0_FLUSHING (CR0_PG | CR0_WP | CR0_PE)
-#define VCPU_CR4_FLUSHING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
+#define VCPU_CR4_FLUSHING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
 
 static always_inline bool vcpu_is_loaded(const struct vcpu *vcpu)
 {

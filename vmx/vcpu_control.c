@@ -21,11 +21,11 @@ enum fault_pair vcpu_fault_pair(uint8_t first, uint8_t second)
 		(first == VECTOR_PF && serious) ? FAULTS_DOUBLE : FAULTS_SERIAL;
 }
 
-// Turning paging on or off: what LME and PAE make of it.
+// Turning paging on or off: what LME, PAE and PCIDE make of it.
 static bool paging_change_is_allowed(const struct vcpu_paging *now, bool code_64, uint64_t value)
 {
 	if ((value & CR0_PG) == 0)
-		return !((now->efer & EFER_LMA) != 0 && code_64);
+		return !((now->efer & EFER_LMA) != 0 && code_64) && (now->cr4 & CR4_PCIDE) == 0;
 	return (now->efer & EFER_LME) == 0 || ((now->cr4 & CR4_PAE) != 0 && !code_64);
 }
 
@@ -38,10 +38,16 @@ bool vcpu_cr0_is_allowed(const struct vcpu_paging *now, bool code_64, uint64_t v
 		((changed & CR0_PG) == 0 || paging_change_is_allowed(now, code_64, value));
 }
 
+// In long mode PAE and LA57 stay as they are. PCIDs begin there, with PCID 0: SDM vol. 3, 4.10.1.
 bool vcpu_cr4_is_allowed(const struct vcpu_paging *now, uint64_t value, uint64_t allowed)
 {
-	return (value & ~allowed) == 0 &&
-		((now->efer & EFER_LMA) == 0 || (value & CR4_PAE) != 0);
+	uint64_t changed = value ^ now->cr4;
+	bool long_mode = (now->efer & EFER_LMA) != 0;
+
+	return (value & ~allowed) == 0 && (!long_mode || (value & CR4_PAE) != 0) &&
+		(!long_mode || (changed & CR4_LA57) == 0) &&
+		((changed & value & CR4_PCIDE) == 0 ||
+			(long_mode && (now->cr3 & CR3_PCID) == 0));
 }
 
 // LME cannot change while paging is on; LMA is the CPU's. APM vol. 2, 3.1.7 and 14.6.

@@ -88,9 +88,15 @@ struct vmx_features {
 	uint32_t pin, proc, proc2, exit, entry; // controls of every vcpu
 	uint8_t invept, invvpid;                // the type that is used
 	bool mtf, timer, accessed_dirty;
-	uint8_t physical_bits;
+	uint8_t physical_bits, linear_bits;
 };
 extern struct vmx_features vmx_features;
+
+// As MSRs and the control structure have it: by the CPU's width, whatever CR4.LA57 says.
+static inline bool vmx_is_canonical(uint64_t address)
+{
+	return x86_is_canonical(address, vmx_features.linear_bits);
+}
 
 // A field that cannot be read or written is a bug of ours: reports it and stops.
 _Noreturn void vmx_access_failed(enum vmcs_field field, bool write);

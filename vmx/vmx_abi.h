@@ -126,6 +126,7 @@ enum { VMCS_SEGMENT_STEP = 2, VMCS_FIELD_LIMIT = 0x6c18 };
 #define VMX_PROC2_VPID       BIT(5)
 #define VMX_PROC2_WBINVD     BIT(6)
 #define VMX_PROC2_UNRESTRICTED BIT(7)
+#define VMX_PROC2_INVPCID    BIT(12)
 #define VMX_PROC2_ENCLS      BIT(15)
 // Exit and entry controls. 25.7.1, 25.8.1.
 #define VMX_EXIT_SAVE_DEBUG  BIT(2)

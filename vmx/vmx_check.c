@@ -23,11 +23,6 @@ static void demand(struct check *check, bool holds, const char *what)
 		check->report(what);
 }
 
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static bool pat_is_valid(uint64_t pat)
 {
 	for (unsigned i = 0; i < 8; i++) {
@@ -56,8 +51,10 @@ static void check_registers(struct check *c)
 	demand(c, c->long_mode || (c->cr4 & CR4_PCIDE) == 0, "CR4.PCIDE without long mode");
 	demand(c, cr3 >> vmx_features.physical_bits == 0, "CR3 beyond the physical address width");
 	demand(c, dr7 <= UINT32_MAX, "DR7: upper half is not zero");
-	demand(c, is_canonical(vmx_read(VMCS_GUEST_SYSENTER_ESP)), "SYSENTER_ESP is not canonical");
-	demand(c, is_canonical(vmx_read(VMCS_GUEST_SYSENTER_EIP)), "SYSENTER_EIP is not canonical");
+	demand(c, vmx_is_canonical(vmx_read(VMCS_GUEST_SYSENTER_ESP)),
+		"SYSENTER_ESP is not canonical");
+	demand(c, vmx_is_canonical(vmx_read(VMCS_GUEST_SYSENTER_EIP)),
+		"SYSENTER_EIP is not canonical");
 	demand(c, pat_is_valid(vmx_read(VMCS_GUEST_PAT)), "PAT: a type that does not exist");
 	demand(c, (c->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) == 0,
 		"EFER: reserved bits");
@@ -152,7 +149,7 @@ static void check_data(struct check *c)
 		if (names[i] == NULL)
 			continue;
 		if (i >= SEGMENT_FS)
-			demand(c, is_canonical(s.base), "FS or GS: base is not canonical");
+			demand(c, vmx_is_canonical(s.base), "FS or GS: base is not canonical");
 		else
 			demand(c, !s.usable || s.base <= UINT32_MAX, "ES or DS: base");
 		demand(c, !s.usable || (rights_are_plain(&s, true) && (s.type & 1) != 0 &&
@@ -164,15 +161,15 @@ static void check_system_segments(struct check *c)
 {
 	struct segment tr = segment_read(SEGMENT_TR), ldtr = segment_read(SEGMENT_LDTR);
 
-	demand(c, (tr.selector & 4) == 0 && is_canonical(tr.base), "TR: selector or base");
+	demand(c, (tr.selector & 4) == 0 && vmx_is_canonical(tr.base), "TR: selector or base");
 	demand(c, tr.usable && rights_are_plain(&tr, false), "TR: access rights or limit");
 	demand(c, tr.type == 11 || (tr.type == 3 && !c->long_mode), "TR: not a busy TSS");
-	demand(c, !ldtr.usable || ((ldtr.selector & 4) == 0 && is_canonical(ldtr.base)),
+	demand(c, !ldtr.usable || ((ldtr.selector & 4) == 0 && vmx_is_canonical(ldtr.base)),
 		"LDTR: selector or base");
 	demand(c, !ldtr.usable || (rights_are_plain(&ldtr, false) && ldtr.type == 2),
 		"LDTR: access rights or limit");
-	demand(c, is_canonical(vmx_read(VMCS_GUEST_GDTR_BASE)) &&
-			is_canonical(vmx_read(VMCS_GUEST_IDTR_BASE)),
+	demand(c, vmx_is_canonical(vmx_read(VMCS_GUEST_GDTR_BASE)) &&
+			vmx_is_canonical(vmx_read(VMCS_GUEST_IDTR_BASE)),
 		"GDTR or IDTR: base is not canonical");
 	demand(c, vmx_read(VMCS_GUEST_GDTR_LIMIT) <= 0xffff &&
 			vmx_read(VMCS_GUEST_IDTR_LIMIT) <= 0xffff, "GDTR or IDTR: limit");
@@ -184,7 +181,7 @@ static void check_flow(struct check *c)
 	uint64_t rip = vmx_read(VMCS_GUEST_RIP), cs = vmx_read(VMCS_GUEST_CS_ACCESS);
 	bool code_64 = c->long_mode && (cs & VMX_ACCESS_L) != 0;
 
-	demand(c, code_64 ? is_canonical(rip) : rip <= UINT32_MAX, "RIP");
+	demand(c, code_64 ? vmx_is_canonical(rip) : rip <= UINT32_MAX, "RIP");
 	demand(c, (c->rflags & RFLAGS_RESERVED) == 0 && (c->rflags & RFLAGS_FIXED) != 0,
 		"RFLAGS: reserved bits");
 	demand(c, !c->v8086 || (!c->long_mode && (c->cr0 & CR0_PE) != 0), "RFLAGS.VM");

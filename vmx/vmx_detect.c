@@ -50,7 +50,7 @@ static const struct control_set control_sets[] = {
 		0, 0, &vmx_features.entry},
 	{"secondary processor-based", MSR_VMX_PROC2,
 		VMX_PROC2_EPT | VMX_PROC2_VPID | VMX_PROC2_WBINVD | VMX_PROC2_UNRESTRICTED,
-		VMX_PROC2_RDTSCP | VMX_PROC2_ENCLS, 0, &vmx_features.proc2},
+		VMX_PROC2_RDTSCP | VMX_PROC2_INVPCID | VMX_PROC2_ENCLS, 0, &vmx_features.proc2},
 };
 
 static unsigned lowest_bit(uint64_t bits)
@@ -141,6 +141,19 @@ static void stepping_detect(void)
 	vmx_features.timer = (possible & VMX_PIN_TIMER) != 0;
 }
 
+// Instructions that guests may execute only where a control says so: CPUID must not offer more.
+static enum status instructions_check(const char **reason)
+{
+	if ((cpuid(0x80000001, 0).edx & BIT(27)) != 0 &&
+		(vmx_features.proc2 & VMX_PROC2_RDTSCP) == 0)
+		return missing(reason,
+			"VT-x without RDTSCP for guests: MSR 48b does not allow bit 3");
+	if ((cpuid(7, 0).ebx & BIT(10)) != 0 && (vmx_features.proc2 & VMX_PROC2_INVPCID) == 0)
+		return missing(reason,
+			"VT-x without INVPCID for guests: MSR 48b does not allow bit 12");
+	return STATUS_OK;
+}
+
 enum status vmx_detect(const char **reason)
 {
 	enum status status;
@@ -162,8 +175,15 @@ enum status vmx_detect(const char **reason)
 	vmx_features.entry &= ~(uint32_t)VMX_ENTRY_IA32E; // as the guest's EFER says
 	// Unrestricted guests may be without paging and protection: 24.8.
 	vmx_features.cr0_fixed0 &= ~(CR0_PE | CR0_PG);
-	vmx_features.physical_bits = cpuid(0x80000000, 0).eax >= 0x80000008
-		? cpuid(0x80000008, 0).eax & 0xff : 36;
+	vmx_features.physical_bits = 36;
+	vmx_features.linear_bits = 48;
+	if (cpuid(0x80000000, 0).eax >= 0x80000008) {
+		vmx_features.physical_bits = cpuid(0x80000008, 0).eax & 0xff;
+		vmx_features.linear_bits = cpuid(0x80000008, 0).eax >> 8 & 0xff;
+	}
+	status = instructions_check(reason);
+	if (status != STATUS_OK)
+		return status;
 	stepping_detect();
 	nested_format_set(&nested_format_ept);
 	return memory_check(rdmsr(MSR_VMX_EPT_VPID_CAP), reason);

@@ -340,11 +340,6 @@ static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state
 	return pae ? vmx_pdptes_load(vcpu, state->cr3) : STATUS_OK;
 }
 
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 // What the control structure cannot hold, or the CPU's own registers would refuse.
 static bool state_is_possible(const struct vcpu_state *state)
 {
@@ -353,8 +348,8 @@ static bool state_is_possible(const struct vcpu_state *state)
 			return false;
 	return ((state->cr0 & CR0_NW) == 0 || (state->cr0 & CR0_CD) != 0) &&
 		state->cr0 <= UINT32_MAX && state->dr6 <= UINT32_MAX && state->dr7 <= UINT32_MAX &&
-		is_canonical(state->lstar) && is_canonical(state->cstar) &&
-		is_canonical(state->kernel_gs_base) && state->sfmask <= UINT32_MAX;
+		vmx_is_canonical(state->lstar) && vmx_is_canonical(state->cstar) &&
+		vmx_is_canonical(state->kernel_gs_base) && state->sfmask <= UINT32_MAX;
 }
 
 enum status vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)

@@ -124,15 +124,15 @@ static void features_that_need_the_host_are_hidden(void **state)
 {
 	(void)state;
 	// SDM vol. 2, CPUID, table 3-10: DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, CNXT-ID,
-	// SDBG, xTPR, PDCM, PCID, DCA. There: what a guest's kernel counts on.
-	expect_bits(query(1, 0).ecx, "0 1 9 12 13 19 20 22 23 25 26 28 29 30",
-		"2 3 4 5 6 7 8 10 11 14 15 16 17 18 27");
+	// SDBG, xTPR, PDCM, DCA. There: what a guest's kernel counts on.
+	expect_bits(query(1, 0).ecx, "0 1 9 12 13 17 19 20 22 23 25 26 28 29 30",
+		"2 3 4 5 6 7 8 10 11 14 15 16 18 27");
 	// Table 3-11: PSN, DS, ACPI, HTT (one processor), TM, PBE.
 	expect_bits(query(1, 0).edx, "0 1 2 3 4 5 6 7 8 9 11 12 13 14 15 16 17 19 23 24 25 26",
 		"10 18 20 21 22 28 29 30 31");
-	// Leaf 7: TSX, MPX, PQM, AVX-512, PT, INVPCID; PKU, WAITPKG, CET, LA57.
-	expect_bits(query(7, 0).ebx, "0 3 5 7 8 9 18 19 20", "2 4 10 11 12 14 15 16 17 25 26 30");
-	expect_bits(query(7, 0).ecx, "2 22", "1 3 4 5 6 7 16");
+	// Leaf 7: TSX, MPX, PQM, AVX-512, PT; PKU, WAITPKG, CET.
+	expect_bits(query(7, 0).ebx, "0 3 5 7 8 9 10 18 19 20", "2 4 11 12 14 15 16 17 25 26 30");
+	expect_bits(query(7, 0).ecx, "2 16 22", "1 3 4 5 6 7");
 	assert_int_equal(query(7, 0).edx, 0);
 	assert_int_equal(query(7, 0).eax, 0); // no further subleaf
 	expect_zeros(7, 1);
@@ -277,13 +277,14 @@ static void cr4_agrees_with_the_features(void **state)
 {
 	const uint64_t all = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
 		CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE |
-		CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
+		CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_LA57;
 
 	(void)state;
 	assert_true(cpuid_profile_cr4_mask(&profile) == all);
 	use_poor_host();
 	assert_true(cpuid_profile_cr4_mask(&profile) ==
-		(all & ~(CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)));
+		(all & ~(CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE |
+			CR4_LA57)));
 }
 
 static void efer_agrees_with_the_features(void **state)

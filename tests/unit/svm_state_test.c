@@ -341,9 +341,42 @@ static void cr4_writes_obey_the_rules(void **state)
 	assert_int_equal(vcpu_write_cr4(VCPU, 0, allowed), STATUS_OK);
 }
 
+// SDM vol. 3, 4.10.1; APM vol. 2, 5.5.1.
+static void pcids_begin_in_long_mode(void **state)
+{
+	const uint64_t allowed = CR4_PAE | CR4_PCIDE;
+	uint64_t cr3 = VMCB->cr3;
+
+	(void)state;
+	VMCB->cr3 = cr3 | 0x18;
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_FAULT); // PCID 0 alone
+	VMCB->cr3 = cr3;
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_OK);
+	VMCB->cr3 = cr3 | 0x123;
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_OK); // it stays
+	VMCB->cs.attributes &= (uint16_t)~SEGMENT_ATTRIBUTE_L;
+	assert_int_equal(vcpu_write_cr0(VCPU, VMCB->cr0 & ~CR0_PG), STATUS_FAULT);
+	assert_int_equal(vcpu_write_cr4(VCPU, CR4_PAE, allowed), STATUS_OK);
+	assert_int_equal(vcpu_write_cr0(VCPU, VMCB->cr0 & ~CR0_PG), STATUS_OK);
+	VMCB->cr3 = cr3;
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_FAULT); // no long mode
+}
+
+// SDM vol. 3, 4.1.2.
+static void levels_change_without_paging_alone(void **state)
+{
+	const uint64_t allowed = CR4_PAE | CR4_LA57;
+
+	(void)state;
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_FAULT);
+	enter_legacy_mode(true);
+	assert_int_equal(vcpu_write_cr4(VCPU, allowed, allowed), STATUS_OK);
+	assert_int_equal(vcpu_write_cr4(VCPU, CR4_PAE, allowed), STATUS_OK);
+}
+
 static void cr4_flushes_what_it_must(void **state)
 {
-	const uint64_t flushing = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
+	const uint64_t flushing = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_LA57;
 	const uint64_t quiet = CR4_VME | CR4_TSD | CR4_DE | CR4_OSFXSR | CR4_UMIP | CR4_FSGSBASE;
 
 	(void)state;
@@ -510,6 +543,8 @@ int main(void)
 		TEST(paging_switches_long_mode),
 		TEST(cr0_flushes_what_it_must),
 		TEST(cr4_writes_obey_the_rules),
+		TEST(pcids_begin_in_long_mode),
+		TEST(levels_change_without_paging_alone),
 		TEST(cr4_flushes_what_it_must),
 		TEST(efer_takes_what_cpuid_offers),
 		TEST(other_msrs_have_their_rules),

@@ -116,8 +116,11 @@ mode_called32:
 	movl %cr0, %eax
 	andl $0x7fffffff, %eax
 	movl %eax, %cr0
-mode_back32:
-	movl LOW(mode_cr4), %eax
+mode_back32: // CR4 as it was, but for LA57: that may be changed only here, without paging
+	movl %cr4, %eax
+	xorl LOW(mode_cr4), %eax
+	andl $0x1000, %eax
+	xorl LOW(mode_cr4), %eax
 	orl $0x20, %eax
 	movl %eax, %cr4
 	movl $paging_pml4, %eax
