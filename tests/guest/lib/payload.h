@@ -39,7 +39,8 @@ struct trap_frame {
 };
 
 struct trap_record {
-	uint64_t vector, error, rip, cr2, cs, rflags;
+	uint64_t vector, error, rip, cr2, cs, rflags, rsp, ss, dr6;
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi;
 };
 
 typedef void trap_hook(struct trap_frame *frame);
@@ -51,6 +52,14 @@ bool trap_catch(void (*function)(void *), void *argument);
 _Noreturn void trap_enter_user(uint64_t rip, uint64_t rflags, uint64_t argument);
 void trap_set_hook(unsigned vector, trap_hook *hook);
 void trap_set_present(unsigned vector, bool present); // the IDT's entry
+// Ring 3, 64-bit, the argument in RDI and R11 = RFLAGS: for snippets, whose RET is TRAP_USER_END.
+_Noreturn void trap_call_user(uint64_t rip, uint64_t rflags, uint64_t argument);
+enum { TRAP_USER_END = 0x81, RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_RF = 1 << 16 };
+void trap_set_gate(unsigned vector, uint64_t low, uint64_t high); // 0, 0: as trap_init leaves it
+uint64_t trap_gate(unsigned vector);                              // the low half
+void trap_load_tss(unsigned limit, unsigned io_bitmap);           // 64-bit TSS of the library
+extern uint8_t trap_tss[];
+enum { TRAP_TSS_BYTES = 104 };
 // Runs the function and reports "WHAT = none" or "WHAT = #14 error 0x0".
 void report_trap(const char *what, void (*function)(void *), void *argument);
 // Maps one 4 KiB page above 4 GiB: `slot` 0 to 511; flags as in the page-table entry.

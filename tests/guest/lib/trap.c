@@ -19,7 +19,8 @@ static trap_hook *trap_hooks[256];
 static uint64_t trap_idt[512] __attribute__((aligned(16)));
 static uint8_t trap_double_fault_stack[4096] __attribute__((aligned(16)));
 static uint8_t trap_ring0_stack[8192] __attribute__((aligned(16)));
-static uint8_t trap_tss[104] __attribute__((aligned(16)));
+// With room for an I/O permission bitmap.
+uint8_t trap_tss[TRAP_TSS_BYTES + 0x2000 + 8] __attribute__((aligned(16)));
 static uint64_t paging_window_directory[512] __attribute__((aligned(4096)));
 static uint64_t paging_window_table[512] __attribute__((aligned(4096)));
 // Limit and base, as LIDT takes them.
@@ -35,11 +36,38 @@ void trap_set_present(unsigned vector, bool present)
 {
 	uint64_t at = (uintptr_t)trap_entries + 16 * vector;
 	uint64_t ist = vector == 8 ? 1 : 0;
-	uint64_t dpl = vector == 3 || vector == 4 || vector == 0x80 ? 3 : 0;
+	uint64_t dpl = vector == 3 || vector == 4 || vector == 0x80 || vector == TRAP_USER_END
+		? 3 : 0;
 
 	trap_idt[2 * vector] = (at & 0xffff) | SEL_CODE64 << 16 | ist << 32 | 0xeull << 40 |
 		dpl << 45 | (uint64_t)present << 47 | (at >> 16 & 0xffff) << 48;
 	trap_idt[2 * vector + 1] = at >> 32;
+}
+
+void trap_set_gate(unsigned vector, uint64_t low, uint64_t high)
+{
+	if (low == 0 && high == 0) {
+		trap_set_present(vector, true);
+		return;
+	}
+	trap_idt[2 * vector] = low;
+	trap_idt[2 * vector + 1] = high;
+}
+
+uint64_t trap_gate(unsigned vector)
+{
+	return trap_idt[2 * vector];
+}
+
+void trap_load_tss(unsigned limit, unsigned io_bitmap)
+{
+	uint64_t tss = (uintptr_t)trap_tss;
+
+	trap_put(trap_tss + 102, io_bitmap, 2);
+	payload_gdt[SEL_TSS / 8] = limit | (tss & 0xffffff) << 16 | 0x89ull << 40 |
+		(tss >> 24 & 0xff) << 56;
+	payload_gdt[SEL_TSS / 8 + 1] = tss >> 32;
+	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
 }
 
 void trap_set_hook(unsigned vector, trap_hook *hook)
@@ -49,8 +77,6 @@ void trap_set_hook(unsigned vector, trap_hook *hook)
 
 void trap_init(void)
 {
-	uint64_t tss = (uintptr_t)trap_tss;
-
 	for (unsigned v = 0; v < 256; v++)
 		trap_set_present(v, true);
 	trap_put(trap_idtr, sizeof(trap_idt) - 1, 2);
@@ -59,11 +85,7 @@ void trap_init(void)
 	trap_put(trap_tss + 4, (uintptr_t)(trap_ring0_stack + sizeof(trap_ring0_stack)), 8);
 	trap_put(trap_tss + 36,
 		(uintptr_t)(trap_double_fault_stack + sizeof(trap_double_fault_stack)), 8);
-	trap_put(trap_tss + 102, sizeof(trap_tss), 2); // no I/O bitmap
-	payload_gdt[SEL_TSS / 8] = (sizeof(trap_tss) - 1) | (tss & 0xffffff) << 16 |
-		0x89ull << 40 | (tss >> 24 & 0xff) << 56;
-	payload_gdt[SEL_TSS / 8 + 1] = tss >> 32;
-	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
+	trap_load_tss(TRAP_TSS_BYTES - 1, TRAP_TSS_BYTES); // no I/O bitmap
 	memcpy((void *)LOW_TRAMPOLINE, mode_low_begin, (size_t)(mode_low_end - mode_low_begin));
 }
 
@@ -82,6 +104,15 @@ void trap_dispatch(struct trap_frame *frame)
 		.cr2 = cr2,
 		.cs = frame->cs,
 		.rflags = frame->rflags,
+		.rsp = frame->rsp,
+		.ss = frame->ss,
+		.dr6 = read_dr6(),
+		.rax = frame->rax,
+		.rbx = frame->rbx,
+		.rcx = frame->rcx,
+		.rdx = frame->rdx,
+		.rsi = frame->rsi,
+		.rdi = frame->rdi,
 	};
 	if (trap_catch_rsp == 0) {
 		report("FATAL trap %lu error 0x%lx rip 0x%lx cr2 0x%lx", frame->vector,

@@ -102,6 +102,23 @@ trap_enter_user:
 	pushq %rdi
 	iretq
 
+	// void trap_call_user(uint64_t rip, uint64_t rflags, uint64_t argument)
+	.global trap_call_user
+trap_call_user:
+	movq $trap_user_end, trap_user_stack_top - 8
+	movq %rdi, %rax
+	movq %rdx, %rdi
+	movq %rsi, %r11
+	pushq $SEL_USERDATA
+	pushq $trap_user_stack_top - 8
+	pushq %rsi
+	pushq $SEL_USER64
+	pushq %rax
+	iretq
+trap_user_end:
+	int $0x81 // TRAP_USER_END
+	hlt
+
 	.section .bss
 	.balign 16
 	.global trap_catch_rsp
