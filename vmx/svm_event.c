@@ -149,6 +149,17 @@ void svm_event_prepare_slow(struct vcpu *vcpu)
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS | SVM_CLEAN_TPR);
 }
 
+// V_IRQ is taken before the guest's first instruction, and clears IF. If it still stands where IF
+// is clear and no delivery was interrupted, then the delivery raised an exception, which the guest
+// has taken, and the CPU has kept V_IRQ, as one known implementation does. The interrupt is gone,
+// as on hardware: it was acknowledged.
+static __attribute__((noinline)) void offer_drop(struct svm_vcpu *svm)
+{
+	svm->offered = 0;
+	svm->vmcb->virtual_interrupt &= ~SVM_V_IRQ;
+	svm_dirty(&svm->vcpu, SVM_CLEAN_TPR);
+}
+
 // Software interrupts and exceptions of INT3 and INTO are not kept: RIP still points to their
 // instruction, which will run again.
 void svm_event_collect_slow(struct vcpu *vcpu)
@@ -157,8 +168,11 @@ void svm_event_collect_slow(struct vcpu *vcpu)
 	struct svm_vmcb *vmcb = svm->vmcb;
 	uint64_t info = vmcb->exit_interrupt_info, vector = info & SVM_EVENT_VECTOR_MASK;
 
-	if ((vmcb->virtual_interrupt & SVM_V_IRQ) == 0)
+	if (likely((vmcb->virtual_interrupt & SVM_V_IRQ) == 0))
 		svm->offered = 0;
+	else if (svm->offered != 0 && (vmcb->rflags & RFLAGS_IF) == 0 &&
+		(info & SVM_EVENT_VALID) == 0)
+		offer_drop(svm);
 	svm->interrupt_window = svm->nmi_window = false;
 	// One known implementation forgets a shadow that it was entered with.
 	if ((svm->precise & SVM_PRECISE_SHADOWED) != 0 && vmcb->exit_code == SVM_EXIT_INTR &&

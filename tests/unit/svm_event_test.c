@@ -33,10 +33,28 @@ static void prepare(void)
 		svm_event_prepare_slow(VCPU);
 }
 
+// The delivery of a virtual interrupt raised an exception, whose handler runs with IF clear, and
+// the CPU has kept V_IRQ: the interrupt does not come again, and does not count as pending.
+static void an_offer_that_failed_is_gone(void **state)
+{
+	struct vmexit exit;
+
+	(void)state;
+	VMCB->rflags |= RFLAGS_IF;
+	vcpu_inject_interrupt(VCPU, 0x51);
+	prepare();
+	VMCB->rflags &= ~RFLAGS_IF;
+	assert_false(exit_with(SVM_EXIT_CPUID, &exit));
+	assert_false(vcpu_event_pending(VCPU));
+	assert_true((VMCB->virtual_interrupt & SVM_V_IRQ) == 0);
+	assert_true((VMCB->clean & SVM_CLEAN_TPR) == 0);
+}
+
 // APM vol. 2, 15.20: EVENTINJ.
 static void injections_are_encoded(void **state)
 {
 	(void)state;
+	VMCB->rflags |= RFLAGS_IF;
 	vcpu_inject_interrupt(VCPU, 0xef);
 	assert_true(vcpu_event_pending(VCPU));
 	prepare();
@@ -482,6 +500,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, svm_test_setup)
 	const struct CMUnitTest tests[] = {
 		TEST(injections_are_encoded),
+		TEST(an_offer_that_failed_is_gone),
 		TEST(an_interrupt_and_a_window),
 		TEST(one_event_at_a_time),
 		TEST(faults_on_faults_double),
