@@ -56,7 +56,7 @@ void trap_set_present(unsigned vector, bool present); // the IDT's entry
 _Noreturn void trap_call_user(uint64_t rip, uint64_t rflags, uint64_t argument);
 enum { TRAP_USER_END = 0x81, RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_RF = 1 << 16 };
 void trap_set_gate(unsigned vector, uint64_t low, uint64_t high); // 0, 0: as trap_init leaves it
-uint64_t trap_gate(unsigned vector);                              // the low half
+extern uint64_t trap_idt[512];
 void trap_load_tss(unsigned limit, unsigned io_bitmap);           // 64-bit TSS of the library
 extern uint8_t trap_tss[];
 enum { TRAP_TSS_BYTES = 104 };

@@ -16,7 +16,7 @@ const char *const mode_names[MODE_COUNT] = {
 };
 
 static trap_hook *trap_hooks[256];
-static uint64_t trap_idt[512] __attribute__((aligned(16)));
+uint64_t trap_idt[512] __attribute__((aligned(16)));
 static uint8_t trap_double_fault_stack[4096] __attribute__((aligned(16)));
 static uint8_t trap_ring0_stack[8192] __attribute__((aligned(16)));
 // With room for an I/O permission bitmap.
@@ -52,11 +52,6 @@ void trap_set_gate(unsigned vector, uint64_t low, uint64_t high)
 	}
 	trap_idt[2 * vector] = low;
 	trap_idt[2 * vector + 1] = high;
-}
-
-uint64_t trap_gate(unsigned vector)
-{
-	return trap_idt[2 * vector];
 }
 
 void trap_load_tss(unsigned limit, unsigned io_bitmap)
