@@ -5,6 +5,7 @@
 
 #include "kernel/x86.h"
 #include "vm/local_apic.h"
+#include "vmx/breakpoint.h"
 
 enum { SEGMENT_TYPE_WRITABLE = 2, SEGMENT_TYPE_EXPAND_DOWN = 4, SEGMENT_TYPE_CODE = 8 };
 
@@ -176,6 +177,8 @@ static enum status access_read(void *owner, struct gva from, unsigned bytes, boo
 	struct paging_fault fault;
 	struct gpa at;
 
+	if (unlikely(access->cpu.one_iteration))
+		vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_READ, from.v, bytes);
 	if (likely(access_is_known(access, from))) {
 		*value = device_read(access, access->known, bytes) & value_mask(bytes);
 		return STATUS_OK;
@@ -211,6 +214,8 @@ static enum status access_write(void *owner, struct gva to, unsigned bytes, uint
 	struct paging_fault fault;
 	struct gpa at;
 
+	if (unlikely(access->cpu.one_iteration))
+		vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_WRITE, to.v, bytes);
 	if (likely(access_is_known(access, to))) {
 		device_write(access, access->known, bytes, value & value_mask(bytes));
 		return STATUS_OK;
@@ -276,6 +281,7 @@ void cpu_access_begin(struct cpu_access *access, struct vm_vcpu *vcpu, struct gu
 	access->cpu.ops = &access_ops;
 	access->cpu.owner = access;
 	access->cpu.mode = (uint8_t)bits;
+	access->cpu.one_iteration = vcpu_has_breakpoints(vcpu->vcpu);
 	access->cpu.stack_bytes = 8;
 	if (bits != 64)
 		access->cpu.stack_bytes = (vcpu_segment(vcpu->vcpu, SEGMENT_SS).attributes &

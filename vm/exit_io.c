@@ -2,6 +2,7 @@
 // Port I/O.
 #include "vm/cpu_access.h"
 #include "vm/vm.h"
+#include "vmx/breakpoint.h"
 
 // Merges into RAX as the CPU does: 32-bit results clear the upper half.
 static void rax_merge(uint64_t *rax, unsigned bytes, uint64_t value)
@@ -19,6 +20,7 @@ static enum status port_in(void *owner, uint16_t port, unsigned bytes, uint64_t 
 	struct cpu_access *access = owner;
 
 	*value = bus_port_read(access->vcpu->vm, port, bytes, access->now);
+	vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_PORT, port, bytes);
 	return STATUS_OK;
 }
 
@@ -27,6 +29,7 @@ static enum status port_out(void *owner, uint16_t port, unsigned bytes, uint64_t
 	struct cpu_access *access = owner;
 
 	bus_port_write(access->vcpu->vm, port, bytes, value, access->now);
+	vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_PORT, port, bytes);
 	return STATUS_OK;
 }
 
@@ -62,5 +65,6 @@ void vm_exit_io(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 			bus_port_read(vcpu->vm, exit->io.port, exit->io.size, now));
 	else
 		bus_port_write(vcpu->vm, exit->io.port, exit->io.size, *rax, now);
+	vcpu_note_access(vcpu->vcpu, VCPU_ACCESS_PORT, exit->io.port, exit->io.size);
 	vcpu_advance(vcpu->vcpu, length);
 }

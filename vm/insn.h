@@ -14,8 +14,8 @@
 // Debugging (SDM 3B 17.3): RF is cleared by completion and set when REP stops in between, as in
 // the image of an interrupt that hits there. With TF set, a call does one iteration, and
 // single_step asks the caller for #DB with DR6.BS. The caller sets RF in what it pushes for a
-// fault, keeps DR7 data breakpoints if it offers any, and drops an STI or MOV SS shadow once rip
-// has moved.
+// fault, keeps DR7's data breakpoints (with one_iteration), and drops an STI or MOV SS shadow once
+// rip has moved.
 #ifndef VM_INSN_H
 #define VM_INSN_H
 
@@ -67,6 +67,7 @@ struct insn_cpu {
 	const struct insn_cpu_ops *ops;
 	void *owner;
 	uint8_t mode;        // enum decode_mode
+	bool one_iteration;  // of REP, then STATUS_OK with RIP at the instruction
 	uint8_t stack_bytes; // 2, 4 or 8: SS.B, or 8 in 64-bit mode
 	// Results.
 	bool single_step; // TF was set and the instruction, or one iteration, is done

@@ -129,7 +129,7 @@ static enum status repeat(struct insn_cpu *cpu, const struct insn *insn,
 	unsigned width = insn->address_bytes;
 	uint64_t rflags = cpu->rflags;
 
-	if (cpu->rflags & RFLAGS_TF)
+	if ((cpu->rflags & RFLAGS_TF) || cpu->one_iteration)
 		limit = 1;
 	for (unsigned i = 0; i < limit; i++) {
 		enum status status;

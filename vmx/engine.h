@@ -12,13 +12,17 @@ enum { VCPU_CORES_MAX = 64, VCPU_NOT_LOADED = UINT32_MAX };
 struct vcpu {
 	uint64_t gpr[GPR_COUNT]; // first: vcpu_gpr()
 	void *host; // of the engine's, for the core that has it loaded; known to *_run.S
+	// DR7 may have a breakpoint enabled: its writes do not exit. Not 0: known to breakpoint.h.
+	uint64_t breakpoints_possible;
 	struct nested_map *map;
 	uint32_t core; // that has it loaded, or VCPU_NOT_LOADED
 	// What the CPU's registers hold while it is loaded, and these while it is not.
 	uint64_t dr[4], xcr0, tsc_aux;
 	void *fpu; // XSAVE area
+	unsigned breakpoint_hits; // of the instruction that is being executed: bits of DR6
 };
 _Static_assert(offsetof(struct vcpu, host) == 16 * 8, "*_run.S");
+_Static_assert(offsetof(struct vcpu, breakpoints_possible) == 17 * 8, "breakpoint.h");
 
 // Detection. STATUS_UNSUPPORTED: not this engine's CPU, or not usable; `reason` says which bit.
 must_check enum status svm_detect(const char **reason);

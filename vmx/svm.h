@@ -100,6 +100,8 @@ void svm_set_rip(struct vcpu *vcpu, uint64_t rip);
 void svm_set_rflags(struct vcpu *vcpu, uint64_t rflags);
 void svm_advance(struct vcpu *vcpu, unsigned length);
 void svm_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
+uint64_t svm_dr7(const struct vcpu *vcpu);
+void svm_watch_dr7(struct vcpu *vcpu, bool watch);
 struct vcpu_paging svm_paging(const struct vcpu *vcpu);
 void svm_get_code(const struct vcpu *vcpu, struct vcpu_code *code);
 struct vcpu_segment_state svm_segment(const struct vcpu *vcpu, enum vcpu_segment segment);

@@ -48,7 +48,9 @@
 
 // Of the DR vector, offset 4.
 #define SVM_INTERCEPT_DR4_WRITE BIT(20)
+#define SVM_INTERCEPT_DR5_WRITE BIT(21) // DR7, where CR4.DE is clear
 #define SVM_INTERCEPT_DR6_WRITE BIT(22)
+#define SVM_INTERCEPT_DR7_WRITE BIT(23)
 
 // Virtual interrupt control, offset 0x60.
 #define SVM_V_TPR_MASK     0x0full
@@ -76,7 +78,9 @@ enum svm_exit_code {
 	SVM_EXIT_CR4_WRITE = 0x14,
 	SVM_EXIT_CR8_WRITE = 0x18,
 	SVM_EXIT_DR4_WRITE = 0x34,
+	SVM_EXIT_DR5_WRITE = 0x35,
 	SVM_EXIT_DR6_WRITE = 0x36,
+	SVM_EXIT_DR7_WRITE = 0x37,
 	SVM_EXIT_EXCEPTION_FIRST = 0x40,
 	SVM_EXIT_EXCEPTION_LAST = 0x5f,
 	SVM_EXIT_INTR = 0x60,

@@ -68,6 +68,7 @@ void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code
 	struct svm_vcpu *svm = svm_of(vcpu);
 	uint64_t before = svm->event | svm->offered, first = before & SVM_EVENT_VECTOR_MASK;
 
+	vcpu->breakpoint_hits = 0; // a fault: the instruction is not finished
 	if ((before & SVM_EVENT_TYPE_MASK) == SVM_EVENT_TYPE_EXCEPTION && before != 0) {
 		enum fault_pair pair = vcpu_fault_pair((uint8_t)first, vector);
 

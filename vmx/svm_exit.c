@@ -125,6 +125,12 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		// Decode assists: APM vol. 2, 15.33.1.
 		exit->cr8_gpr = (vmcb->exit_info1 & BIT(63)) != 0 ? vmcb->exit_info1 & 15 : 0xff;
 		return false;
+	case SVM_EXIT_DR5_WRITE:
+	case SVM_EXIT_DR7_WRITE: // runs now
+		svm_watch_dr7(vcpu, false);
+		exit->kind = VMEXIT_INTERRUPT;
+		exit->length = 0;
+		return false;
 	case SVM_EXIT_EXCEPTION_FIRST ... SVM_EXIT_EXCEPTION_LAST:
 		return decode_exception(vcpu, exit);
 	}

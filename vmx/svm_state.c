@@ -6,6 +6,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
+#include "vmx/breakpoint.h"
 
 #define DR6_BS    BIT(14)
 
@@ -29,6 +30,34 @@ void svm_set_rflags(struct vcpu *vcpu, uint64_t rflags)
 	svm_of(vcpu)->vmcb->rflags = rflags | RFLAGS_FIXED;
 }
 
+uint64_t svm_dr7(const struct vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb->dr7;
+}
+
+void svm_watch_dr7(struct vcpu *vcpu, bool watch)
+{
+	const uint32_t writes = (uint32_t)(SVM_INTERCEPT_DR5_WRITE | SVM_INTERCEPT_DR7_WRITE);
+	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	vcpu->breakpoints_possible = !watch;
+	vmcb->intercept_dr = (vmcb->intercept_dr & ~writes) | (watch ? writes : 0);
+	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
+}
+
+// An event that waits goes before it.
+static __attribute__((noinline)) void debug_trap(struct vcpu *vcpu, bool stepping)
+{
+	uint64_t bits = vcpu->breakpoint_hits | (stepping ? DR6_BS : 0);
+
+	vcpu->breakpoint_hits = 0;
+	if (svm_event_pending(vcpu))
+		return;
+	svm_of(vcpu)->vmcb->dr6 |= bits;
+	svm_dirty(vcpu, SVM_CLEAN_DRX);
+	svm_inject_exception(vcpu, VECTOR_DB, false, 0);
+}
+
 void svm_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
 {
 	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -36,11 +65,8 @@ void svm_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
 	vmcb->rip = rip;
 	vmcb->rflags = rflags;
 	vmcb->interrupt_shadow &= ~1ull;
-	if (unlikely((rflags & RFLAGS_TF) != 0) && !svm_event_pending(vcpu)) {
-		vmcb->dr6 |= DR6_BS;
-		svm_dirty(vcpu, SVM_CLEAN_DRX);
-		svm_inject_exception(vcpu, VECTOR_DB, false, 0);
-	}
+	if (unlikely(((rflags & RFLAGS_TF) | vcpu->breakpoint_hits) != 0))
+		debug_trap(vcpu, (rflags & RFLAGS_TF) != 0);
 }
 
 void svm_advance(struct vcpu *vcpu, unsigned length)
@@ -219,6 +245,7 @@ enum status svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	svm->offered = 0;
 	vmcb->virtual_interrupt &= ~SVM_V_IRQ;
 	svm->triple_fault = false;
+	svm_watch_dr7(vcpu, (state->dr7 & DR7_ENABLED) == 0);
 	vmcb->clean = 0;
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
 	return STATUS_OK;

@@ -68,6 +68,7 @@ void svm_step_begin(struct vcpu *vcpu)
 	vmcb->intercept_exceptions = UINT32_MAX;
 	vmcb->intercept3 |= STEP_INTERCEPTS3 | (uint32_t)SVM_INTERCEPT_PAUSE;
 	vmcb->intercept_dr |= STEP_INTERCEPTS_DR;
+	svm_watch_dr7(vcpu, false); // a write of it is a step too
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS | SVM_CLEAN_CRX);
 }
 

@@ -206,6 +206,7 @@ void vcpu_common_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	memcpy(vcpu->dr, state->dr, sizeof(state->dr));
 	vcpu->tsc_aux = state->tsc_aux;
 	vcpu->xcr0 = state->xcr0;
+	vcpu->breakpoint_hits = 0;
 	if (vcpu_is_loaded(vcpu))
 		registers_to_cpu(vcpu);
 }

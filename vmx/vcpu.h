@@ -228,6 +228,8 @@ struct vcpu_engine {
 	void (*set_rflags)(struct vcpu *vcpu, uint64_t rflags);
 	void (*advance)(struct vcpu *vcpu, unsigned length);
 	void (*finish)(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
+	uint64_t (*dr7)(const struct vcpu *vcpu);
+	void (*watch_dr7)(struct vcpu *vcpu, bool watch); // vmx/breakpoint.h
 	struct vcpu_paging (*paging)(const struct vcpu *vcpu);
 	void (*get_code)(const struct vcpu *vcpu, struct vcpu_code *code);
 	struct vcpu_segment_state (*segment)(const struct vcpu *vcpu, enum vcpu_segment segment);

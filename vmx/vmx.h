@@ -176,6 +176,8 @@ void vmx_set_rip(struct vcpu *vcpu, uint64_t rip);
 void vmx_set_rflags(struct vcpu *vcpu, uint64_t rflags);
 void vmx_advance(struct vcpu *vcpu, unsigned length);
 void vmx_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags);
+uint64_t vmx_dr7(const struct vcpu *vcpu);
+void vmx_watch_dr7(struct vcpu *vcpu, bool watch);
 struct vcpu_paging vmx_paging(const struct vcpu *vcpu);
 void vmx_get_code(const struct vcpu *vcpu, struct vcpu_code *code);
 struct vcpu_segment_state vmx_segment(const struct vcpu *vcpu, enum vcpu_segment segment);

@@ -69,6 +69,7 @@ void vmx_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code
 	uint8_t length = vmx->icebp_length;
 
 	ASSERT(vector < 32);
+	vcpu->breakpoint_hits = 0; // a fault: the instruction is not finished
 	if (vmx->has_event && (vmx->event & VMX_EVENT_TYPE) == VMX_EVENT_EXCEPTION) {
 		enum fault_pair pair =
 			vcpu_fault_pair(vmx->event & VMX_EVENT_VECTOR, vector);
@@ -131,6 +132,10 @@ static void windows_write(struct vmx_vcpu *vmx)
 	uint64_t proc = vmx_features.proc, pin = vmx_features.pin;
 	bool timer = vmx->step && !vmx_features.mtf;
 
+	if (vmx->step) // a write of DR7 is a step too
+		vmx->vcpu.breakpoints_possible = true;
+	if (vmx->vcpu.breakpoints_possible)
+		proc &= ~VMX_PROC_MOV_DR;
 	if (vmx->interrupt_window)
 		proc |= VMX_PROC_INTERRUPT_WINDOW;
 	if (vmx->nmi_window)

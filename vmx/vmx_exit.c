@@ -173,6 +173,10 @@ static __attribute__((noinline)) bool decode_rare(struct vcpu *vcpu, struct vmex
 	case VMX_REASON_TASK_SWITCH:
 		decode_task_switch(vcpu, exit);
 		return false;
+	case VMX_REASON_DR_ACCESS: // runs now
+		vmx_watch_dr7(vcpu, false);
+		exit->kind = VMEXIT_INTERRUPT;
+		return false;
 	case VMX_REASON_TRIPLE_FAULT:
 		exit->kind = VMEXIT_SHUTDOWN;
 		return false;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/base/assert.h"
+#include "vmx/breakpoint.h"
 
 #define DR6_FIXED 0xffff0ff0ull
 #define DEBUGCTL_BTF BIT(1)
@@ -47,15 +48,35 @@ static __attribute__((noinline)) bool shadow_end(struct vcpu *vcpu)
 	return true;
 }
 
-// A single-step trap, or a breakpoint that was held back.
+uint64_t vmx_dr7(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return vmx_read(VMCS_GUEST_DR7);
+}
+
+void vmx_watch_dr7(struct vcpu *vcpu, bool watch)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vcpu->breakpoints_possible = !watch;
+	vmx->proc = (vmx->proc & ~(uint32_t)VMX_PROC_MOV_DR) |
+		(watch ? (uint32_t)VMX_PROC_MOV_DR : 0);
+	vmx_write(VMCS_PROC_CONTROLS, vmx->proc);
+}
+
+// A single-step trap, a breakpoint that was held back, or one on an access made in software.
 static __attribute__((noinline)) void trap_pend(struct vcpu *vcpu, bool breakpoint)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	unsigned hits = vcpu->breakpoint_hits;
 	bool step = (vmx_cached(vcpu, VMX_RFLAGS) & RFLAGS_TF) != 0 &&
 		(vmx_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0;
 
-	if (vmx->has_event || (!step && !breakpoint))
+	vcpu->breakpoint_hits = 0;
+	if (vmx->has_event || (!step && !breakpoint && hits == 0))
 		return;
+	if (hits != 0)
+		vmx_set_dr6(vmx, vmx_dr6(vmx) | hits);
 	if (step)
 		vmx_set_dr6(vmx, vmx_dr6(vmx) | VMX_DEBUG_BS);
 	vmx_inject_exception(vcpu, VECTOR_DB, false, 0);
@@ -86,7 +107,7 @@ void vmx_finish(struct vcpu *vcpu, uint64_t rip, uint64_t rflags)
 	vmx->rip = rip;
 	if (unlikely(vmx_cached(vcpu, VMX_RFLAGS) != rflags))
 		vmx_cached_set(vcpu, VMX_RFLAGS, rflags);
-	if (unlikely((rflags & RFLAGS_TF) != 0 || is_in_shadow(vmx)))
+	if (unlikely(((rflags & RFLAGS_TF) | vcpu->breakpoint_hits) != 0 || is_in_shadow(vmx)))
 		finish_slow(vcpu);
 }
 
@@ -109,8 +130,8 @@ void vmx_advance(struct vcpu *vcpu, unsigned length)
 		? vmx->cached[VMX_RFLAGS] : vmx_read(VMCS_GUEST_RFLAGS);
 
 	vmx->rip += length;
-	if (unlikely((rflags & (RFLAGS_RF | RFLAGS_TF)) != 0 || vmx->rip >> 32 == 1 ||
-		    is_in_shadow(vmx)))
+	if (unlikely(((rflags & (RFLAGS_RF | RFLAGS_TF)) | vcpu->breakpoint_hits) != 0 ||
+		    vmx->rip >> 32 == 1 || is_in_shadow(vmx)))
 		advance_slow(vcpu, rflags);
 }
 
@@ -334,6 +355,7 @@ static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state
 	vmx->sfmask = state->sfmask;
 	vmx->kernel_gs_base = state->kernel_gs_base;
 	vmx_registers_load(vmx);
+	vmx_watch_dr7(vcpu, (state->dr7 & DR7_ENABLED) == 0);
 	vmx->has_event = vmx->triple_fault = false;
 	vmx->icebp_length = 0;
 	vmx_translations_flush(vcpu);

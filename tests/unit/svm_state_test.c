@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vmx/breakpoint.h"
 #include "vmx/cpuid.h"
 
 #define SVM  (&svm_test_vcpu)
@@ -257,6 +258,113 @@ static void a_stepping_guest_traps_after_emulation(void **state)
 	vcpu_advance(VCPU, 2);
 	assert_int_equal(SVM->event & 0xff, 0x30);
 	assert_true(VMCB->dr6 == 0xffff0ff0);
+}
+
+// SDM vol. 3, 17.2.4 and 17.2.5: kinds, lengths, alignment, CR4.DE.
+static void breakpoints_match_accesses(void **state)
+{
+	static const struct {
+		uint64_t dr7, at;
+		enum vcpu_access access;
+		unsigned bytes, hits;
+	} cases[] = {
+		{0x000d0002, 0x1000, VCPU_ACCESS_WRITE, 1, 1},
+		{0x000d0001, 0x1003, VCPU_ACCESS_WRITE, 8, 1},
+		{0x000d0002, 0x1004, VCPU_ACCESS_WRITE, 4, 0},
+		{0x000d0002, 0xffc, VCPU_ACCESS_WRITE, 4, 0},
+		{0x000d0002, 0xffd, VCPU_ACCESS_WRITE, 4, 1},
+		{0x000d0002, 0x1000, VCPU_ACCESS_READ, 4, 0},
+		{0x000d0000, 0x1000, VCPU_ACCESS_WRITE, 4, 0},
+		{0x000f0002, 0x1000, VCPU_ACCESS_READ, 4, 1},
+		{0x000f0002, 0x1000, VCPU_ACCESS_WRITE, 4, 1},
+		{0x00020002, 0x1002, VCPU_ACCESS_PORT, 1, 1},
+		{0x00020002, 0x1002, VCPU_ACCESS_WRITE, 1, 0},
+		{0x000f0002, 0x1000, VCPU_ACCESS_PORT, 1, 0},
+		{0x00000002, 0x1002, VCPU_ACCESS_READ, 1, 0},
+		{0x00900008, 0x2007, VCPU_ACCESS_WRITE, 1, 2},
+		{0x00900008, 0x2008, VCPU_ACCESS_WRITE, 1, 0},
+		{0x009d000a, 0x1fff, VCPU_ACCESS_WRITE, 2, 2},
+	};
+
+	(void)state;
+	fake_x86.dr[0] = 0x1002; // bits below the length do not count
+	fake_x86.dr[1] = 0x2000;
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		svm_watch_dr7(VCPU, false);
+		VMCB->dr7 = cases[i].dr7;
+		VMCB->cr4 |= CR4_DE;
+		VCPU->breakpoint_hits = 0;
+		vcpu_note_access(VCPU, cases[i].access, cases[i].at, cases[i].bytes);
+		assert_int_equal(VCPU->breakpoint_hits, cases[i].hits);
+		VMCB->cr4 &= ~CR4_DE;
+		svm_watch_dr7(VCPU, false);
+		VCPU->breakpoint_hits = 0;
+		vcpu_note_access(VCPU, cases[i].access, cases[i].at, cases[i].bytes);
+		assert_int_equal(VCPU->breakpoint_hits,
+			cases[i].access == VCPU_ACCESS_PORT ? 0 : cases[i].hits);
+	}
+}
+
+static bool dr7_is_watched(void)
+{
+	const uint32_t writes = (uint32_t)(SVM_INTERCEPT_DR5_WRITE | SVM_INTERCEPT_DR7_WRITE);
+	bool watched = (VMCB->intercept_dr & writes) == writes;
+
+	assert_true(watched || (VMCB->intercept_dr & writes) == 0);
+	assert_true(watched == (VCPU->breakpoints_possible == 0));
+	return watched;
+}
+
+// Writes of DR7 exit while it enables nothing; the first ends that, and an access that finds it
+// without a breakpoint begins it again.
+static void dr7_is_watched_until_it_is_written(void **state)
+{
+	struct vcpu_state now = current();
+	struct vmexit exit;
+
+	(void)state;
+	now.dr7 = 0x400;
+	assert_int_equal(vcpu_set_state(VCPU, &now), STATUS_OK);
+	assert_true(dr7_is_watched());
+	VMCB->clean = SVM_CLEAN_ALL;
+	VMCB->exit_code = SVM_EXIT_DR7_WRITE;
+	assert_false(svm_exit_decode(VCPU, &exit));
+	assert_int_equal(exit.kind, VMEXIT_INTERRUPT);
+	assert_true((VMCB->clean & SVM_CLEAN_INTERCEPTS) == 0);
+	assert_false(dr7_is_watched());
+	VMCB->dr7 = 0x401;
+	assert_true(vcpu_has_breakpoints(VCPU));
+	assert_false(dr7_is_watched());
+	VMCB->dr7 = 0x400;
+	vcpu_note_access(VCPU, VCPU_ACCESS_PORT, 0, 1);
+	assert_true(dr7_is_watched());
+	now.dr7 = 0x420;
+	assert_int_equal(vcpu_set_state(VCPU, &now), STATUS_OK);
+	assert_false(dr7_is_watched());
+}
+
+// The trap comes once, when the instruction is finished; one that faults has none.
+static void a_breakpoint_traps_after_emulation(void **state)
+{
+	(void)state;
+	fake_x86.dr[3] = 0x80;
+	svm_watch_dr7(VCPU, false);
+	VMCB->dr7 = 0x20000080;
+	VMCB->cr4 |= CR4_DE;
+	VMCB->dr6 = 0xffff0ff0;
+	vcpu_note_access(VCPU, VCPU_ACCESS_PORT, 0x80, 1);
+	assert_false(vcpu_event_pending(VCPU));
+	vcpu_advance(VCPU, 2);
+	assert_int_equal(SVM->event & 0xff, VECTOR_DB);
+	assert_true(VMCB->dr6 == 0xffff0ff8);
+	svm_event_collect(VCPU);
+	vcpu_advance(VCPU, 2);
+	assert_false(vcpu_event_pending(VCPU));
+	vcpu_note_access(VCPU, VCPU_ACCESS_PORT, 0x80, 1);
+	vcpu_inject_exception(VCPU, VECTOR_GP, true, 0);
+	svm_event_collect(VCPU);
+	vcpu_advance(VCPU, 2);
+	assert_false(vcpu_event_pending(VCPU));
 }
 
 static void expect_fault_cr0(uint64_t value)
@@ -539,6 +647,9 @@ int main(void)
 		TEST(setters_clear_their_clean_bits),
 		TEST(advancing_ends_the_shadow),
 		TEST(a_stepping_guest_traps_after_emulation),
+		TEST(breakpoints_match_accesses),
+		TEST(dr7_is_watched_until_it_is_written),
+		TEST(a_breakpoint_traps_after_emulation),
 		TEST(cr0_writes_obey_the_rules),
 		TEST(paging_switches_long_mode),
 		TEST(cr0_flushes_what_it_must),

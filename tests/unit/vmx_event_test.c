@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "vmx/breakpoint.h"
+
 #define VCPU vmx_test_vcpu
 #define VMX  vmx_of(vmx_test_vcpu)
 
@@ -321,6 +323,42 @@ static void the_threshold_follows_the_priority(void **state)
 	assert_int_equal(vmx_test_entered.threshold, 0);
 }
 
+// 17.2.4: a port that the hypervisor has answered for the guest.
+static void a_breakpoint_traps_after_emulation(void **state)
+{
+	(void)state;
+	fake_x86.dr6 = 0xffff0ff0;
+	fake_x86.dr[1] = 0x80;
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) != 0);
+	assert_int_equal(vmx_test_exit(VMX_REASON_DR_ACCESS, 7).kind, VMEXIT_INTERRUPT);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) == 0);
+	FIELD(GUEST_DR7) = 0x00200008;
+	assert_int_equal(vcpu_write_cr4(VCPU, CR4_PAE | CR4_DE, UINT32_MAX), STATUS_OK);
+	vcpu_note_access(VCPU, VCPU_ACCESS_PORT, 0x80, 1);
+	assert_false(vcpu_event_pending(VCPU));
+	vcpu_advance(VCPU, 2);
+	assert_true(vcpu_event_pending(VCPU));
+	assert_true(fake_x86.dr6 == 0xffff0ff2);
+	plain_exit();
+	assert_int_equal(vmx_test_entered.event, 0x80000300 | VECTOR_DB);
+	vcpu_finish(VCPU, 2, RFLAGS_FIXED);
+	assert_false(vcpu_event_pending(VCPU));
+	vcpu_request_interrupt_window(VCPU); // controls are written anew
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) == 0);
+	FIELD(GUEST_DR7) = 0x400;
+	assert_false(vcpu_has_breakpoints(VCPU));
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) != 0);
+	vcpu_request_step(VCPU); // which may be a write of DR7
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) == 0);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) == 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, vmx_test_setup, vmx_test_teardown)
@@ -342,6 +380,7 @@ int main(void)
 		TEST(a_step_of_a_stepping_guest_traps_it),
 		TEST(a_step_may_be_the_timers),
 		TEST(the_threshold_follows_the_priority),
+		TEST(a_breakpoint_traps_after_emulation),
 	};
 
 	return cmocka_run_group_tests_name("vmx_event", tests, NULL, NULL);
