@@ -103,10 +103,10 @@ PAYLOAD("cpu_exceptions");
 	X(fetch, "", "jmp *%rdi", "")
 
 #define CROSSING(X)                                                                                \
-	X(read8, "", "movq (%rdi), %rax", "")                                                       \
-	X(write8, "xorl %eax, %eax", "movq %rax, (%rdi)", "")                                       \
-	X(add8, "", "addq $1, (%rdi)", "")                                                          \
-	X(locked8, "xorl %eax, %eax", "lock xaddq %rax, (%rdi)", "")                                \
+	X(read8, "", "movq (%rdi), %rax", "")                                                      \
+	X(write8, "xorl %eax, %eax", "movq %rax, (%rdi)", "")                                      \
+	X(add8, "", "addq $1, (%rdi)", "")                                                         \
+	X(locked8, "xorl %eax, %eax", "lock xaddq %rax, (%rdi)", "")                               \
 	X(push8, "", "pushq (%rdi)", "popq %rax")
 
 #define STATE(X)                                                                                   \
@@ -116,7 +116,7 @@ PAYLOAD("cpu_exceptions");
 	X(movaps, "", "movaps %xmm0, %xmm0", "")                                                   \
 	X(fault_x87, "fninit; pushq $0x33b; fldcw (%rsp); popq %rax; fld1; fldz; fdivrp",          \
 		"fwait", "fninit")                                                                 \
-	X(fault_sse, "pushq $0x1f00; ldmxcsr (%rsp); popq %rax; xorps %xmm0, %xmm0",              \
+	X(fault_sse, "pushq $0x1f00; ldmxcsr (%rsp); popq %rax; xorps %xmm0, %xmm0",               \
 		"divps %xmm0, %xmm0", "")
 
 #define ALIGNMENT(X)                                                                               \
@@ -125,7 +125,7 @@ PAYLOAD("cpu_exceptions");
 	X(dword, "", "movl 2(%rsp), %eax", "")                                                     \
 	X(qword_write, "", "movq %rax, -12(%rsp)", "")                                             \
 	X(qword_aligned, "", "movq %rax, -16(%rsp)", "")                                           \
-	X(push, "subq $1, %rsp", "pushq %rax", "popq %rax; addq $1, %rsp")                                              \
+	X(push, "subq $1, %rsp", "pushq %rax", "popq %rax; addq $1, %rsp")                         \
 	X(lock_add, "", "lock addl $0, 1(%rsp)", "")                                               \
 	X(byte, "", "movb 1(%rsp), %al", "")
 

@@ -19,13 +19,13 @@ struct snippet {
 };
 
 #define SNIPPET_TEXT(name, before, instruction, after)                                             \
-	"snippet_" #name ": " before "\n"                                                          \
-	"snippet_" #name "_at: " instruction "\n"                                                  \
-	"snippet_" #name "_next: " after "\n ret\n"
+	"code_" #name ": " before "\n"                                                          \
+	"code_" #name "_at: " instruction "\n"                                                  \
+	"code_" #name "_next: " after "\n ret\n"
 #define SNIPPET_DECLARE(name, before, instruction, after)                                          \
-	extern const char snippet_##name[], snippet_##name##_at[], snippet_##name##_next[];
+	extern const char code_##name[], code_##name##_at[], code_##name##_next[];
 #define SNIPPET_ENTRY(name, before, instruction, after)                                            \
-	{#name, snippet_##name, snippet_##name##_at, snippet_##name##_next},
+	{#name, code_##name, code_##name##_at, code_##name##_next},
 #define SNIPPETS(table, LIST)                                                                      \
 	__asm__(".text\n" LIST(SNIPPET_TEXT));                                                     \
 	LIST(SNIPPET_DECLARE)                                                                      \
