@@ -110,8 +110,9 @@ static void run(const char *prefix, const char *name, uint64_t count, uint64_t r
 	traps = trap_catch(snippet_call, &call);
 	if (traps) // what the handler saw
 		*o = (struct registers){trap_last.rcx, trap_last.rsi, trap_last.rdi, trap_last.rdx};
-	print("%s: %s%s = rcx 0x%lx rsi %ld rdi %ld sum 0x%x scratch 0x%x address 0x%x",
-		payload_name, prefix, name, o->rcx, (int64_t)(o->rsi - rsi), (int64_t)(o->rdi - rdi),
+	print("%s: %s%s = rcx 0x%lx rsi %ld rdi %ld", payload_name, prefix, name, o->rcx,
+		(int64_t)(o->rsi - rsi), (int64_t)(o->rdi - rdi));
+	print(" sum 0x%x scratch 0x%x address 0x%x",
 		sum(), inb(SCRATCH), inl(PCI_ADDRESS) & ~0x7f000003u);
 	if (traps)
 		print(" #%lu error 0x%lx cr2 +%ld %s", trap_last.vector, trap_last.error,
