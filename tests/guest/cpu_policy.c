@@ -190,7 +190,8 @@ static void policy_efer(void)
 	report("efer.faults = 0x%lx", v.faults);
 	report("efer.sticks = 0x%lx", v.sticks);
 	v = bits_try(&efer, 1 << 10);
-	report("vendor: efer.lma = %s", v.faults != 0 ? "faults" : v.sticks != 0 ? "sticks" : "ignored");
+	report("vendor: efer.lma = %s",
+		v.faults != 0 ? "faults" : v.sticks != 0 ? "sticks" : "ignored");
 	v = bits_try(&efer, 1 << 12);
 	report_check("efer.svme as CPUID says", (v.sticks != 0) == ((x.ecx >> 2 & 1) != 0));
 	v = bits_try(&efer, 1 << 14);
@@ -212,7 +213,8 @@ static uint8_t area[4096] __attribute__((aligned(4096)));
 
 static void policy_xcr0(void)
 {
-	static const uint8_t values[] = {0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 0x10, 0x18, 0x20, 0xe0, 0xe7};
+	static const uint8_t values[] = {0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 0x10, 0x18, 0x20, 0xe0,
+		0xe7};
 	uint64_t has;
 
 	SNIPPETS_REPORT("without_osxsave0", xsetbvs, false, 0, area);
@@ -228,8 +230,9 @@ static void policy_xcr0(void)
 		bool right = (v & 1) != 0 && pairs && (v & ~has) == 0;
 		bool traps = trap_catch(xcr0_write, (void *)(uintptr_t)v);
 
-		report("xcr0.0x%lx = %s", v, traps == !right &&
-			(traps ? trap_last.vector == 13 : xgetbv(0) == v) ? "ok" : "WRONG");
+		report("xcr0.0x%lx = %s", v,
+			traps == !right && (traps ? trap_last.vector == 13 : xgetbv(0) == v) ?
+				"ok" : "WRONG");
 	}
 	xsetbv(0, 1);
 	report_check("xcr0.unknown bits fault", bits_try(&xcr0, ~(has | 0xff)).faults ==
@@ -334,7 +337,8 @@ static void policy_user(void)
 		write_cr4(now | modes[i].bits);
 		SNIPPETS_REPORT(modes[i].name, users, true, 0, NULL);
 		if (i != 0)
-			SNIPPETS_REPORT(snippet_prefix(modes[i].name, "ring0"), users, false, 0, NULL);
+			SNIPPETS_REPORT(snippet_prefix(modes[i].name, "ring0"), users, false, 0,
+				NULL);
 	}
 	write_cr4(now);
 }
