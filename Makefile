@@ -143,9 +143,9 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
 	nmi ports reset_cf9 reset_kbd reset_triple step tasks timers uart_flood \
-	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_la57 cpu_msrs \
-	cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows cpu_strings cpu_syscalls \
-	cpu_xsave \
+	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights \
+	cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
+	cpu_strings cpu_syscalls cpu_tasks cpu_xsave \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb

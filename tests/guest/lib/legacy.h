@@ -35,7 +35,7 @@ struct legacy_record {
 	uint32_t ds, es;                                 // pushed by the entry, the last first
 	uint32_t edi, esi, ebp, esp, ebx, edx, ecx, eax; // PUSHAD
 	uint32_t vector, error, eip, cs, eflags, old_esp, old_ss, v86_es, v86_ds, v86_fs, v86_gs;
-	uint32_t cr2, tr, entry_esp;
+	uint32_t cr2, tr, entry_esp, cr0;
 };
 
 struct legacy_start legacy_start;
@@ -83,6 +83,7 @@ __asm__(".text\n.code32\n"
 	"movl $0x10, %eax; movl %eax, %ds; movl %eax, %es\n"
 	"movl %esp, %esi; movl $legacy_record, %edi; movl $21, %ecx; cld; rep movsl\n"
 	"movl %cr2, %eax; stosl; xorl %eax, %eax; str %ax; stosl; leal 40(%esp), %eax; stosl\n"
+	"movl %cr0, %eax; stosl\n"
 	"clts; pushl $2; popfl\n"
 	"movl $0x10, %eax; movl %eax, %ss; movl legacy_saved_esp, %esp\n"
 	"movl %eax, %fs; movl %eax, %gs\n"
