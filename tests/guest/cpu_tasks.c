@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Hardware task switches: JMP, CALL, IRET, INT and exceptions through task gates; busy bits, NT,
 // the link, saved and loaded registers, CR0.TS, and switches that fail. SDM vol. 3, 7.2 to 7.4.
-// Ports and virtual-8086 mode: cpu_io_rights.c.
+// 16-bit tasks, and tasks with paging: tasks.c. Ports and virtual-8086 mode: cpu_io_rights.c.
 #include "lib/legacy.h"
 
 PAYLOAD("cpu_tasks");

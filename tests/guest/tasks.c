@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Task switches by CALL, JMP, IRET and task gates, 32-bit and 16-bit, with their marks: busy, NT,
-// links, CR0.TS, error codes. SDM vol. 3, 8.3.
+// links, CR0.TS, error codes; with and without paging. SDM vol. 3, 8.3. Each way by itself, and
+// those that fail: cpu_tasks.c.
 #include "lib/payload.h"
 
 PAYLOAD("tasks");
