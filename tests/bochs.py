@@ -29,7 +29,7 @@ DEBUG_EXIT = "bochs"  # the value of reprise.ini's debug_exit
 DMESG_ALLOWED = "dmesg.vmx.allow"  # beside dmesg.allow
 CAN_POWER_OFF = False  # no firmware here publishes ACPI tables
 INSTRUCTIONS_PER_SECOND = 100_000_000  # of the machine's time: the TSC's frequency too
-LINUX_IPS = 50_000_000  # for Linux below firmware
+LINUX_IPS = INSTRUCTIONS_PER_SECOND  # below firmware: fewer, and it cannot measure the TSC
 FIRMWARE_IPS = 3_000_000  # firmware waits for whole seconds
 CONNECT_SECONDS = 20
 EPOCH = 1704067200  # 2024-01-01, as in qemu.py
@@ -165,13 +165,13 @@ def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=F
 def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1):
     """Reprise by PVH with `archive` (bytes) as its module, or None. Time is always counted."""
     del icount
-    assert cpus == 1
     return pvh_command(options, directory, options.image, archive, memory,
-                       INSTRUCTIONS_PER_SECOND)
+                       INSTRUCTIONS_PER_SECOND, cpus)
 
 
-def bare_command(options, directory, image, memory=64):
-    return pvh_command(options, directory, image, None, memory, INSTRUCTIONS_PER_SECOND,
+def bare_command(options, directory, image, memory=64, icount=True, cpus=1):
+    del icount
+    return pvh_command(options, directory, image, None, memory, INSTRUCTIONS_PER_SECOND, cpus,
                        resets=True)
 
 

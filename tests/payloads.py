@@ -28,7 +28,8 @@ NOT_BARE = {
     "svm": r"$.",  # none
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|mmio",         # it stops at an unaligned access to its local APIC
+           r"|mmio"          # it stops at an unaligned access to its local APIC
+           r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
@@ -55,8 +56,6 @@ def features(name, engine):
 
 def runs(name, place, engine):
     """Whether the payload says something there. QEMU alone is given several CPUs."""
-    if vcpus(name) > 1 and engine != "svm":
-        return False
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
     return place != "cpus" or vcpus(name) > 1

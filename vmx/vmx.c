@@ -73,10 +73,12 @@ static enum status vmx_create(struct nested_map *map, struct vcpu **vcpu)
 
 static void control_fields_write(struct vmx_vcpu *vmx)
 {
-	vmx->pin = vmx_features.pin;
-	vmx->proc = vmx_features.proc;
+	vmx->proc = vmx->proc_always = vmx_features.proc;
 	vmx->entry = vmx_features.entry;
-	vmx_write(VMCS_PIN_CONTROLS, vmx->pin);
+	vmx->timer = vmx_features.stay;
+	if (vmx_features.timer)
+		vmx_write(VMCS_PREEMPTION_TIMER, vmx->timer);
+	vmx_write(VMCS_PIN_CONTROLS, vmx_features.pin);
 	vmx_write(VMCS_PROC_CONTROLS, vmx->proc);
 	vmx_write(VMCS_PROC2_CONTROLS, vmx_features.proc2);
 	vmx_write(VMCS_EXIT_CONTROLS, vmx_features.exit);
@@ -292,6 +294,7 @@ const struct vcpu_engine vmx_engine = {
 	.write_cr4 = vmx_write_cr4,
 	.set_tpr = vmx_set_tpr,
 	.intercept_tpr = vmx_intercept_tpr,
+	.intercept_pause = vmx_intercept_pause,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.tsc_offset = vmx_tsc_offset,
 	.can_inject = vmx_can_inject,

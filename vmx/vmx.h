@@ -61,7 +61,9 @@ struct vmx_vcpu {
 	bool step_event;      // which delivered an event, and ran nothing
 	bool failed;          // the last entry did not take place: INSTRUCTION_ERROR says why
 	uint32_t reason;      // of the last exit
-	uint32_t pin, proc, entry; // controls, as the control structure has them
+	uint32_t proc, entry; // controls, as the control structure has them
+	uint32_t timer;       // and the preemption timer
+	uint32_t proc_always;      // of `proc`: what no window or step changes
 	uint32_t tpr_threshold;
 	uint64_t step_rip;
 	uint8_t *vmcs, *virtual_apic; // a page each
@@ -87,7 +89,8 @@ struct vmx_features {
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint32_t pin, proc, proc2, exit, entry; // controls of every vcpu
 	uint8_t invept, invvpid;                // the type that is used
-	bool mtf, timer, accessed_dirty;
+	bool mtf, timer, accessed_dirty, pause_loop;
+	uint32_t stay; // VMX_STAY_NS in counts of the preemption timer
 	uint8_t physical_bits, linear_bits;
 };
 extern struct vmx_features vmx_features;
@@ -97,6 +100,13 @@ static inline bool vmx_is_canonical(uint64_t address)
 {
 	return x86_is_canonical(address, vmx_features.linear_bits);
 }
+
+// No entry lasts longer, where there is a preemption timer. A host interrupt ends it, too: but not
+// always in emulators, while the guest has interrupts off.
+enum { VMX_STAY_NS = 1000000 };
+
+// So many ticks of PAUSE, none longer after the one before than the gap: a wait for somebody else.
+enum { VMX_PAUSE_GAP = 512, VMX_PAUSE_WINDOW = 16384 };
 
 // A field that cannot be read or written is a bug of ours: reports it and stops.
 _Noreturn void vmx_access_failed(enum vmcs_field field, bool write);
@@ -191,6 +201,7 @@ must_check enum status vmx_write_cr0(struct vcpu *vcpu, uint64_t value);
 must_check enum status vmx_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 void vmx_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept);
+void vmx_intercept_pause(struct vcpu *vcpu, bool intercept);
 void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t vmx_tsc_offset(const struct vcpu *vcpu);
 bool vmx_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);

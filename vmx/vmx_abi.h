@@ -8,6 +8,7 @@
 
 #define MSR_FEATURE_CONTROL    0x0000003au
 #define MSR_VMX_BASIC          0x00000480u
+#define MSR_VMX_MISC           0x00000485u
 #define MSR_VMX_CR0_FIXED0     0x00000486u
 #define MSR_VMX_CR0_FIXED1     0x00000487u
 #define MSR_VMX_CR4_FIXED0     0x00000488u
@@ -21,6 +22,7 @@
 #define FEATURE_CONTROL_LOCK   BIT(0)
 #define FEATURE_CONTROL_VMXON  BIT(2) // outside of SMX
 #define VMX_BASIC_TRUE_CTLS    BIT(55)
+#define VMX_MISC_TIMER_SHIFT   0x1full
 
 // IA32_VMX_EPT_VPID_CAP. Appendix A.10.
 #define EPT_CAP_WALK_4         BIT(6)
@@ -64,7 +66,7 @@ enum { VMX_INVALIDATE_CONTEXT = 1, VMX_INVALIDATE_ALL = 2 };
 	X(EXIT_CONTROLS, 0x400c) X(EXIT_MSR_STORES, 0x400e) X(EXIT_MSR_LOADS, 0x4010)              \
 	X(ENTRY_CONTROLS, 0x4012) X(ENTRY_MSR_LOADS, 0x4014) X(ENTRY_EVENT, 0x4016)                \
 	X(ENTRY_EVENT_ERROR, 0x4018) X(ENTRY_EVENT_LENGTH, 0x401a) X(TPR_THRESHOLD, 0x401c)        \
-	X(PROC2_CONTROLS, 0x401e)                                                                  \
+	X(PROC2_CONTROLS, 0x401e) X(PLE_GAP, 0x4020) X(PLE_WINDOW, 0x4022)                         \
 	X(INSTRUCTION_ERROR, 0x4400) X(EXIT_REASON, 0x4402) X(EXIT_EVENT, 0x4404)                  \
 	X(EXIT_EVENT_ERROR, 0x4406) X(VECTORING, 0x4408) X(VECTORING_ERROR, 0x440a)                \
 	X(EXIT_LENGTH, 0x440c)                                                                     \
@@ -121,12 +123,14 @@ enum { VMCS_SEGMENT_STEP = 2, VMCS_FIELD_LIMIT = 0x6c18 };
 #define VMX_PROC_MTF         BIT(27)
 #define VMX_PROC_MSR_BITMAP  BIT(28)
 #define VMX_PROC_MONITOR     BIT(29)
+#define VMX_PROC_PAUSE       BIT(30)
 #define VMX_PROC_SECONDARY   BIT(31)
 #define VMX_PROC2_EPT        BIT(1)
 #define VMX_PROC2_RDTSCP     BIT(3)
 #define VMX_PROC2_VPID       BIT(5)
 #define VMX_PROC2_WBINVD     BIT(6)
 #define VMX_PROC2_UNRESTRICTED BIT(7)
+#define VMX_PROC2_PAUSE_LOOP BIT(10)
 #define VMX_PROC2_INVPCID    BIT(12)
 #define VMX_PROC2_ENCLS      BIT(15)
 // Exit and entry controls. 25.7.1, 25.8.1.
@@ -217,6 +221,7 @@ enum vmx_reason {
 	VMX_REASON_MWAIT = 36,
 	VMX_REASON_MTF = 37,
 	VMX_REASON_MONITOR = 39,
+	VMX_REASON_PAUSE = 40,
 	VMX_REASON_MACHINE_CHECK = 41,
 	VMX_REASON_TPR = 43,
 	VMX_REASON_EPT_VIOLATION = 48,

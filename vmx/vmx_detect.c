@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/base/assert.h"
+#include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
 
@@ -33,13 +34,13 @@ struct control_set {
 };
 
 static const struct control_set control_sets[] = {
-	{"pin-based", MSR_VMX_TRUE_PIN, VMX_PIN_INTERRUPT | VMX_PIN_NMI | VMX_PIN_VIRTUAL_NMI, 0,
-		VMX_PIN_TIMER, &vmx_features.pin},
+	{"pin-based", MSR_VMX_TRUE_PIN, VMX_PIN_INTERRUPT | VMX_PIN_NMI | VMX_PIN_VIRTUAL_NMI,
+		VMX_PIN_TIMER, 0, &vmx_features.pin},
 	{"processor-based", MSR_VMX_TRUE_PIN + 1,
 		VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW | VMX_PROC_TSC_OFFSET |
 			VMX_PROC_HLT | VMX_PROC_MWAIT | VMX_PROC_RDPMC | VMX_PROC_TPR_SHADOW |
 			VMX_PROC_MOV_DR | VMX_PROC_IO | VMX_PROC_MSR_BITMAP |
-			VMX_PROC_MONITOR | VMX_PROC_SECONDARY,
+			VMX_PROC_MONITOR | VMX_PROC_PAUSE | VMX_PROC_SECONDARY,
 		0, VMX_PROC_INVLPG | VMX_PROC_CR3_LOAD | VMX_PROC_CR3_STORE | VMX_PROC_MTF,
 		&vmx_features.proc},
 	{"exit", MSR_VMX_TRUE_PIN + 2,
@@ -131,15 +132,16 @@ static enum status feature_control_set(const char **reason)
 	return STATUS_OK;
 }
 
-static void stepping_detect(void)
+static void timers_detect(void)
 {
 	uint32_t possible = (uint32_t)(rdmsr(vmx_features.basic & VMX_BASIC_TRUE_CTLS
 		? MSR_VMX_TRUE_PIN + 1 : MSR_VMX_PIN + 1) >> 32);
 
 	vmx_features.mtf = (possible & VMX_PROC_MTF) != 0;
-	possible = (uint32_t)(rdmsr(vmx_features.basic & VMX_BASIC_TRUE_CTLS
-		? MSR_VMX_TRUE_PIN : MSR_VMX_PIN) >> 32);
-	vmx_features.timer = (possible & VMX_PIN_TIMER) != 0;
+	vmx_features.timer = (vmx_features.pin & VMX_PIN_TIMER) != 0;
+	if (vmx_features.timer) // counts once in so many ticks of the TSC: A.6
+		vmx_features.stay = (uint32_t)(clock_ns_to_tsc(VMX_STAY_NS) >>
+			(rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT));
 }
 
 // Instructions that guests may execute only where a control says so: CPUID must not offer more.
@@ -172,7 +174,9 @@ enum status vmx_detect(const char **reason)
 		if (status != STATUS_OK)
 			return status;
 	}
-	vmx_features.proc &= ~(uint32_t)(VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW);
+	vmx_features.proc &= ~(uint32_t)(VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW |
+		VMX_PROC_PAUSE);
+	vmx_features.pause_loop = (rdmsr(MSR_VMX_PROC2) >> 32 & VMX_PROC2_PAUSE_LOOP) != 0;
 	vmx_features.entry &= ~(uint32_t)VMX_ENTRY_IA32E; // as the guest's EFER says
 	// Unrestricted guests may be without paging and protection: 24.8.
 	vmx_features.cr0_fixed0 &= ~(CR0_PE | CR0_PG);
@@ -185,7 +189,7 @@ enum status vmx_detect(const char **reason)
 	status = instructions_check(reason);
 	if (status != STATUS_OK)
 		return status;
-	stepping_detect();
+	timers_detect();
 	nested_format_set(&nested_format_ept);
 	return memory_check(rdmsr(MSR_VMX_EPT_VPID_CAP), reason);
 }

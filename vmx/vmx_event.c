@@ -129,31 +129,28 @@ static void event_write(struct vcpu *vcpu)
 
 static void windows_write(struct vmx_vcpu *vmx)
 {
-	uint64_t proc = vmx_features.proc, pin = vmx_features.pin;
-	bool timer = vmx->step && !vmx_features.mtf;
+	uint32_t proc = vmx->proc_always, timer = vmx_features.stay;
 
 	if (vmx->step) // a write of DR7 is a step too
 		vmx->vcpu.breakpoints_possible = true;
 	if (vmx->vcpu.breakpoints_possible)
-		proc &= ~VMX_PROC_MOV_DR;
+		proc &= ~(uint32_t)VMX_PROC_MOV_DR;
 	if (vmx->interrupt_window)
-		proc |= VMX_PROC_INTERRUPT_WINDOW;
+		proc |= (uint32_t)VMX_PROC_INTERRUPT_WINDOW;
 	if (vmx->nmi_window)
-		proc |= VMX_PROC_NMI_WINDOW;
-	if (vmx->step && vmx_features.mtf)
-		proc |= VMX_PROC_MTF;
-	if (timer) {
+		proc |= (uint32_t)VMX_PROC_NMI_WINDOW;
+	if (vmx->step && vmx_features.mtf) {
+		proc |= (uint32_t)VMX_PROC_MTF;
+	} else if (vmx->step) {
 		ASSERT(vmx_features.timer);
-		pin |= VMX_PIN_TIMER;
-		vmx_write(VMCS_PREEMPTION_TIMER,
-			vmx->has_event ? TIMER_NO_INSTRUCTION : TIMER_ONE_INSTRUCTION);
+		timer = vmx->has_event ? TIMER_NO_INSTRUCTION : TIMER_ONE_INSTRUCTION;
 	}
 	if (proc != vmx->proc)
 		vmx_write(VMCS_PROC_CONTROLS, proc);
-	if (pin != vmx->pin)
-		vmx_write(VMCS_PIN_CONTROLS, pin);
-	vmx->proc = (uint32_t)proc;
-	vmx->pin = (uint32_t)pin;
+	if (timer != vmx->timer)
+		vmx_write(VMCS_PREEMPTION_TIMER, timer);
+	vmx->proc = proc;
+	vmx->timer = timer;
 	vmx->armed = vmx->interrupt_window || vmx->nmi_window || vmx->step;
 }
 

@@ -17,6 +17,7 @@ const uint8_t vmx_plain_kinds[VMX_REASON_COUNT] = {
 	[VMX_REASON_WRMSR] = VMEXIT_MSR_WRITE,
 	[VMX_REASON_MWAIT] = VMEXIT_MONITOR,
 	[VMX_REASON_MONITOR] = VMEXIT_MONITOR,
+	[VMX_REASON_PAUSE] = VMEXIT_PAUSE,
 	[VMX_REASON_INVEPT] = VMEXIT_UNDEFINED,
 	[VMX_REASON_INVVPID] = VMEXIT_UNDEFINED,
 	[VMX_REASON_WBINVD] = VMEXIT_CACHE,
@@ -181,8 +182,13 @@ static __attribute__((noinline)) bool decode_rare(struct vcpu *vcpu, struct vmex
 		exit->kind = VMEXIT_SHUTDOWN;
 		return false;
 	case VMX_REASON_MTF:
-	case VMX_REASON_TIMER:
 		decode_step(vmx, exit);
+		return false;
+	case VMX_REASON_TIMER:
+		if (!vmx_features.mtf)
+			decode_step(vmx, exit);
+		else
+			exit->kind = VMEXIT_INTERRUPT; // it stayed long enough
 		return false;
 	}
 	exit->kind = VMEXIT_INVALID; // the entry failed, or an exit that nobody asked for

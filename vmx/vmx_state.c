@@ -417,6 +417,26 @@ void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept)
 	}
 }
 
+// 26.1.3: loops are told from single PAUSEs at privilege level 0 alone; elsewhere a time slice ends
+// the wait. Without that each PAUSE exits.
+void vmx_intercept_pause(struct vcpu *vcpu, bool intercept)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint32_t pause = intercept ? (uint32_t)VMX_PROC_PAUSE : 0;
+
+	ASSERT(vcpu_is_loaded(vcpu));
+	if (vmx_features.pause_loop) {
+		vmx_write(VMCS_PLE_GAP, VMX_PAUSE_GAP);
+		vmx_write(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);
+		vmx_write(VMCS_PROC2_CONTROLS,
+			vmx_features.proc2 | (intercept ? VMX_PROC2_PAUSE_LOOP : 0));
+		return;
+	}
+	vmx->proc_always = (vmx->proc_always & ~(uint32_t)VMX_PROC_PAUSE) | pause;
+	vmx->proc = (vmx->proc & ~(uint32_t)VMX_PROC_PAUSE) | pause;
+	vmx_write(VMCS_PROC_CONTROLS, vmx->proc);
+}
+
 void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
 	vmx_of(vcpu)->tsc_offset = offset;

@@ -8,6 +8,7 @@ enum { CPUS = 4, VECTOR = 0x50, STORM = 5000, WRITES = 2000, ROM_PAGE = 0xe0, NO
 #define ELSEWHERE 0xd0000000ul
 
 static volatile unsigned traps;
+static struct smp_barrier between;
 
 static void restart(const char *what)
 {
@@ -136,16 +137,41 @@ static void storms(void)
 	smp_irqs_clear();
 }
 
-// Code that is no RAM: ROM, and addresses where nobody answers. INIT ends whatever becomes of it.
-static void strange_pages(void)
+// All vectors of real mode lead to a loop.
+static void real_mode_prepare(void)
 {
-	static const uint8_t pages[] = {ROM_PAGE, NOTHING_PAGE}, hlt_loop[] = {0xf4, 0xeb, 0xfd};
+	static const uint8_t hlt_loop[] = {0xf4, 0xeb, 0xfd};
 
-	// The vectors of real mode lead to a loop.
 	for (unsigned i = 0; i < sizeof(hlt_loop); i++)
 		((volatile uint8_t *)LOW_DATA)[i] = hlt_loop[i];
 	for (uintptr_t i = 0; i < 256; i++)
 		write32(4 * i, LOW_DATA);
+}
+
+// What is sent with a reserved delivery mode, an illegal vector or reserved bits goes nowhere, or
+// where it would go without those bits. SDM vol. 3, 11.6.1.
+static void malformed(void)
+{
+	static const uint32_t commands[] = {
+		3 << 8 | VECTOR, 3 << 8 | ICR_OTHERS | VECTOR, 0, 5, 15, ICR_OTHERS | 1,
+		ICR_ALL | 0xf, ICR_LOWEST | 7, ICR_LOGICAL | ICR_LOWEST | 3,
+	};
+
+	for (unsigned i = 0; i < WRITES; i++)
+		lapic_send(i % (CPUS + 1),
+			ICR_ASSERT | commands[i % (sizeof(commands) / sizeof(commands[0]))]);
+	for (unsigned bit = 20; bit < 32; bit++)
+		lapic_send(1, ICR_ASSERT | 1u << bit | VECTOR);
+	report_check("malformed.others", smp_run_all(CPUS, drain, NULL));
+	lapic_write(LAPIC_ESR, 0);
+	smp_irqs_clear();
+}
+
+// Code that is no RAM: ROM, and addresses where nobody answers. INIT ends whatever becomes of it.
+static void strange_pages(void)
+{
+	static const uint8_t pages[] = {ROM_PAGE, NOTHING_PAGE};
+
 	for (unsigned i = 0; i < sizeof(pages); i++) {
 		lapic_send(1, ICR_INIT | ICR_ASSERT);
 		spin(20000);
@@ -169,13 +195,22 @@ static void devices(void *argument)
 	}
 }
 
-// INIT and STARTUP from several CPUs to one, which is left in some state; then it starts again.
+// INIT and STARTUP from several CPUs to one, which is left in some state; then it starts again. An
+// NMI on the way to long mode, without a table of interrupts, would be a triple fault: those come
+// where the CPU stays in real mode.
 static void init_storm(void *argument)
 {
 	(void)argument;
 	for (unsigned i = 0; i < WRITES / 10; i++) {
 		lapic_send(1, ICR_INIT | ICR_ASSERT);
 		lapic_send(1, ICR_STARTUP | ICR_ASSERT | LOW_SMP >> 12);
+	}
+	smp_barrier(&between, CPUS - 1);
+	lapic_send(1, ICR_INIT | ICR_ASSERT);
+	smp_barrier(&between, CPUS - 1);
+	for (unsigned i = 0; i < WRITES / 10; i++) {
+		lapic_send(1, ICR_INIT | ICR_ASSERT);
+		lapic_send(1, ICR_STARTUP | ICR_ASSERT | LOW_DATA >> 12);
 		lapic_send(1, ICR_NMI | ICR_ASSERT);
 	}
 }
@@ -202,7 +237,9 @@ void payload_main(void)
 	overlaps();
 	over_ram();
 	storms();
+	malformed();
 	report_check("devices", smp_run_all(CPUS, devices, NULL));
+	real_mode_prepare();
 	init_storms();
 	strange_pages();
 }

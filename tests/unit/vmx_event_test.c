@@ -14,6 +14,7 @@
 #define HAS_ERROR BIT(11)
 #define NMI_TYPE  (2u << 8)
 #define EXCEPTION (3u << 8)
+#define STAY      (3 * VMX_STAY_NS / 32) // vmx_fake.c: so many ticks a nanosecond, and a count
 
 static struct vmexit plain_exit(void)
 {
@@ -298,7 +299,20 @@ static void a_step_may_be_the_timers(void **state)
 	assert_true((vmx_test_entered.pin & VMX_PIN_TIMER) != 0);
 	assert_true((vmx_test_entered.proc & VMX_PROC_MTF) == 0);
 	assert_int_equal(vmx_test_exit(VMX_REASON_TIMER, 0).kind, VMEXIT_INTERRUPT);
-	assert_true((vmx_test_entered.pin & VMX_PIN_TIMER) == 0);
+	assert_int_equal(vmx_test_entered.timer, STAY);
+}
+
+// 26.5.1.
+static void no_entry_lasts_long(void **state)
+{
+	(void)state;
+	assert_int_equal(plain_exit().kind, VMEXIT_INTERRUPT);
+	assert_int_equal(vmx_test_entered.timer, STAY);
+	assert_true((vmx_test_entered.pin & VMX_PIN_TIMER) != 0);
+	assert_int_equal(vmx_test_exit(VMX_REASON_TIMER, 0).kind, VMEXIT_INTERRUPT);
+	vcpu_request_step(VCPU); // by the monitor trap flag: it has not come
+	assert_int_equal(vmx_test_exit(VMX_REASON_TIMER, 0).kind, VMEXIT_INTERRUPT);
+	assert_int_equal(vmx_test_entered.timer, STAY);
 }
 
 // 30.1.2: the exit comes when the priority falls below the threshold.
@@ -359,11 +373,39 @@ static void a_breakpoint_traps_after_emulation(void **state)
 	assert_true((vmx_test_entered.proc & VMX_PROC_MOV_DR) == 0);
 }
 
+// 26.1.3. A window's entry in between leaves it as it is.
+static void waits_with_pause_exit(void **state)
+{
+	(void)state;
+	vcpu_intercept_pause(VCPU, true);
+	plain_exit();
+	assert_int_equal(vmx_test_entered.proc & VMX_PROC_PAUSE, 0);
+	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2 | VMX_PROC2_PAUSE_LOOP);
+	assert_int_equal(FIELD(PLE_GAP), VMX_PAUSE_GAP);
+	assert_int_equal(FIELD(PLE_WINDOW), VMX_PAUSE_WINDOW);
+	assert_int_equal(vmx_test_exit(VMX_REASON_PAUSE, 0).kind, VMEXIT_PAUSE);
+	vcpu_intercept_pause(VCPU, false);
+	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2);
+	vmx_features.pause_loop = false;
+	vcpu_intercept_pause(VCPU, true);
+	vcpu_request_nmi_window(VCPU);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) != 0);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) != 0);
+	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2);
+	vcpu_intercept_pause(VCPU, false);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) == 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, vmx_test_setup, vmx_test_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(injections_are_encoded),
+		TEST(waits_with_pause_exit),
+		TEST(no_entry_lasts_long),
 		TEST(faults_set_the_resume_flag),
 		TEST(real_mode_has_no_error_codes),
 		TEST(one_event_at_a_time),

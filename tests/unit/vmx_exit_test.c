@@ -47,7 +47,7 @@ static void host_events_are_interrupts(void **state)
 // Appendix C has more: nobody asked for them, and going on would never end. Bit 31: 27.8.
 static void exits_nobody_asked_for_are_invalid(void **state)
 {
-	static const uint32_t reasons[] = {14, 16, 17, 33, 34, 35, 38, 40, 41, 44, 45, 46, 47,
+	static const uint32_t reasons[] = {14, 16, 17, 33, 34, 35, 38, 41, 44, 45, 46, 47,
 		49, 51, 56, 57, 58, 59, 61, 62, 63, 64, 1000, 0x80000021, 0x80000022, 0x8000000a};
 
 	(void)state;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
 
@@ -48,6 +49,11 @@ enum status svm_detect(const char **reason)
 	return STATUS_UNSUPPORTED;
 }
 
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return 3 * ns;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	size_t used = strlen(vmx_test_log);
@@ -82,6 +88,7 @@ void vmx_test_capabilities(void)
 	fake_msr_set(MSR_VMX_TRUE_PIN + 1, 0xfff9fffeull << 32 | 0x04006172);
 	fake_msr_set(MSR_VMX_TRUE_PIN + 2, 0x7fffffull << 32 | 0x36dfb);
 	fake_msr_set(MSR_VMX_TRUE_PIN + 3, 0xffffull << 32 | 0x11fb);
+	fake_msr_set(MSR_VMX_MISC, 0x5); // the preemption timer counts every 32 ticks
 	fake_msr_set(MSR_VMX_PROC2, 0x3fffffull << 32);
 	fake_msr_set(MSR_VMX_EPT_VPID_CAP, 0xf0106334141);
 	fake_msr_set(MSR_VMX_CR0_FIXED0, 0x80000021);
