@@ -30,8 +30,8 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_control.c vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c \
+VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_check.c vmx/svm_control.c \
+	vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c \
 	vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c \
 	vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_run.S \
 	vmx/vmx_state.c
@@ -207,8 +207,8 @@ unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
-UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c \
-	vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
+UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c vmx/svm_event.c \
+	vmx/svm_exit.c vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
 unit_svm_state := $(UNIT_SVM)

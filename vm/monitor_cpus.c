@@ -111,18 +111,33 @@ static void info_cpus(const struct monitor_call *call)
 			vm->vcpus[i]->core->index);
 }
 
-static void command_nmi(const struct monitor_call *call)
+// Of a machine that has begun and not ended; NULL, and a message: there is none.
+static struct vm_vcpu *live_vcpu_need(void)
 {
 	struct vm_vcpu *vcpu = monitor_vcpu_need();
 
+	if (vcpu == NULL || vcpu->vm->state == VM_RUNNING || vcpu->vm->state == VM_PAUSED)
+		return vcpu;
+	monitor_printf("Error: the machine is not running (%s)\n", vm_state_name(vcpu->vm));
+	return NULL;
+}
+
+static void command_nmi(const struct monitor_call *call)
+{
+	struct vm_vcpu *vcpu = live_vcpu_need();
+
 	(void)call;
-	if (vcpu == NULL)
-		return;
-	if (vcpu->vm->state == VM_RUNNING || vcpu->vm->state == VM_PAUSED)
+	if (vcpu != NULL)
 		vm_vcpu_signal(vcpu, VM_SIGNAL_NMI);
-	else
-		monitor_printf("Error: the machine is not running (%s)\n",
-			vm_state_name(vcpu->vm));
+}
+
+static void command_spoil_entry(const struct monitor_call *call)
+{
+	struct vm_vcpu *vcpu = live_vcpu_need();
+
+	(void)call;
+	if (vcpu != NULL)
+		vm_vcpu_spoil(vcpu);
 }
 
 void monitor_cpus_register(void)
@@ -133,6 +148,9 @@ void monitor_cpus_register(void)
 		{.name = "nmi", .arguments = "",
 			.description = "inject an NMI into the default CPU",
 			.handler = command_nmi},
+		{.name = "spoil_entry", .arguments = "",
+			.description = "let the next entry of the default CPU fail (for tests)",
+			.handler = command_spoil_entry},
 	};
 	static struct monitor_command infos[] = {
 		{.name = "cpus", .arguments = "", .handler = info_cpus,

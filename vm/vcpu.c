@@ -179,6 +179,22 @@ void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
 	vm_release(vcpu->vm);
 }
 
+static void spoil(void *argument)
+{
+	struct vm_vcpu *vcpu = argument;
+
+	vcpu_load(vcpu->vcpu);
+	vcpu_spoil(vcpu->vcpu);
+	vcpu_unload(vcpu->vcpu);
+}
+
+void vm_vcpu_spoil(struct vm_vcpu *vcpu)
+{
+	vm_hold(vcpu->vm);
+	smp_call(vcpu->core, spoil, vcpu);
+	vm_release(vcpu->vm);
+}
+
 static enum status lapic_create(struct vm_vcpu *vcpu)
 {
 	struct device *device = calloc(1, lapic_model.instance_bytes);

@@ -235,6 +235,8 @@ void vm_hold(struct vm *vm);
 void vm_release(struct vm *vm);
 // The state of a vcpu, running or not.
 void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state);
+// Its next entry fails: vcpu_spoil.
+void vm_vcpu_spoil(struct vm_vcpu *vcpu);
 // As the reset and power buttons.
 must_check enum status vm_reset_request(struct vm *vm);
 must_check enum status vm_power_button(struct vm *vm);

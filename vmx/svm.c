@@ -365,5 +365,6 @@ const struct vcpu_engine svm_engine = {
 	.request_step = svm_request_step,
 	.inject_software_interrupt = svm_inject_software_interrupt,
 	.set_counting = svm_set_counting,
+	.spoil = svm_spoil,
 	.print_entry_failure = svm_print_entry_failure,
 };

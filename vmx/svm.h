@@ -130,6 +130,12 @@ void svm_request_nmi_window(struct vcpu *vcpu);
 void svm_request_step(struct vcpu *vcpu);
 void svm_inject_software_interrupt(struct vcpu *vcpu, uint8_t vector, unsigned length);
 void svm_print_entry_failure(const struct vcpu *vcpu);
+void svm_spoil(struct vcpu *vcpu);
+
+// Names what VMRUN refuses of the control block, and the field that it is about; `report` may be
+// NULL. The number of such things.
+typedef void svm_violation(const char *what, const char *field, uint64_t value);
+unsigned svm_guest_check(const struct svm_vmcb *vmcb, svm_violation *report);
 
 static inline void svm_event_set(struct vcpu *vcpu, uint64_t event)
 {

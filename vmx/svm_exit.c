@@ -144,25 +144,3 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 		exit->kind = VMEXIT_INVALID; // VMEXIT_INVALID, or one that nobody asked for
 	return false;
 }
-
-void svm_print_entry_failure(const struct vcpu *vcpu)
-{
-	const struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
-
-#define PRINT(name, value) log_error("  %-10s %016llx", name, (unsigned long long)(value))
-	log_error("AMD-V exit code %llx, info %llx %llx",
-		(unsigned long long)vmcb->exit_code, (unsigned long long)vmcb->exit_info1,
-		(unsigned long long)vmcb->exit_info2);
-	// The fields that VMRUN checks: APM vol. 2, 15.5.1.
-	PRINT("EFER", vmcb->efer);
-	PRINT("CR0", vmcb->cr0);
-	PRINT("CR3", vmcb->cr3);
-	PRINT("CR4", vmcb->cr4);
-	PRINT("DR6", vmcb->dr6);
-	PRINT("DR7", vmcb->dr7);
-	PRINT("CS", vmcb->cs.attributes);
-	PRINT("ASID", vmcb->asid);
-	PRINT("EVENTINJ", vmcb->event_injection);
-	PRINT("RIP", vmcb->rip);
-#undef PRINT
-}

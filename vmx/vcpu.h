@@ -258,6 +258,7 @@ struct vcpu_engine {
 	void (*request_step)(struct vcpu *vcpu);
 	void (*inject_software_interrupt)(struct vcpu *vcpu, uint8_t vector, unsigned length);
 	void (*set_counting)(struct vcpu *vcpu, bool on);
+	void (*spoil)(struct vcpu *vcpu);
 	void (*print_entry_failure)(const struct vcpu *vcpu);
 };
 
@@ -475,6 +476,12 @@ static always_inline void vcpu_set_counting(struct vcpu *vcpu, bool on)
 }
 
 extern uint64_t vcpu_counting_overhead;
+
+// A bit of DR7 that must be clear is set: the next entry fails. For tests of what comes then.
+static always_inline void vcpu_spoil(struct vcpu *vcpu)
+{
+	vcpu_engine.spoil(vcpu);
+}
 
 // After VMEXIT_INVALID or in a report: the engine's own words, to the log.
 static always_inline void vcpu_print_entry_failure(const struct vcpu *vcpu)

@@ -306,5 +306,6 @@ const struct vcpu_engine vmx_engine = {
 	.request_interrupt_window = vmx_request_interrupt_window,
 	.request_nmi_window = vmx_request_nmi_window,
 	.request_step = vmx_request_step,
+	.spoil = vmx_spoil,
 	.print_entry_failure = vmx_print_entry_failure,
 };

@@ -216,6 +216,7 @@ void vmx_request_interrupt_window(struct vcpu *vcpu);
 void vmx_request_nmi_window(struct vcpu *vcpu);
 void vmx_request_step(struct vcpu *vcpu);
 void vmx_print_entry_failure(const struct vcpu *vcpu);
+void vmx_spoil(struct vcpu *vcpu);
 
 // Registers that go with the guest while it is loaded: vmx_state.c.
 void vmx_registers_load(struct vmx_vcpu *vmx);
@@ -248,9 +249,10 @@ void vmx_event_done(struct vcpu *vcpu);
 // ended the blocking of NMIs.
 void vmx_event_collect(struct vcpu *vcpu, bool unblocked);
 
-// Names the guest's fields that an entry refuses, as SDM vol. 3, 27.3.1 has it; `report` may be
-// NULL. The number of them.
-unsigned vmx_guest_check(void (*report)(const char *what));
+// Names what an entry refuses of the guest's state, as SDM vol. 3, 27.3.1 has it, and the field
+// that it is about; `report` may be NULL. The number of such things.
+typedef void vmx_violation(const char *what, enum vmcs_field field);
+unsigned vmx_guest_check(vmx_violation *report);
 
 void vmx_msr_bitmap_init(uint8_t *bitmap);
 

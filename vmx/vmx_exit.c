@@ -210,9 +210,10 @@ bool vmx_exit_decode(struct vcpu *vcpu, struct vmexit *exit)
 	return decode_rare(vcpu, exit);
 }
 
-static void violation_print(const char *what)
+static void violation_print(const char *what, enum vmcs_field field)
 {
-	log_error("  violated: %s", what);
+	log_error("  violated: %s: %s is %llx", what, vmx_field_name(field),
+		(unsigned long long)vmx_read(field));
 }
 
 #define PRINT(field) \
@@ -244,6 +245,7 @@ void vmx_print_entry_failure(const struct vcpu *vcpu)
 	PRINT(GUEST_CR0);
 	PRINT(GUEST_CR3);
 	PRINT(GUEST_CR4);
+	PRINT(GUEST_DR7);
 	PRINT(GUEST_CS_ACCESS);
 	PRINT(GUEST_SS_ACCESS);
 	PRINT(GUEST_TR_ACCESS);

@@ -215,6 +215,11 @@ void vcpu_engine_describe(char *text, size_t bytes)
 	snprintf(text, bytes, "an engine");
 }
 
+void vm_vcpu_spoil(struct vm_vcpu *vcpu)
+{
+	call_note(vcpu->index == 0 ? "spoil 0 " : "spoil 1 ");
+}
+
 void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state)
 {
 	*state = registers;

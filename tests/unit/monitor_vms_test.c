@@ -126,11 +126,13 @@ static void test_cpus(void **state)
 	check_contains("info registers -a", "\r\nCPU#1\r\nRAX=0000000000000111");
 	check("info registers 7", "CPU#7 not available\r\n");
 	check("nmi", "");
+	check("spoil_entry", "");
 	check("cpu 0", "");
 	check("nmi", "");
-	assert_string_equal(calls, "nmi1 nmi0 ");
+	assert_string_equal(calls, "nmi1 spoil 1 nmi0 ");
 	machine.state = VM_ENDED;
 	check("nmi", "Error: the machine is not running (shutdown)\r\n");
+	check("spoil_entry", "Error: the machine is not running (shutdown)\r\n");
 	machine_vcpu.exit_counts[VMEXIT_HLT] = (struct vm_exit_count){1, 200};
 	machine_vcpu.exit_counts[VMEXIT_IO] = (struct vm_exit_count){0, 0};
 	second_vcpu.exit_counts[VMEXIT_HLT] = (struct vm_exit_count){3, 200};

@@ -206,7 +206,86 @@ static void every_kind_has_a_name(void **state)
 		assert_non_null(vmexit_kind_name((enum vmexit_kind)i));
 	assert_string_equal(vmexit_kind_name(VMEXIT_CPUID), "cpuid");
 	assert_string_equal(vmexit_kind_name(VMEXIT_KIND_COUNT), "unknown");
+}
+
+static const char *violated;
+static uint64_t violated_value;
+
+static void violation_note(const char *what, const char *field, uint64_t value)
+{
+	(void)what;
+	violated = field;
+	violated_value = value;
+}
+
+// What creation would have set.
+static void vmcb_complete(void)
+{
+	VMCB->asid = 1;
+	VMCB->intercept4 = SVM_INTERCEPT_VMRUN;
+	VMCB->efer |= EFER_SVME;
+}
+
+// APM vol. 2, 15.5.1. One thing wrong at a time.
+static void failed_entries_are_explained(void **state)
+{
+	static const struct {
+		uint16_t offset; // in the control block
+		uint64_t set, clear;
+		const char *field;
+	} cases[] = {
+#define CASE(member, set, clear, field) {offsetof(struct svm_vmcb, member), set, clear, field}
+		CASE(efer, 0, EFER_SVME, "EFER"),
+		CASE(cr0, CR0_NW, CR0_CD, "CR0"),
+		CASE(cr0, BIT(32), 0, "CR0"),
+		CASE(cr0, 0, CR0_PE, "CR0"),
+		CASE(cr3, BIT(52), 0, "CR3"),
+		CASE(cr4, BIT(32), 0, "CR4"),
+		CASE(cr4, 0, CR4_PAE, "CR4"),
+		CASE(dr6, BIT(63), 0, "DR6"),
+		CASE(dr7, BIT(32), 0, "DR7"),
+		CASE(event_injection, SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | 2, 0,
+			"EVENTINJ"),
+		CASE(event_injection, SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | 32, 0,
+			"EVENTINJ"),
+		CASE(event_injection, SVM_EVENT_VALID | 1 << SVM_EVENT_TYPE_SHIFT, 0, "EVENTINJ"),
+		CASE(event_injection, SVM_EVENT_VALID | 5 << SVM_EVENT_TYPE_SHIFT, 0, "EVENTINJ"),
+#undef CASE
+	};
+
+	(void)state;
+	vmcb_complete();
+	assert_int_equal(svm_guest_check(VMCB, violation_note), 0);
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		uint64_t *field = (void *)((uint8_t *)VMCB + cases[i].offset), before = *field;
+
+		*field = (before | cases[i].set) & ~cases[i].clear;
+		assert_int_equal(svm_guest_check(VMCB, violation_note), 1);
+		assert_string_equal(violated, cases[i].field);
+		assert_true(violated_value == *field);
+		*field = before;
+	}
+	VMCB->asid = 0;
+	VMCB->intercept4 &= ~(uint32_t)SVM_INTERCEPT_VMRUN;
+	VMCB->cs.attributes |= SEGMENT_ATTRIBUTE_L | SEGMENT_ATTRIBUTE_DB;
+	assert_int_equal(svm_guest_check(VMCB, NULL), 3);
 	vcpu_print_entry_failure(VCPU);
+}
+
+// Interrupt, NMI, exception with an error code, INT n: 15.20.
+static void events_are_legal(void **state)
+{
+	static const uint32_t events[] = {0x80000031, 0x80000202, 0x80000b11, 0x80000480, 0x301};
+
+	(void)state;
+	vmcb_complete();
+	for (unsigned i = 0; i < ARRAY_COUNT(events); i++) {
+		VMCB->event_injection = events[i];
+		assert_int_equal(svm_guest_check(VMCB, NULL), 0);
+	}
+	vcpu_spoil(VCPU);
+	assert_int_equal(svm_guest_check(VMCB, violation_note), 1);
+	assert_string_equal(violated, "DR7");
 }
 
 int main(void)
@@ -223,6 +302,8 @@ int main(void)
 		TEST(a_machine_check_goes_to_the_host),
 		TEST(control_register_writes_are_told_apart),
 		TEST(every_kind_has_a_name),
+		TEST(failed_entries_are_explained),
+		TEST(events_are_legal),
 	};
 
 	return cmocka_run_group_tests_name("svm_exit", tests, NULL, NULL);

@@ -69,6 +69,7 @@ const struct vcpu_engine svm_engine = {
 	.request_nmi_window = svm_request_nmi_window,
 	.request_step = svm_request_step,
 	.inject_software_interrupt = svm_inject_software_interrupt,
+	.spoil = svm_spoil,
 	.print_entry_failure = svm_print_entry_failure,
 };
 

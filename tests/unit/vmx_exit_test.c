@@ -245,7 +245,13 @@ static void failed_entries_are_explained(void **state)
 	assert_non_null(strstr(vmx_test_log, "CS: L and D together"));
 	assert_non_null(strstr(vmx_test_log, "RFLAGS: reserved bits"));
 	assert_non_null(strstr(vmx_test_log, "TR: not a busy TSS"));
+	assert_non_null(strstr(vmx_test_log, "GUEST_TR_ACCESS is 89"));
 	assert_null(strstr(vmx_test_log, "LDTR"));
+	assert_null(strstr(vmx_test_log, "DR7: "));
+	vcpu_spoil(VCPU);
+	vcpu_print_entry_failure(VCPU);
+	assert_non_null(strstr(vmx_test_log, "violated: DR7: upper half is not zero: "
+		"GUEST_DR7 is 100000400"));
 }
 
 static bool refuse(void *vcpu)
