@@ -137,6 +137,10 @@ $(B)/BOOTX64.EFI: $(B)/reprise.elf
 SMP_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/smp.c.o $(B)/ksyms.0.o
 $(B)/smp_test.elf: $(SMP_OBJS) linker.ld
 	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(SMP_OBJS) /usr/lib/libgnuefi.a -o $@
+# The same, entered with five-level paging on.
+LA57_OBJS := $(SMP_OBJS:$(B)/boot/pvh.S.o=$(B)/tests/kernel/la57.S.o)
+$(B)/la57_test.elf: $(LA57_OBJS) linker.ld
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(LA57_OBJS) /usr/lib/libgnuefi.a -o $@
 $(B)/smp_test.efi: $(B)/smp_test.elf
 	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
 
@@ -293,8 +297,8 @@ SUITES := check unit payloads payloads-vmx bad-config boot-vmx smp machines faul
 	monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(UNIT_PROGRAMS) $(B)/checks $(B)/esp.img \
-	$(B)/u-boot.rom
+tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(UNIT_PROGRAMS) $(B)/checks \
+	$(B)/esp.img $(B)/u-boot.rom
 check: all $(UNIT_PROGRAMS) $(B)/checks
 	@tests/run.py check unit
 test: tests-built

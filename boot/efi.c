@@ -16,6 +16,7 @@
 #include "boot/enter.h"
 #include "boot/quiesce.h"
 #include "boot/text.h"
+#include "kernel/x86.h"
 
 extern const char image_start[], image_end[]; // linker.ld
 
@@ -125,6 +126,11 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
 
 	efi_console_init(system);
 	efi_console_print("Reprise: starting\n");
+	if ((cr4_read() & CR4_LA57) != 0 && (uintptr_t)image_end > UINT32_MAX) {
+		// boot/enter.S turns it off, for which it must lie below 4 GiB.
+		efi_console_print("Reprise: five-level paging is on, and the image above 4 GiB\n");
+		return EFI_UNSUPPORTED;
+	}
 	// Firmware resets the machine five minutes after it has started us, unless told not to.
 	system->BootServices->SetWatchdogTimer(0, 0, 0, NULL);
 	efi_load(handle, system, info);

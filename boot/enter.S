@@ -3,8 +3,11 @@
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
+#define SELECTOR_CODE32 0x18
 #define CR4_LA57      12
-#define GDT_LIMIT     23
+#define CR4_PCIDE     17
+#define CR0_PG        31
+#define GDT_LIMIT     31
 #define STACK_BYTES   0x10000
 
 	.text
@@ -41,14 +44,45 @@ boot_enter_switch:
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
-	xorl %eax, %eax
+	movq %cr4, %rcx
+	btl $CR4_LA57, %ecx
+	jnc 5f
+
+	// Five-level paging can be left with paging off alone, and that from 32-bit code: SDM
+	// vol. 3, 4.1.2. All of this lies below 4 GiB: efi_main has looked.
+	btrl $CR4_PCIDE, %ecx
+	movq %rcx, %cr4
+	leaq boot_level4(%rip), %rsi
+	leaq 4f(%rip), %rbx
+	pushq $SELECTOR_CODE32
+	leaq 3f(%rip), %rax
+	pushq %rax
+	lretq
+	.code32
+3:	movl %cr0, %eax
+	btrl $CR0_PG, %eax
+	movl %eax, %cr0
+	movl %cr4, %ecx
+	btrl $CR4_LA57, %ecx
+	movl %ecx, %cr4
+	movl %esi, %cr3
+	btsl $CR0_PG, %eax
+	movl %eax, %cr0
+	pushl $SELECTOR_CODE
+	pushl %ebx
+	lret
+	.code64
+	// Upper halves of registers are undefined behind 32-bit code.
+4:	movl %edi, %edi
+	leaq boot_stack_top(%rip), %rsp
+5:	xorl %eax, %eax
 	movl %eax, %fs
 	movl %eax, %gs
 	lldt %ax
 	xorl %ebp, %ebp
 	call boot_main
-3:	hlt
-	jmp 3b
+6:	hlt
+	jmp 6b
 	.size boot_enter_switch, . - boot_enter_switch
 
 	.section .data
@@ -59,6 +93,7 @@ boot_gdt:
 	.quad 0
 	.quad 0x00af9b000000ffff // 64-bit code
 	.quad 0x00cf93000000ffff // data
+	.quad 0x00cf9b000000ffff // 32-bit code
 
 	.section .bss.page, "aw", @nobits
 	.balign 4096

@@ -32,7 +32,7 @@ static void enter_fill_tables(void)
 		for (uint64_t i = BOOT_DIRECTORIES; i < ENTRIES; i++)
 			boot_pointers[i] = i * GIB | PAGE_LARGE | PAGE_WRITE | PAGE_PRESENT;
 	boot_level4[0] = (uint64_t)(uintptr_t)boot_pointers | PAGE_WRITE | PAGE_PRESENT;
-	// For firmware that left five-level paging on.
+	// For firmware that left five-level paging on: until boot_enter_switch turns it off.
 	boot_level5[0] = (uint64_t)(uintptr_t)boot_level4 | PAGE_WRITE | PAGE_PRESENT;
 }
 

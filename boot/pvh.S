@@ -7,7 +7,9 @@
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
 #define CR0_PG        0x80000000
-#define CR4_PAE       0x20
+#ifndef CR4_ENTRY // tests/kernel/la57.S has another
+#define CR4_ENTRY     0x20 // PAE
+#endif
 #define MSR_EFER      0xc0000080
 #define EFER_LME      0x100
 #define GDT_LIMIT     23 // of boot/enter.S
@@ -52,7 +54,7 @@ pvh_here:
 	jb 2b
 
 	movl %cr4, %eax
-	orl $CR4_PAE, %eax
+	orl $CR4_ENTRY, %eax
 	movl %eax, %cr4
 	movl %edi, %cr3
 	movl $MSR_EFER, %ecx

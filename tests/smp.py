@@ -136,6 +136,15 @@ def run_uefi(options, directory, source, found_by):
     return report(result, check(result, 4, found_by))
 
 
+def run_la57(options, directory):
+    """Five-level paging is on when the image is entered, and off on every CPU afterwards."""
+    arguments = command(options, directory, 3)
+    arguments[arguments.index("-cpu") + 1] += ",+la57"
+    arguments[arguments.index("-kernel") + 1] = os.path.join(options.build, "la57_test.elf")
+    result = run(options, directory, arguments)
+    return report(result, check(result, 3, "ACPI"))
+
+
 def check_crash(log, pattern):
     """One report, of the last CPU, with nothing of other CPUs in between."""
     begins = [i for i, line in enumerate(log) if "crash: " in line]
@@ -200,6 +209,7 @@ def cases(options):
     for source, found_by in (("mp", "MP Services"), ("probe", "probe")):
         yield f"uefi-{source}", lambda directory, s=source, f=found_by: run_uefi(
             options, directory, s, f)
+    yield "la57", lambda directory: run_la57(options, directory)
     yield "ghost", lambda directory: run_ghost(options, directory)
     for kind, pattern in CRASHES:
         yield f"crash-{kind}", lambda directory, k=kind, p=pattern: run_crash(
