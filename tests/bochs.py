@@ -40,6 +40,7 @@ PANIC = re.compile(r">>PANIC<< (.*)")
 # tests/guest/lib/rom.S
 ENTRY, START_INFO = 0xff8, 0x1000
 MODULES, MEMORY_MAP = START_INFO + 0x100, START_INFO + 0x200
+COMMAND_LINE = START_INFO + 0x300
 PVH_MAGIC, PVH_VERSION, PVH_RAM, PVH_RESERVED = 0x336ec578, 1, 1, 2
 PVH_ENTRY_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY
 HOLE, HOLE_END = 0xa0000, 0x100000  # not RAM
@@ -101,7 +102,7 @@ def elf_note(notes):
     return None
 
 
-def pvh_memory(image, module, memory_bytes):
+def pvh_memory(image, module, memory_bytes, command_line=""):
     """The bytes of RAM from address 0 on, as a PVH loader leaves them; there is no hole in them."""
     address, text, entry = elf_image(image)
     end = address + len(text)
@@ -114,7 +115,9 @@ def pvh_memory(image, module, memory_bytes):
     memory[address:address + len(text)] = text
     struct.pack_into("<II", memory, ENTRY, entry, end)
     struct.pack_into("<IIIIQQQQII", memory, START_INFO, PVH_MAGIC, PVH_VERSION, 0,
-                     int(module is not None), MODULES, 0, 0, MEMORY_MAP, 3, 0)
+                     int(module is not None), MODULES, COMMAND_LINE, 0, MEMORY_MAP, 3, 0)
+    text = command_line.encode("ascii") + b"\0"
+    memory[COMMAND_LINE:COMMAND_LINE + len(text)] = text
     ranges = ((0, LOW_RAM_END, PVH_RAM), (HOLE_END, memory_bytes - HOLE_END, PVH_RAM),
               (HOLE, HOLE_END - HOLE, PVH_RESERVED))
     for i, (start, size, kind) in enumerate(ranges):
@@ -149,7 +152,8 @@ def write_machine(directory, memory, ips, lines, cpus=1, resets=False):
             "-f", path("bochsrc"), "-rc", path("bochs.rc")]
 
 
-def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=False):
+def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=False,
+                command_line=""):
     rom = os.path.join(options.build, "guest", "pvh.rom")
     for path in (rom, image):
         if not os.path.exists(path):
@@ -157,7 +161,7 @@ def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=F
     loaded = os.path.join(directory, "memory.bin")
     mib = memory_mib(memory)
     with open(loaded, "wb") as file:
-        file.write(pvh_memory(image, module, mib * MIB))
+        file.write(pvh_memory(image, module, mib * MIB, command_line))
     return write_machine(directory, mib, ips, [
         f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus, resets)
 

@@ -94,9 +94,9 @@ def suite_machines_cores(options):
             yield Case("machines/" + name, run)
 
 
-def suite_smp(options):
-    for name, run in smp.cases(options):
-        yield Case("smp/" + name, run)
+def suite_smp(options, engine):
+    for name, run in smp.cases(options, engine):
+        yield Case(engines.prefix(engine) + "smp/" + name, run)
 
 
 def suite_landing(options):
@@ -125,14 +125,15 @@ def command_run(command, timeout, directory=None):
 
 def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
-    found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults}
+    found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
+             "smp": suite_smp}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)
             for name, suite in found.items()}
 
 
-SUITES = {"unit": suite_unit, "check": suite_check, "smp": suite_smp, "machines": suite_machines,
+SUITES = {"unit": suite_unit, "check": suite_check, "machines": suite_machines,
           "machines-cores": suite_machines_cores, "landing": suite_landing}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))

@@ -42,7 +42,7 @@ for seed in 1 2; do
     shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
 done
 shard machines-cores tests/run.py machines-cores --jobs 1
-shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx
+shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
 shard linux-smp-vmx tests/run.py linux-smp-vmx linux-smp-more-vmx
 shard landing-100000 env LANDINGS=100000 tests/run.py landing --filter linux
 shard planted tests/planted.py

@@ -433,7 +433,7 @@ static void test_main(void *argument)
 	run_everywhere(lines_main);
 	report("lines");
 	log_info("smp_test: done");
-	outl(EXIT_PORT, 0);
+	debug_exit_leave(0);
 }
 
 static void kernel_start(const struct boot_info *info)
@@ -462,6 +462,8 @@ void boot_main(struct boot_info *info)
 	if (info->file_count == 0 || config_parse(CONFIG_FILE_NAME, info->files[0].data,
 			info->files[0].bytes, &config, error) != STATUS_OK)
 		ASSERT_UNREACHABLE("no configuration");
+	if (config.host.debug_exit != 0) // not QEMU
+		debug_exit_set(config.host.debug_exit);
 	if (asked("ghost")) { // firmware names a CPU that is not there
 		struct acpi_madt *madt = (struct acpi_madt *)(uintptr_t)&acpi_host()->madt;
 
