@@ -7,7 +7,7 @@ PAYLOAD("smp_hostile");
 enum { CPUS = 4, VECTOR = 0x50, STORM = 5000, WRITES = 2000, ROM_PAGE = 0xe0, NOTHING_PAGE = 0xb0 };
 #define ELSEWHERE 0xd0000000ul
 
-static volatile unsigned traps;
+static volatile unsigned traps, illegal_vectors;
 static struct smp_barrier between;
 
 static void restart(const char *what)
@@ -148,6 +148,16 @@ static void real_mode_prepare(void)
 		write32(4 * i, LOW_DATA);
 }
 
+// Vectors below 16 that malformed() sends.
+#define ILLEGAL (1u << 0 | 1u << 1 | 1u << 3 | 1u << 5 | 1u << 7 | 1u << 15)
+
+static void illegal_hook(struct trap_frame *frame)
+{
+	(void)frame;
+	__atomic_fetch_add(&illegal_vectors, 1, __ATOMIC_SEQ_CST);
+	lapic_write(LAPIC_EOI, 0);
+}
+
 // What is sent with a reserved delivery mode, an illegal vector or reserved bits goes nowhere, or
 // where it would go without those bits. SDM vol. 3, 11.6.1.
 static void malformed(void)
@@ -157,12 +167,19 @@ static void malformed(void)
 		ICR_ALL | 0xf, ICR_LOWEST | 7, ICR_LOGICAL | ICR_LOWEST | 3,
 	};
 
+	for (unsigned vector = 0; vector < 16; vector++)
+		if ((ILLEGAL & 1u << vector) != 0)
+			trap_set_hook(vector, illegal_hook);
 	for (unsigned i = 0; i < WRITES; i++)
 		lapic_send(i % (CPUS + 1),
 			ICR_ASSERT | commands[i % (sizeof(commands) / sizeof(commands[0]))]);
 	for (unsigned bit = 20; bit < 32; bit++)
 		lapic_send(1, ICR_ASSERT | 1u << bit | VECTOR);
 	report_check("malformed.others", smp_run_all(CPUS, drain, NULL));
+	report("malformed.illegal vectors = %s", illegal_vectors == 0 ? "none" : "delivered");
+	for (unsigned vector = 0; vector < 16; vector++)
+		if ((ILLEGAL & 1u << vector) != 0)
+			trap_set_hook(vector, NULL);
 	lapic_write(LAPIC_ESR, 0);
 	smp_irqs_clear();
 }
