@@ -13,10 +13,10 @@ ZYDIS := $(CACHE)/src/zydis
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
 KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
-	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/debug_exit.c kernel/decode.c \
-	kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c kernel/fiber.c kernel/libc.c \
-	kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pmu.c kernel/position.c \
-	kernel/smp.c kernel/smp_entry.S kernel/symbols.c kernel/timer.c
+	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/crc32c.c kernel/debug_exit.c \
+	kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c \
+	kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pmu.c \
+	kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_values.c boot/cpio.c boot/efi.c \
 	boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S \
@@ -32,20 +32,21 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 
 VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_check.c vmx/svm_control.c \
 	vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c \
-	vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c \
-	vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_run.S \
-	vmx/vmx_state.c
+	vmx/vcpu_check.c vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c \
+	vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c \
+	vmx/vmx_run.S vmx/vmx_state.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
-	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/insn.c vm/insn_alu.c \
-	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c vm/line_editor.c \
-	vm/local_apic.c vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c \
+	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/insn.c \
+	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
+	vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c \
 	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_registers.c vm/monitor_vms.c vm/mtrr.c vm/paging.c vm/pc.c \
-	vm/position_test.c vm/run.c vm/step.c vm/step_shadow.c vm/task_switch.c vm/vcpu.c \
-	vm/vm.c
+	vm/monitor_registers.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/paging.c \
+	vm/pc.c vm/position_test.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
+	vm/twin.c vm/vcpu.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
@@ -182,9 +183,10 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
 	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
-	mc146818 mem memory_map message monitor monitor_command monitor_vms mtrr nested paging \
-	pci_host pmu port61 position pvpanic reset_control state svm_event svm_exit svm_state \
-	svm_step task_switch uart16550 vmx_detect vmx_event vmx_exit vmx_state
+	mc146818 mem memory_map message monitor monitor_command monitor_snapshot monitor_vms mtrr \
+	nested paging pci_host pmu port61 position pvpanic reset_control snapshot state \
+	svm_event svm_exit svm_inflight svm_state svm_step task_switch uart16550 vmx_detect \
+	vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -204,7 +206,9 @@ unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
 	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c tests/unit/fake_ram.c
+	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
+	tests/unit/fake_ram.c
+unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_event := kernel/event.c
 unit_acpi_madt := kernel/acpi_madt.c
@@ -215,6 +219,7 @@ UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c 
 	vmx/svm_exit.c vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
+unit_svm_inflight := $(UNIT_SVM)
 unit_svm_state := $(UNIT_SVM)
 unit_svm_step := $(UNIT_SVM)
 UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
@@ -223,6 +228,7 @@ UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_c
 unit_vmx_detect := $(UNIT_VMX)
 unit_vmx_event := $(UNIT_VMX)
 unit_vmx_exit := $(UNIT_VMX)
+unit_vmx_inflight := $(UNIT_VMX)
 unit_vmx_state := $(UNIT_VMX)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
@@ -231,6 +237,9 @@ unit_position := kernel/position.c vm/position_test.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
+unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/bus.c vm/env.c \
+	vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
@@ -293,8 +302,8 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads payloads-vmx bad-config boot-vmx smp machines faults landing \
-	monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
+SUITES := check unit payloads payloads-vmx state state-vmx bad-config boot-vmx smp machines \
+	faults landing monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(UNIT_PROGRAMS) $(B)/checks \

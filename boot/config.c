@@ -74,6 +74,8 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),
 	CONFIG_VM_KEY(landing_trace, "landing_trace", config_parse_bool),
 	CONFIG_VM_KEY(hardware_shaped, "hardware_shaped", config_parse_seed),
+	CONFIG_VM_KEY(save_load, "test_save_load", config_parse_count),
+	CONFIG_VM_KEY(save_load_memory, "test_save_load_memory", config_parse_count),
 };
 
 _Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "bits of seen");
@@ -180,7 +182,7 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 			"at most 16 VMs", name);
 	vm = &config->vms[config->vm_count++];
 	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true,
-		.rtc_base = CONFIG_RTC_HOST, .autostart = true};
+		.rtc_base = CONFIG_RTC_HOST, .autostart = true, .save_load_memory = 1};
 	memcpy(vm->name, name.bytes, name.count);
 	config_start_section(parser, config_vm_keys, ARRAY_COUNT(config_vm_keys), vm);
 	return true;

@@ -11,6 +11,7 @@
 
 // The last second of the year 9999, where the RTC's century ends.
 #define CONFIG_RTC_MAX UINT64_C(253402300799)
+#define CONFIG_COUNT_MAX 1000000000
 
 uint64_t config_number(struct ini_slice value, size_t *count)
 {
@@ -146,6 +147,19 @@ const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t 
 	else if (digits == 0 || digits != value.count || number > DEBUG_EXIT_PORT_MAX)
 		return "an I/O port from 0 to 0xffff, or bochs";
 	memcpy(field, &way, sizeof(way));
+	return NULL;
+}
+
+const char *config_parse_count(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t count = (uint32_t)number;
+
+	(void)capacity;
+	if (digits == 0 || digits != value.count || number > CONFIG_COUNT_MAX)
+		return "a number from 0 to 1000000000";
+	memcpy(field, &count, sizeof(count));
 	return NULL;
 }
 

@@ -75,6 +75,8 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.rtc_epoch = vm->rtc_base,
+		.save_load_exits = vm->save_load,
+		.save_load_memory = vm->save_load_memory,
 		.landing = {
 			.step_all = vm->step.second == CONFIG_STEP_ALL.second,
 			.step_from = vm->step.first,

@@ -27,6 +27,18 @@ enum status event_post(struct event_queue *queue, const struct event *event)
 	return STATUS_OK;
 }
 
+const struct event *event_fifo_at(const struct event_queue *queue, uint32_t place)
+{
+	ASSERT(place < queue->fifo_count);
+	return &queue->fifo[(queue->fifo_first + place) % EVENT_FIFO_MAX];
+}
+
+void event_restore(struct event_queue *queue, const struct event *event)
+{
+	ASSERT(queue->fifo_count < EVENT_FIFO_MAX && event->sequence < queue->sequence);
+	queue->fifo[(queue->fifo_first + queue->fifo_count++) % EVENT_FIFO_MAX] = *event;
+}
+
 uint32_t event_fifo_room(const struct event_queue *queue)
 {
 	return EVENT_FIFO_MAX - queue->fifo_count;

@@ -64,6 +64,10 @@ void event_queue_init(struct event_queue *queue, void *owner,
 
 // Copies the event to the FIFO's end and numbers it. STATUS_BUSY: full, try after a delivery.
 must_check enum status event_post(struct event_queue *queue, const struct event *event);
+// For saving and loading the FIFO: the event at a place, 0 the first; and one with its number to
+// the end of a queue that has room.
+const struct event *event_fifo_at(const struct event_queue *queue, uint32_t place);
+void event_restore(struct event_queue *queue, const struct event *event);
 uint32_t event_fifo_room(const struct event_queue *queue);
 // Drops all FIFO events of a device (it is being reset).
 void event_drop(struct event_queue *queue, uint16_t device);

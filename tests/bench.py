@@ -11,6 +11,7 @@ import re
 
 import engines
 import payloads
+import state
 
 GROWTH = 0.02
 BOOT_MEMORY_MIB = 128
@@ -68,6 +69,9 @@ def boot(options, directory, engine):
 def measure(options, directory, engine):
     yield from exits(options, directory, engine)
     yield from boot(options, directory, engine)
+    saved, loaded = state.costs(options, directory, engine)
+    yield "state.save", saved, "instructions"
+    yield "state.load", loaded, "instructions"
     if engine != "svm":
         return  # there is one image for all, and QEMU alone has several CPUs
     yield from smp(options, directory, engine)

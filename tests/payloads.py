@@ -150,12 +150,15 @@ def bare_command(options, name, directory, engine):
                                                   GUEST_MEMORY_MIB.get(name, 64), **several)
 
 
-def run(options, name, place, directory, notes=None, engine="svm"):
-    """None, or the failure's text. `notes` receives the transcript's benchmark lines."""
+def run(options, name, place, directory, notes=None, engine="svm", keys=(),
+        timeout_scale=1, log_needs=None):
+    """None, or the failure's text. `notes` receives the transcript's benchmark lines. `log_needs`:
+    a regular expression that Reprise's log must match; it is at level info then."""
     base = os.path.join(options.top, "tests", "guest", name)
     vendor = "" if engine == "svm" else "." + engine
     if place in ("reprise", "cpus"):
-        command = guest_command(options, name, directory, engine=engine,
+        command = guest_command(options, name, directory, engine=engine, keys=keys,
+                                log="info" if log_needs else "error",
                                 cpus=HOST_CPUS if place == "cpus" else 1)
         differences = read_differences(f"{base}{vendor}.guest")
     else:
@@ -164,7 +167,7 @@ def run(options, name, place, directory, notes=None, engine="svm"):
     timeout = TIMEOUTS.get(name, TIMEOUT_SECONDS)
     if vcpus(name) > 1 and place != "reprise":
         timeout = THREADS_TIMEOUT_SECONDS
-    timeout *= options.timeout_scale
+    timeout *= options.timeout_scale * timeout_scale
     result = engines.EMULATORS[engine].run(command, os.path.join(directory, "serial.log"), timeout)
     lines = result.guest_lines()
     if notes is not None:
@@ -175,6 +178,8 @@ def run(options, name, place, directory, notes=None, engine="svm"):
     difference = compare(read_expectation(base), lines, differences)
     if difference is not None:
         problems.append(difference)
+    if log_needs is not None and not any(map(log_needs.search, result.log_lines())):
+        problems.append("not in the log: " + log_needs.pattern)
     if problems:
         problems += result.log_lines()[-10:]
     return "\n".join(problems) if problems else None

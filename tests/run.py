@@ -29,6 +29,7 @@ import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
 import smp  # noqa: E402
+import state  # noqa: E402
 import system  # noqa: E402
 
 
@@ -109,6 +110,11 @@ def suite_system(name, options, engine):
         yield Case(engines.prefix(engine) + case, run, notes)
 
 
+def suite_state(options, engine):
+    for case, run, notes in state.cases(options, engine):
+        yield Case(engines.prefix(engine) + case, run, notes)
+
+
 def command_run(command, timeout, directory=None):
     """None, or the last lines of what the command printed."""
     try:
@@ -126,7 +132,7 @@ def command_run(command, timeout, directory=None):
 def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
-             "smp": suite_smp}
+             "smp": suite_smp, "state": suite_state}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

@@ -45,6 +45,14 @@ shard machines-cores tests/run.py machines-cores --jobs 1
 shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
 shard linux-smp-vmx tests/run.py linux-smp-vmx linux-smp-more-vmx
 shard landing-100000 env LANDINGS=100000 tests/run.py landing --filter linux
+# Saved and loaded after every exit.
+for part in '[a-c]' 'dev_[i-k]' dev_l dev_p 'dev_[r-z]' '[e-l]' '[m-r]' 's[^m]|[t-z]'; do
+    for engine in '' -vmx; do
+        shard "state-every-exit$engine-$(echo "$part" | tr -dc '[:lower:]')" \
+            env STATE_EVERY=1 tests/run.py "state$engine" --filter "state/($part)"
+    done
+done
+shard state-every-exit-smp env STATE_EVERY=1 tests/run.py state --filter state/smp
 shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh
 

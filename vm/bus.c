@@ -58,6 +58,26 @@ static unsigned region_max_bytes(const struct bus *bus, const struct bus_effect 
 	return 8;
 }
 
+const struct device *bus_effects_map(struct vm *vm)
+{
+	struct bus *bus = &vm->bus;
+	const struct device *other = NULL;
+
+	for (; bus->effect_count > 0; bus->effect_count--) {
+		const struct bus_effect effect = bus->effects[bus->effect_first];
+
+		bus->effect_first = (bus->effect_first + 1) % BUS_EFFECTS_MAX;
+		if (effect.kind == BUS_EFFECT_MAP)
+			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
+				effect.map.bytes, region_max_bytes(bus, &effect));
+		else if (effect.kind == BUS_EFFECT_UNMAP)
+			bus_unmap(vm, effect.device, effect.number);
+		else if (other == NULL)
+			other = effect.device;
+	}
+	return other;
+}
+
 void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 {
 	struct bus *bus = &vm->bus;

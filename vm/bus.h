@@ -76,6 +76,9 @@ struct bus {
 struct vm;
 
 void bus_effects_carry_out(struct vm *vm, struct guest_time now);
+// Carries out nothing but regions that appear and go. NULL, or the device that had another effect;
+// the effects from there on are dropped.
+const struct device *bus_effects_map(struct vm *vm);
 void bus_effect_add(struct vm *vm, const struct bus_effect *effect);
 
 void bus_enter_wait(struct bus *bus);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Task switches that exit.
+#include <string.h>
+
 #include "kernel/console.h"
 #include "kernel/x86.h"
 #include "vm/task_switch.h"
@@ -35,6 +37,9 @@ void vm_exit_task_switch(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64
 	vcpu->code_memo = NULL;
 	vm_paging_update(vcpu);
 	vcpu_get_state(vcpu->vcpu, &task.state);
+	task.state.has_pdptes = false; // they are those of the new task's CR3
+	memset(task.state.pdpte, 0, sizeof(task.state.pdpte));
+	task.state.event = (struct vcpu_event){.kind = VCPU_EVENT_NONE};
 	status = task_switch_execute(&task);
 	if (status == STATUS_OK || status == STATUS_FAULT) {
 		if (status == STATUS_OK && task.trap)

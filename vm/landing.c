@@ -52,6 +52,34 @@ struct position landing_position(const struct vm_vcpu *vcpu)
 		vcpu_gpr(vcpu->vcpu)[GPR_RCX]};
 }
 
+struct landing_time landing_time(const struct vm_vcpu *vcpu)
+{
+	return (struct landing_time){vcpu->landing->ticks, vcpu->landing->skipped};
+}
+
+void landing_set_time(struct vm_vcpu *vcpu, const struct landing_time *time)
+{
+	vcpu->landing->ticks = time->ticks;
+	vcpu->landing->skipped = time->skipped;
+}
+
+void landing_take_over(struct vm_vcpu *vcpu, const struct vm_vcpu *before)
+{
+	struct landing *landing = vcpu->landing;
+	const struct landing *from = before->landing;
+
+	landing->target = from->target;
+	landing->callback = from->callback;
+	landing->owner = from->owner;
+	landing->lag = from->lag;
+	landing->lag_samples = from->lag_samples;
+	landing->random_test = from->random_test;
+	landing->random_shape = from->random_shape;
+	landing->test_done = from->test_done;
+	landing->test_hash = from->test_hash;
+	landing->test_late = from->test_late;
+}
+
 void landing_set(struct vm_vcpu *vcpu, const struct position *position, landing_callback *callback,
 	void *owner)
 {

@@ -32,6 +32,16 @@ void landing_destroy(struct vm_vcpu *vcpu);
 void landing_attach(struct vm_vcpu *vcpu);
 void landing_detach(struct vm_vcpu *vcpu);
 
+// For saving and loading: ticks since creation, and those that were skipped while halted.
+struct landing_time {
+	uint64_t ticks, skipped;
+};
+struct landing_time landing_time(const struct vm_vcpu *vcpu);
+void landing_set_time(struct vm_vcpu *vcpu, const struct landing_time *time);
+// `vcpu` takes the place of `before`: what is the host's goes along, as a target and the test
+// facilities' state.
+void landing_take_over(struct vm_vcpu *vcpu, const struct vm_vcpu *before);
+
 struct position landing_position(const struct vm_vcpu *vcpu);
 
 // Where `position` is ahead of the vcpu; one target at a time. With POSITION_ANY_RIP the first

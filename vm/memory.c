@@ -92,7 +92,8 @@ void memory_destroy(struct vm *vm)
 uint64_t vm_overhead_bytes(const struct vm *vm)
 {
 	uint64_t vcpu_bytes = sizeof(struct vm_vcpu) + sizeof(struct lapic) + 3 * PAGE_BYTES;
-	uint64_t bytes = sizeof(*vm) + vm->vcpu_count * vcpu_bytes +
+	uint64_t bytes = sizeof(*vm) + VM_DEVICES_MAX * sizeof(*vm->devices) +
+		vm->vcpu_count * vcpu_bytes +
 		vm->ram.block_count * sizeof(*vm->ram.blocks) +
 		nested_map_table_bytes(vm->nested);
 

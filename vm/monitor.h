@@ -77,5 +77,6 @@ void monitor_vm_continue(struct vm *vm); // as `cont`: starts one that has not b
 void monitor_info_register(void);
 void monitor_memory_register(void);
 void monitor_machine_register(void);
+void monitor_snapshot_register(void);
 
 #endif

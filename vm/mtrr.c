@@ -93,3 +93,18 @@ enum status mtrr_write(struct mtrr *mtrr, uint32_t msr, uint64_t value, unsigned
 	mtrr->variable[(msr - MSR_MTRR_VARIABLE) / 2][msr % 2] = value;
 	return STATUS_OK;
 }
+
+bool mtrr_is_valid(const struct mtrr *mtrr, unsigned physical_bits)
+{
+	struct mtrr scratch = *mtrr;
+
+	for (uint32_t i = 0; i < MTRR_FIXED; i++)
+		if (mtrr_write(&scratch, fixed_msrs[i], mtrr->fixed[i], physical_bits) != STATUS_OK)
+			return false;
+	for (uint32_t i = 0; i < 2 * MTRR_VARIABLE; i++)
+		if (mtrr_write(&scratch, MSR_MTRR_VARIABLE + i, mtrr->variable[i / 2][i % 2],
+			    physical_bits) != STATUS_OK)
+			return false;
+	return mtrr_write(&scratch, MSR_MTRR_DEFAULT_TYPE, mtrr->default_type, physical_bits) ==
+		STATUS_OK;
+}

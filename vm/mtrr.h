@@ -22,4 +22,7 @@ must_check enum status mtrr_read(const struct mtrr *mtrr, uint32_t msr, uint64_t
 must_check enum status mtrr_write(struct mtrr *mtrr, uint32_t msr, uint64_t value,
 	unsigned physical_bits);
 
+// Whether each register holds what mtrr_write would take.
+must_check bool mtrr_is_valid(const struct mtrr *mtrr, unsigned physical_bits);
+
 #endif

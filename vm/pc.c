@@ -176,6 +176,9 @@ enum status pc_create(struct vm *vm)
 	struct device *slots[PC_SLOTS] = {NULL};
 	const struct device_model *model;
 
+	vm->devices = calloc(VM_DEVICES_MAX, sizeof(*vm->devices));
+	if (vm->devices == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
 		unsigned slot;
 
@@ -215,6 +218,8 @@ void pc_destroy(struct vm *vm)
 		free(vm->devices[i].device);
 		free(vm->devices[i].wires);
 	}
+	free(vm->devices);
+	vm->devices = NULL;
 	vm->device_count = 0;
 }
 

@@ -14,6 +14,7 @@
 #include "vm/core.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
+#include "vm/save_load_test.h"
 
 // A pending NMI goes before interrupts: SDM vol. 3, table 6-2.
 static void nmi_choose(struct vm_vcpu *vcpu)
@@ -127,6 +128,8 @@ static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 {
 	uint32_t signals = local_apic_take_signals(vcpu, now);
 
+	if (unlikely((signals & VM_SIGNAL_TEST) != 0))
+		__atomic_fetch_or(&vcpu->signals, VM_SIGNAL_TEST, __ATOMIC_RELAXED);
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
 	if ((signals & VM_SIGNAL_STARTUP) != 0)
@@ -151,6 +154,8 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 		return false;
 	}
 	if (unlikely(!__atomic_load_n(&vm->run, __ATOMIC_ACQUIRE)))
+		return false;
+	if (unlikely((vcpu->signals & VM_SIGNAL_TEST) != 0) && save_load_is_due(vcpu, tsc))
 		return false;
 	if (vcpu->signals != 0)
 		signals_take(vcpu, now);
@@ -187,7 +192,8 @@ static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct
 			!attend(vcpu, tsc))
 			return true;
 		if (unlikely(lapic_word(vcpu->lapic) != vcpu->quiet) && !inject_choose(vcpu, tsc)) {
-			if (vcpu->signals == 0 && !(precise && landing_skip_halt(vcpu)))
+			if ((vcpu->signals & ~(uint32_t)VM_SIGNAL_TEST) == 0 &&
+				!(precise && landing_skip_halt(vcpu)))
 				return cpu->attention;
 			continue;
 		}

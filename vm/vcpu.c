@@ -13,6 +13,7 @@
 #include "vm/core.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
+#include "vm/save_load_test.h"
 
 void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
 {
@@ -76,6 +77,8 @@ bool vm_vcpu_rest(struct vm_vcpu *vcpu)
 		return false;
 	settle(vm);
 	vm_run_update(vm);
+	if (unlikely(vm->save_load_test != NULL))
+		save_load_wake(vm);
 	return vm->run;
 }
 
@@ -92,6 +95,8 @@ bool vm_vcpu_wake(struct vm_vcpu *vcpu)
 		return false;
 	}
 	vcpu_load(vcpu->vcpu);
+	if (vm->time_stands)
+		vm_time_start(vm);
 	vcpu_set_tsc_offset(vcpu->vcpu, vcpu->tsc_shift - vm->tsc_base);
 	vm_vcpu_timer_update(vcpu);
 	return true;
@@ -146,7 +151,8 @@ void vm_vcpu_reset(struct vm_vcpu *vcpu)
 	vcpu->tpr = 0;
 	vcpu->quiet = VM_QUIET_NEVER;
 	// The event queue outlives a reset, and others may add to it at any time.
-	__atomic_fetch_and(&vcpu->signals, (uint32_t)VM_SIGNAL_EVENTS, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&vcpu->signals, (uint32_t)(VM_SIGNAL_EVENTS | VM_SIGNAL_TEST),
+		__ATOMIC_RELAXED);
 	vcpu->mailbox = (struct vm_mailbox){.others = 0};
 	mtrr_reset(&vcpu->mtrr, vcpu->physical_bits);
 	paging_forget(&vcpu->paging);

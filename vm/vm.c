@@ -8,7 +8,6 @@
 #include "emul/acpi_pm.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
-#include "kernel/fiber.h"
 #include "kernel/mem.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
@@ -17,15 +16,13 @@
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "vm/save_load_test.h"
 
 // Room in the queue that input from outside leaves for the devices' bottom halves.
 enum { VM_FIFO_RESERVE = 64 };
 
 // A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
 enum { REPORTS_MAX = 16 };
-
-// How long a fiber waits between two looks at whether the vcpus rest.
-enum { WAIT_NS = 20000 };
 
 #define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
 #define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
@@ -58,12 +55,15 @@ static enum status parts_create(struct vm *vm)
 		status = pc_create(vm);
 	if (status == STATUS_OK && landing_config_is_on(&vm->config.landing))
 		status = landing_create(vm->vcpus[0], &vm->config.landing);
+	if (status == STATUS_OK && vm->config.save_load_exits != 0)
+		status = save_load_create(vm);
 	return status;
 }
 
 // No vcpu is on a core.
 static void parts_destroy(struct vm *vm)
 {
+	save_load_destroy(vm);
 	vcpus_destroy(vm);
 	pc_destroy(vm);
 	memory_destroy(vm);
@@ -105,47 +105,6 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	landing_attach(vm->vcpus[0]);
 	*created = vm;
 	return STATUS_OK;
-}
-
-static struct cpu *home(const struct vm *vm)
-{
-	return vm->vcpus[0]->core;
-}
-
-// Others of this core get on meanwhile.
-static void wait_a_moment(void)
-{
-	if (fiber_self() != NULL)
-		(void)fiber_wait(rdtsc() + clock_ns_to_tsc(WAIT_NS));
-}
-
-static void hold(void *argument)
-{
-	struct vm *vm = argument;
-
-	vm->holds++;
-	vm_run_update(vm);
-}
-
-static void release(void *argument)
-{
-	struct vm *vm = argument;
-
-	ASSERT(vm->holds > 0);
-	vm->holds--;
-	vm_run_update(vm);
-}
-
-void vm_hold(struct vm *vm)
-{
-	smp_call(home(vm), hold, vm);
-	while (!vcpus_rest(vm))
-		wait_a_moment();
-}
-
-void vm_release(struct vm *vm)
-{
-	smp_call(home(vm), release, vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -216,34 +175,6 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 	return STATUS_OK;
 }
 
-static void time_start(struct vm *vm)
-{
-	ASSERT(vm->time_stands && vcpus_rest(vm));
-	vm->tsc_base = vm->vcpus[0]->landing != NULL ? LANDING_TSC_BASE
-						     : rdtsc() - vm->paused_tsc;
-	vm->time_stands = false;
-}
-
-void vm_time_stop(struct vm *vm)
-{
-	if (vm->time_stands)
-		return;
-	vm->paused_tsc = (vm->vcpus[0]->landing != NULL ? landing_now(vm) : rdtsc()) -
-		vm->tsc_base;
-	vm->time_stands = true;
-}
-
-void vm_run_update(struct vm *vm)
-{
-	bool run = vm->state == VM_RUNNING && vm->holds == 0 &&
-		__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) == 0;
-
-	__atomic_store_n(&vm->run, run, __ATOMIC_SEQ_CST);
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		if (__atomic_load_n(&vm->vcpus[i]->resting, __ATOMIC_SEQ_CST) == run)
-			vm_vcpu_signal(vm->vcpus[i], run ? 0 : VM_SIGNAL_REST);
-}
-
 struct start_call {
 	struct vm *vm;
 	char *error;
@@ -260,7 +191,6 @@ static void start(void *argument)
 	if (call->status != STATUS_OK)
 		return;
 	vm->state = VM_RUNNING;
-	time_start(vm);
 	vm_run_update(vm);
 }
 
@@ -269,7 +199,7 @@ enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX])
 	struct start_call call = {vm, error, STATUS_OK};
 
 	ASSERT(vm->state == VM_CREATED);
-	smp_call(home(vm), start, &call);
+	smp_call(vm_home(vm), start, &call);
 	return call.status;
 }
 
@@ -285,9 +215,9 @@ static void stop(void *argument)
 
 void vm_stop(struct vm *vm)
 {
-	smp_call(home(vm), stop, vm);
+	smp_call(vm_home(vm), stop, vm);
 	while (!vm->time_stands)
-		wait_a_moment();
+		vm_wait_a_moment();
 }
 
 static void go_on(void *argument)
@@ -297,13 +227,12 @@ static void go_on(void *argument)
 	if (vm->state != VM_PAUSED || !vm->time_stands)
 		return;
 	vm->state = VM_RUNNING;
-	time_start(vm);
 	vm_run_update(vm);
 }
 
 void vm_continue(struct vm *vm)
 {
-	smp_call(home(vm), go_on, vm);
+	smp_call(vm_home(vm), go_on, vm);
 }
 
 static void end(struct vm *vm, enum vm_end how, uint32_t status)
@@ -332,7 +261,6 @@ static void reset_carry_out(struct vm *vm)
 	if (vm->state == VM_ENDED) {
 		vm->state = VM_RUNNING;
 		vm->end = VM_END_NONE;
-		time_start(vm);
 	}
 }
 
@@ -411,7 +339,7 @@ enum status vm_reset_request(struct vm *vm)
 		return STATUS_FAIL(STATUS_REFUSED);
 	if (vm->state == VM_RUNNING)
 		return event_add(vm, &event, 1);
-	smp_call(home(vm), reset_resting, vm); // nothing is running that could be in the way
+	smp_call(vm_home(vm), reset_resting, vm); // nothing is running that could be in the way
 	return STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
 //   machine.c    the machines that the configuration describes
 //   vm.c         creation, start, stop, requests and resets
 //   memory.c     guest RAM and what it is mapped to
+//   hold.c       whether the vcpus run, and time with them
 //   vcpu.c       virtual CPUs: their cores, resting and running, INIT and STARTUP
 //   run.c        the run loop of a vcpu: attend, inject, enter, handle
 //   exit.c       exits by kind; exit_io.c, exit_memory.c, exit_msr.c
@@ -79,6 +80,9 @@ struct vm_config {
 	bool debug_exit; // isa-debug-exit at port 0x501
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	struct landing_config landing;
+	// A test facility: see vm/save_load_test.h. 0: not used.
+	uint32_t save_load_exits;  // after how many exits the machine is saved and loaded
+	uint32_t save_load_memory; // every how many of these times its memory is too; 0: never
 	// Characters of the guest's serial port and debug console. On any core, under the device
 	// lock.
 	void (*output)(void *owner, const uint8_t *bytes, size_t count);
@@ -122,6 +126,7 @@ enum vm_signal {
 	VM_SIGNAL_INIT = 1 << 3,
 	VM_SIGNAL_STARTUP = 1 << 4, // the local APIC has the vector
 	VM_SIGNAL_REST = 1 << 5,    // see vm->run
+	VM_SIGNAL_TEST = 1 << 6,    // always set where vm->save_load_test is not NULL
 };
 
 // Interrupts from other cores on their way to a local APIC: bits by vector, and messages of other
@@ -177,6 +182,9 @@ struct vm_vcpu {
 	struct vm_mailbox mailbox; // (a)
 	struct vm_exit_count exit_counts[VMEXIT_KIND_COUNT];
 	uint64_t exit_total;
+	uint64_t tested_total; // exit_total when the machine was last saved and loaded by a test
+	uint64_t tested_rip;
+	uint64_t test_distance; // exits from then to the next time
 	struct vm_last_exit last_exits[VM_LAST_EXITS]; // a ring, by exit_total
 	struct paging paging;
 	struct decode_cache decode;
@@ -186,6 +194,8 @@ struct vm_vcpu {
 #define LAPIC_PAGE_NONE UINT64_MAX
 #define VM_QUIET_NEVER  UINT64_MAX
 
+// What vm/twin.c exchanges when a machine is loaded: vcpus, devices, queue, bus and memory. Whoever
+// keeps a pointer to one of these across vm_hold must look again.
 struct vm {
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
@@ -208,10 +218,11 @@ struct vm {
 	struct nested_map *nested;
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *uart;
 	uint32_t device_count;
-	struct vm_device devices[VM_DEVICES_MAX];
+	struct vm_device *devices; // VM_DEVICES_MAX of them
 	uint32_t resets;
 	uint32_t panics; // reports through pvpanic
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
+	struct save_load_test *save_load_test; // (c) NULL: not wanted
 };
 
 // A request of the machine's own: an entry failed.
@@ -230,7 +241,7 @@ void vm_destroy(struct vm *vm);
 must_check enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX]);
 void vm_stop(struct vm *vm);
 void vm_continue(struct vm *vm);
-// All vcpus rest until as many releases came; the machine's state stays.
+// All vcpus rest and time stands until as many releases came; the machine's state stays.
 void vm_hold(struct vm *vm);
 void vm_release(struct vm *vm);
 // The state of a vcpu, running or not.
@@ -263,8 +274,16 @@ void vm_events_changed(struct vm *vm);
 // Asks the machine for something (BIT(enum device_request)): carried out by its home.
 void vm_request(struct vm *vm, unsigned request, uint32_t argument);
 void vm_carry_out_requests(struct vm *vm); // at home, all vcpus rest
-void vm_time_stop(struct vm *vm);          // the same, once the machine is not running
-void vm_run_update(struct vm *vm);         // at home: what `run` should be
+void vm_time_stop(struct vm *vm);          // the same, once nothing runs any more
+void vm_time_stop_at(struct vm *vm, uint64_t tsc);
+void vm_time_start(struct vm *vm);
+void vm_run_update(struct vm *vm);         // at home: what `run` should be; starts time
+void vm_wait_a_moment(void);               // in a fiber
+
+static always_inline struct cpu *vm_home(const struct vm *vm)
+{
+	return vm->vcpus[0]->core;
+}
 
 must_check enum status memory_create(struct vm *vm); // memory.c
 void memory_destroy(struct vm *vm);

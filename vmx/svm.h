@@ -137,6 +137,9 @@ void svm_spoil(struct vcpu *vcpu);
 typedef void svm_violation(const char *what, const char *field, uint64_t value);
 unsigned svm_guest_check(const struct svm_vmcb *vmcb, svm_violation *report);
 
+// `offered` as struct vcpu_state has it: 0, or VCPU_OFFERED | vector.
+void svm_interrupt_offer(struct vcpu *vcpu, uint16_t offered);
+
 static inline void svm_event_set(struct vcpu *vcpu, uint64_t event)
 {
 	svm_of(vcpu)->event = event;

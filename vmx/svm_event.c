@@ -41,16 +41,29 @@ bool svm_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind)
 	return kind == VCPU_EVENT_NMI ? !svm->nmi_blocked : (vmcb->rflags & RFLAGS_IF) != 0;
 }
 
-void svm_inject_interrupt(struct vcpu *vcpu, uint8_t vector)
+static always_inline void offer(struct vcpu *vcpu, uint8_t vector)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct svm_vmcb *vmcb = svm->vmcb;
 
-	ASSERT(!svm_event_pending(vcpu));
 	svm->offered = SVM_EVENT_VALID | vector;
 	vmcb->virtual_interrupt = (vmcb->virtual_interrupt & ~V_OFFER_MASK) | V_OFFER |
 		(uint64_t)vector << SVM_V_VECTOR_SHIFT;
 	svm_dirty(vcpu, SVM_CLEAN_TPR);
+}
+
+void svm_inject_interrupt(struct vcpu *vcpu, uint8_t vector)
+{
+	ASSERT(!svm_event_pending(vcpu));
+	offer(vcpu, vector);
+}
+
+void svm_interrupt_offer(struct vcpu *vcpu, uint16_t offered)
+{
+	svm_of(vcpu)->offered = 0;
+	svm_of(vcpu)->vmcb->virtual_interrupt &= ~V_OFFER_MASK;
+	if (offered != 0)
+		offer(vcpu, (uint8_t)offered);
 }
 
 void svm_inject_nmi(struct vcpu *vcpu)

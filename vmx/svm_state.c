@@ -140,6 +140,47 @@ void svm_get_code(const struct vcpu *vcpu, struct vcpu_code *code)
 	}
 }
 
+static void event_get(const struct svm_vcpu *svm, struct vcpu_state *state)
+{
+	static const uint8_t kinds[] = {[0] = VCPU_EVENT_INTERRUPT, [2] = VCPU_EVENT_NMI,
+		[3] = VCPU_EVENT_EXCEPTION, [4] = VCPU_EVENT_SOFTWARE};
+	uint64_t event = svm->event;
+	uint64_t type = (event & SVM_EVENT_TYPE_MASK) >> SVM_EVENT_TYPE_SHIFT;
+
+	if ((event & SVM_EVENT_VALID) != 0) {
+		ASSERT(type < ARRAY_COUNT(kinds) && kinds[type] != VCPU_EVENT_NONE);
+		state->event.kind = kinds[type];
+		state->event.vector = event & SVM_EVENT_VECTOR_MASK;
+		// Real mode has none.
+		state->event.has_error_code = (event & SVM_EVENT_ERROR_VALID) != 0 &&
+			(svm->vmcb->cr0 & CR0_PE) != 0;
+		if (state->event.has_error_code)
+			state->event.error_code = (uint32_t)(event >> SVM_EVENT_ERROR_SHIFT);
+		if (state->event.kind == VCPU_EVENT_SOFTWARE)
+			state->event.length = svm->software_length;
+	}
+	if (svm->offered != 0)
+		state->offered = (uint16_t)(VCPU_OFFERED | (svm->offered & SVM_EVENT_VECTOR_MASK));
+}
+
+// As the CPU keeps them: APM vol. 2, 15.5.1. Emulators let guests write others.
+static uint64_t canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16);
+}
+
+static void syscall_registers_get(const struct svm_vmcb *vmcb, struct vcpu_state *state)
+{
+	state->star = vmcb->star;
+	state->lstar = canonical(vmcb->lstar);
+	state->cstar = canonical(vmcb->cstar);
+	state->sfmask = vmcb->sfmask;
+	state->kernel_gs_base = canonical(vmcb->kernel_gs_base);
+	state->sysenter_cs = vmcb->sysenter_cs;
+	state->sysenter_esp = canonical(vmcb->sysenter_esp);
+	state->sysenter_eip = canonical(vmcb->sysenter_eip);
+}
+
 void svm_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 {
 	const struct svm_vcpu *svm = svm_of(vcpu);
@@ -159,29 +200,48 @@ void svm_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 	state->dr7 = vmcb->dr7;
 	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
 		state->segment[i] = svm_segment(vcpu, i);
+	state->segment[SEGMENT_FS].base = canonical(state->segment[SEGMENT_FS].base);
+	state->segment[SEGMENT_GS].base = canonical(state->segment[SEGMENT_GS].base);
 	state->gdtr_base = vmcb->gdtr.base;
 	state->gdtr_limit = vmcb->gdtr.limit;
 	state->idtr_base = vmcb->idtr.base;
 	state->idtr_limit = vmcb->idtr.limit;
-	state->star = vmcb->star;
-	state->lstar = vmcb->lstar;
-	state->cstar = vmcb->cstar;
-	state->sfmask = vmcb->sfmask;
-	state->kernel_gs_base = vmcb->kernel_gs_base;
-	state->sysenter_cs = vmcb->sysenter_cs;
-	state->sysenter_esp = vmcb->sysenter_esp;
-	state->sysenter_eip = vmcb->sysenter_eip;
+	syscall_registers_get(vmcb, state);
 	state->pat = vmcb->pat;
 	state->debugctl = vmcb->debugctl;
 	state->interrupt_shadow = (vmcb->interrupt_shadow & 1) != 0;
 	state->nmi_blocked = svm->nmi_blocked;
+	state->triple_fault = svm->triple_fault;
+	event_get(svm, state);
+}
+
+// APM vol. 2, 15.20: what VMRUN takes in EVENTINJ.
+static bool event_is_consistent(const struct vcpu_event *event)
+{
+	switch (event->kind) {
+	case VCPU_EVENT_NONE:
+	case VCPU_EVENT_INTERRUPT:
+	case VCPU_EVENT_SOFTWARE:
+		return true;
+	case VCPU_EVENT_NMI:
+		return event->vector == VECTOR_NMI;
+	case VCPU_EVENT_EXCEPTION:
+		return event->vector < 32 && event->vector != VECTOR_NMI;
+	}
+	return false;
 }
 
 // APM vol. 2, 15.5.1: canonicalization and consistency checks of VMRUN.
 static bool state_is_consistent(const struct vcpu_state *state)
 {
 	bool paging = (state->cr0 & CR0_PG) != 0;
+	uint16_t code = state->segment[SEGMENT_CS].attributes;
 
+	if (!event_is_consistent(&state->event) || state->pending_debug != 0)
+		return false;
+	if ((state->efer & EFER_LMA) != 0 && (code & SEGMENT_ATTRIBUTE_L) != 0 &&
+		(code & SEGMENT_ATTRIBUTE_DB) != 0)
+		return false;
 	if ((state->cr0 & CR0_NW) != 0 && (state->cr0 & CR0_CD) == 0)
 		return false;
 	if (paging && (state->cr0 & CR0_PE) == 0)
@@ -216,10 +276,30 @@ static void syscall_registers_set(struct svm_vmcb *vmcb, const struct vcpu_state
 	vmcb->sysenter_eip = state->sysenter_eip;
 }
 
+static void event_set(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	static const uint64_t types[] = {[VCPU_EVENT_INTERRUPT] = SVM_EVENT_TYPE_INTERRUPT,
+		[VCPU_EVENT_NMI] = SVM_EVENT_TYPE_NMI,
+		[VCPU_EVENT_EXCEPTION] = SVM_EVENT_TYPE_EXCEPTION,
+		[VCPU_EVENT_SOFTWARE] = SVM_EVENT_TYPE_SOFTWARE};
+	const struct vcpu_event *event = &state->event;
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm_event_set(vcpu, 0);
+	svm->vmcb->event_injection = 0; // an entry that attention called off may have left one
+	if (event->kind != VCPU_EVENT_NONE)
+		svm_event_set(vcpu, SVM_EVENT_VALID | types[event->kind] | event->vector |
+				(event->has_error_code ? SVM_EVENT_ERROR_VALID : 0) |
+				(uint64_t)event->error_code << SVM_EVENT_ERROR_SHIFT);
+	svm->software_length = event->length;
+	svm_interrupt_offer(vcpu, state->offered);
+	svm->nmi_blocked = state->nmi_blocked;
+	svm->triple_fault = state->triple_fault;
+}
+
 enum status svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
-	struct svm_vmcb *vmcb = svm->vmcb;
+	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 
 	if (!state_is_consistent(state))
 		return STATUS_FAIL(STATUS_INVALID);
@@ -239,13 +319,8 @@ enum status svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->pat = state->pat;
 	vmcb->debugctl = state->debugctl;
 	vmcb->interrupt_shadow = state->interrupt_shadow;
-	svm->nmi_blocked = state->nmi_blocked;
-	svm_event_set(vcpu, 0);
-	vmcb->event_injection = 0; // an entry that attention called off may have left one
-	svm->offered = 0;
-	vmcb->virtual_interrupt &= ~SVM_V_IRQ;
-	svm->triple_fault = false;
 	svm_watch_dr7(vcpu, (state->dr7 & DR7_ENABLED) == 0);
+	event_set(vcpu, state);
 	vmcb->clean = 0;
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
 	return STATUS_OK;

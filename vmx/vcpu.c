@@ -23,8 +23,9 @@
 
 enum {
 	FPU_PAGES = 2, // x87, SSE, AVX and what else cpuid_xcr0_mask() lets through
-	FPU_FCW = 0, FPU_FTW = 4, FPU_MXCSR = 24, FPU_XSTATE_BV = 512, // SDM vol. 1, 13.4
-	FPU_LEGACY_BYTES = 512,
+	FPU_FCW = 0, FPU_FTW = 4, FPU_MXCSR = 24, FPU_MXCSR_MASK = 28, // SDM vol. 1, 10.5.1
+	FPU_XSTATE_BV = 512, // SDM vol. 1, 13.4
+	FPU_LEGACY_BYTES = 512, FPU_HEADER_END = 576,
 };
 
 struct vcpu_engine vcpu_engine;
@@ -141,11 +142,34 @@ static void fpu_reset(uint8_t *area)
 	area[FPU_XSTATE_BV] = 1;
 }
 
+// FXSAVE would tell nothing of SSE: the kernel's CR4.OSFXSR is clear.
+uint32_t vcpu_mxcsr_mask(void)
+{
+	uint8_t room[FPU_HEADER_END + 64]; // stacks need not be aligned for XSAVE
+	uint8_t *area = (uint8_t *)ALIGN_UP((uintptr_t)room, 64);
+	uint32_t mask;
+
+	memset(room, 0, sizeof(room));
+	if (has_xsave())
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(3), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	memcpy(&mask, area + FPU_MXCSR_MASK, sizeof(mask));
+	return mask != 0 ? mask : 0xffbf;
+}
+
+// MXCSR as a CPU keeps it: emulators let guests set bits that are reserved.
 void *vcpu_fpu(struct vcpu *vcpu, size_t *bytes)
 {
+	uint8_t *area = vcpu->fpu;
+	uint32_t mxcsr;
+
 	ASSERT(!vcpu_is_loaded(vcpu));
 	*bytes = has_xsave() ? cpuid_xsave_bytes(cpuid_xcr0_mask()) : FPU_LEGACY_BYTES;
-	return vcpu->fpu;
+	memcpy(&mxcsr, area + FPU_MXCSR, sizeof(mxcsr));
+	mxcsr &= vcpu_mxcsr_mask();
+	memcpy(area + FPU_MXCSR, &mxcsr, sizeof(mxcsr));
+	return area;
 }
 
 enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map)

@@ -21,60 +21,7 @@
 #include "kernel/base/types.h"
 #include "kernel/cpu.h"
 #include "vmx/nested.h"
-
-// General registers in the order of their encoding.
-enum vcpu_gpr {
-	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
-	GPR_COUNT
-};
-
-enum vcpu_segment {
-	SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS,
-	SEGMENT_LDTR, SEGMENT_TR,
-	SEGMENT_COUNT
-};
-
-// Attributes as in a descriptor's bytes 5 and 6: type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10,
-// G 11. `limit` is in bytes, granularity applied.
-struct vcpu_segment_state {
-	uint16_t selector;
-	uint16_t attributes;
-	uint32_t limit;
-	uint64_t base;
-};
-enum {
-	SEGMENT_ATTRIBUTE_CODE = 1 << 3,
-	SEGMENT_ATTRIBUTE_S = 1 << 4,
-	SEGMENT_ATTRIBUTE_P = 1 << 7,
-	SEGMENT_ATTRIBUTE_L = 1 << 9,
-	SEGMENT_ATTRIBUTE_DB = 1 << 10,
-	SEGMENT_ATTRIBUTE_G = 1 << 11,
-};
-
-// Everything architectural that the engine holds for a vcpu, FPU and vector registers excepted.
-struct vcpu_state {
-	uint64_t gpr[GPR_COUNT];
-	uint64_t rip, rflags;
-	uint64_t cr0, cr2, cr3, cr4, cr8;
-	uint64_t efer;
-	uint64_t dr[4], dr6, dr7;
-	struct vcpu_segment_state segment[SEGMENT_COUNT];
-	uint64_t gdtr_base, idtr_base;
-	uint32_t gdtr_limit, idtr_limit;
-	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-	uint64_t pat, tsc_aux, debugctl, xcr0;
-	bool interrupt_shadow; // STI or MOV SS executed just before RIP
-	bool nmi_blocked;      // from an NMI's delivery to the IRET
-};
-
-enum vcpu_event_kind {
-	VCPU_EVENT_NONE,
-	VCPU_EVENT_INTERRUPT,
-	VCPU_EVENT_NMI,
-	VCPU_EVENT_EXCEPTION,
-};
+#include "vmx/vcpu_state.h"
 
 enum vmexit_kind {
 	VMEXIT_INTERRUPT,        // a host interrupt or an attention: nothing happened in the guest
@@ -187,6 +134,8 @@ void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind);
 // FPU, SSE and AVX registers as XSAVE's standard format has them: SDM vol. 1, 13.4. Valid while
 // the vcpu is not loaded. `bytes` of it count.
 void *vcpu_fpu(struct vcpu *vcpu, size_t *bytes);
+// Bits of MXCSR that this CPU has: SDM vol. 1, 11.6.6.
+uint32_t vcpu_mxcsr_mask(void);
 
 // General registers, live between exits: read and write them in place.
 static always_inline uint64_t *vcpu_gpr(struct vcpu *vcpu)
@@ -337,7 +286,9 @@ static always_inline void vcpu_get_state(const struct vcpu *vcpu, struct vcpu_st
 	vcpu_engine.get_state(vcpu, state);
 }
 
-// STATUS_INVALID: the combination is one the CPU would refuse.
+// What get_state told, of this vcpu or of another, or a state that vcpu_state_check accepts
+// (vmx/vcpu_check.h). STATUS_INVALID: the combination is one the CPU would refuse; nothing has
+// changed then.
 must_check static always_inline enum status vcpu_set_state(struct vcpu *vcpu,
 	const struct vcpu_state *state)
 {

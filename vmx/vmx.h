@@ -133,6 +133,11 @@ static always_inline enum vmcs_field vmx_segment_field(enum vmcs_field of_es, un
 	return (enum vmcs_field)(of_es + segment * VMCS_SEGMENT_STEP);
 }
 
+static always_inline enum vmcs_field vmx_pdpte_field(unsigned number)
+{
+	return (enum vmcs_field)(VMCS_GUEST_PDPTE0 + number * VMCS_SEGMENT_STEP);
+}
+
 static always_inline enum vmcs_field vmx_cached_field(enum vmx_cached which)
 {
 	static const uint16_t fields[VMX_CACHED_COUNT] = {VMCS_GUEST_RFLAGS,
@@ -248,6 +253,11 @@ void vmx_event_done(struct vcpu *vcpu);
 // Keeps an event whose delivery the exit interrupted. `unblocked`: the exit tells that an IRET had
 // ended the blocking of NMIs.
 void vmx_event_collect(struct vcpu *vcpu, bool unblocked);
+
+// What is to be delivered, for get_state; all zero: nothing. And for set_state, into the control
+// structure too, as an entry would have it.
+void vmx_event_get(const struct vcpu *vcpu, struct vcpu_event *event);
+void vmx_event_restore(struct vcpu *vcpu, const struct vcpu_state *state);
 
 // Names what an entry refuses of the guest's state, as SDM vol. 3, 27.3.1 has it, and the field
 // that it is about; `report` may be NULL. The number of such things.

@@ -70,8 +70,7 @@ enum status vmx_pdptes_load(struct vcpu *vcpu, uint64_t cr3)
 		if ((entries[i] & present) != 0 && (entries[i] & reserved) != 0)
 			return STATUS_FAIL(STATUS_FAULT);
 	for (unsigned i = 0; i < PDPTES; i++)
-		vmx_write((enum vmcs_field)(VMCS_GUEST_PDPTE0 + i * VMCS_SEGMENT_STEP),
-			entries[i]);
+		vmx_write(vmx_pdpte_field(i), entries[i]);
 	return STATUS_OK;
 }
 

@@ -219,3 +219,49 @@ void vmx_event_collect(struct vcpu *vcpu, bool unblocked)
 		(vectoring & VMX_EVENT_HAS_ERROR) != 0 ? (uint32_t)vmx_read(VMCS_VECTORING_ERROR)
 						       : 0);
 }
+
+// By enum vcpu_event_kind; 0 has no meaning but for interrupts.
+static const uint16_t event_types[] = {[VCPU_EVENT_INTERRUPT] = VMX_EVENT_INTERRUPT,
+	[VCPU_EVENT_NMI] = VMX_EVENT_NMI, [VCPU_EVENT_EXCEPTION] = VMX_EVENT_EXCEPTION,
+	[VCPU_EVENT_SOFTWARE] = VMX_EVENT_SOFTWARE_INTERRUPT,
+	[VCPU_EVENT_ICEBP] = VMX_EVENT_PRIVILEGED};
+
+void vmx_event_get(const struct vcpu *vcpu, struct vcpu_event *event)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	unsigned kind = VCPU_EVENT_INTERRUPT;
+
+	if (!vmx->has_event)
+		return;
+	while (kind < ARRAY_COUNT(event_types) - 1 &&
+		event_types[kind] != (vmx->event & VMX_EVENT_TYPE))
+		kind++;
+	ASSERT(event_types[kind] == (vmx->event & VMX_EVENT_TYPE));
+	event->kind = (uint8_t)kind;
+	event->vector = vmx->event & VMX_EVENT_VECTOR;
+	event->has_error_code = (vmx->event & VMX_EVENT_HAS_ERROR) != 0 &&
+		(vmx->cr0 & CR0_PE) != 0; // as event_write has it
+	event->length = vmx->event_length;
+	event->error_code = event->has_error_code ? vmx->event_error : 0;
+}
+
+void vmx_event_restore(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	const struct vcpu_event *event = &state->event;
+
+	vmx->has_event = false;
+	vmx->icebp_length = 0;
+	vmx_write(VMCS_ENTRY_EVENT, 0);
+	if (event->kind != VCPU_EVENT_NONE) {
+		ASSERT(event->kind < ARRAY_COUNT(event_types));
+		event_set(vmx, event_types[event->kind] | event->vector |
+				(event->has_error_code ? VMX_EVENT_HAS_ERROR : 0),
+			event->error_code);
+		vmx->event_length = event->length;
+	} else if (state->offered != 0) {
+		event_set(vmx, VMX_EVENT_INTERRUPT | (state->offered & VMX_EVENT_VECTOR), 0);
+	}
+	if (vmx->has_event)
+		event_write(vcpu);
+}

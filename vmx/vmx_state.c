@@ -239,6 +239,34 @@ void vmx_registers_save(struct vmx_vcpu *vmx)
 	vmx->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
+static bool is_pae(const struct vcpu_state *state)
+{
+	return (state->cr0 & CR0_PG) != 0 && (state->cr4 & CR4_PAE) != 0 &&
+		(state->efer & EFER_LMA) == 0;
+}
+
+// The CPU uses those that it has loaded, whatever is in memory since: 4.4.1.
+static void pdptes_get(struct vcpu_state *state)
+{
+	state->has_pdptes = is_pae(state);
+	for (unsigned i = 0; state->has_pdptes && i < ARRAY_COUNT(state->pdpte); i++)
+		state->pdpte[i] = vmx_read(vmx_pdpte_field(i));
+}
+
+static void event_get(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t blocked = vmx_cached(vcpu, VMX_INTERRUPTIBILITY);
+
+	state->interrupt_shadow = vmx_in_shadow(vcpu);
+	state->stack_shadow = (blocked & VMX_BLOCKED_MOV_SS) != 0;
+	state->pending_debug = (uint16_t)vmx_read(VMCS_GUEST_PENDING_DEBUG);
+	vmx_event_get(vcpu, &state->event);
+	state->nmi_blocked = (blocked & VMX_BLOCKED_NMI) != 0 ||
+		state->event.kind == VCPU_EVENT_NMI;
+	state->triple_fault = vmx->triple_fault;
+}
+
 void vmx_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -275,9 +303,8 @@ void vmx_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 	state->sysenter_eip = vmx_read(VMCS_GUEST_SYSENTER_EIP);
 	state->pat = vmx_read(VMCS_GUEST_PAT);
 	state->debugctl = vmx_read(VMCS_GUEST_DEBUGCTL);
-	state->interrupt_shadow = vmx_in_shadow(vcpu);
-	state->nmi_blocked = (vmx_cached(vcpu, VMX_INTERRUPTIBILITY) & VMX_BLOCKED_NMI) != 0 ||
-		(vmx->has_event && (vmx->event & VMX_EVENT_TYPE) == VMX_EVENT_NMI);
+	pdptes_get(state);
+	event_get(vcpu, state);
 }
 
 // Limits and the granularity flag must agree, and a segment that was loaded is accessed: 27.3.1.2.
@@ -289,7 +316,8 @@ static void segment_write(unsigned number, const struct vcpu_segment_state *segm
 		access |= (uint32_t)VMX_ACCESS_UNUSABLE;
 	else if ((access & SEGMENT_ATTRIBUTE_S) != 0)
 		access |= 1;
-	access &= ~(uint32_t)VMX_ACCESS_G;
+	if ((segment->limit & 0xfff) != 0xfff)
+		access &= ~(uint32_t)VMX_ACCESS_G;
 	if (segment->limit > 0xfffff)
 		access |= (uint32_t)VMX_ACCESS_G;
 	vmx_write(vmx_segment_field(VMCS_GUEST_ES_SELECTOR, number), segment->selector);
@@ -315,25 +343,38 @@ static void tables_write(const struct vcpu_state *state)
 }
 
 // A shadow and TF together say that the step of the instruction before is still to come: 27.3.1.5.
+// An NMI that is to be delivered is what blocks others, not before.
 static void shadow_write(struct vcpu *vcpu, const struct vcpu_state *state)
 {
-	bool held = state->interrupt_shadow && (state->rflags & RFLAGS_TF) != 0 &&
-		(state->debugctl & DEBUGCTL_BTF) == 0;
+	bool held = (state->rflags & RFLAGS_TF) != 0 && (state->debugctl & DEBUGCTL_BTF) == 0;
+	bool blocked = state->nmi_blocked && state->event.kind != VCPU_EVENT_NMI;
 	// Blocking by STI needs IF; what else there is came from MOV SS.
-	uint32_t shadow = (state->rflags & RFLAGS_IF) != 0 ? VMX_BLOCKED_STI : VMX_BLOCKED_MOV_SS;
+	uint32_t shadow = (state->rflags & RFLAGS_IF) != 0 && !state->stack_shadow
+		? VMX_BLOCKED_STI : VMX_BLOCKED_MOV_SS;
+	uint64_t pending = state->pending_debug;
 
-	vmx_cached_set(vcpu, VMX_INTERRUPTIBILITY,
-		(state->interrupt_shadow ? shadow : 0u) |
-			(state->nmi_blocked ? VMX_BLOCKED_NMI : 0u));
+	if (state->interrupt_shadow)
+		pending = (pending & ~VMX_DEBUG_BS) | (held ? VMX_DEBUG_BS : 0);
+	vmx_cached_set(vcpu, VMX_INTERRUPTIBILITY, (state->interrupt_shadow ? shadow : 0u) |
+			(blocked ? VMX_BLOCKED_NMI : 0u));
 	vmx_write(VMCS_GUEST_INTERRUPTIBILITY, vmx_cached(vcpu, VMX_INTERRUPTIBILITY));
-	vmx_write(VMCS_GUEST_PENDING_DEBUG, held ? VMX_DEBUG_BS : 0);
+	vmx_write(VMCS_GUEST_PENDING_DEBUG, pending);
+}
+
+static enum status pdptes_set(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+	if (!is_pae(state))
+		return STATUS_OK;
+	if (!state->has_pdptes)
+		return vmx_pdptes_load(vcpu, state->cr3);
+	for (unsigned i = 0; i < ARRAY_COUNT(state->pdpte); i++)
+		vmx_write(vmx_pdpte_field(i), state->pdpte[i]);
+	return STATUS_OK;
 }
 
 static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	bool pae = (state->cr0 & CR0_PG) != 0 && (state->cr4 & CR4_PAE) != 0 &&
-		(state->efer & EFER_LMA) == 0;
 
 	vcpu_common_set_state(vcpu, state);
 	vmx->have = vmx->dirty = 0;
@@ -341,7 +382,6 @@ static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state
 	vmx_set_rflags(vcpu, state->rflags);
 	vmx_write(VMCS_GUEST_RIP, state->rip); // now, for vmx_guest_check
 	vmx_write(VMCS_GUEST_RFLAGS, state->rflags | RFLAGS_FIXED);
-	vmx_write(VMCS_ENTRY_EVENT, 0);
 	vmx_controls_write(vmx, state->cr0, state->cr4, state->efer);
 	vmx_write(VMCS_GUEST_CR3, state->cr3);
 	vmx_set_tpr(vcpu, (uint8_t)state->cr8);
@@ -356,10 +396,10 @@ static enum status state_write(struct vcpu *vcpu, const struct vcpu_state *state
 	vmx->kernel_gs_base = state->kernel_gs_base;
 	vmx_registers_load(vmx);
 	vmx_watch_dr7(vcpu, (state->dr7 & DR7_ENABLED) == 0);
-	vmx->has_event = vmx->triple_fault = false;
-	vmx->icebp_length = 0;
+	vmx_event_restore(vcpu, state);
+	vmx->triple_fault = state->triple_fault;
 	vmx_translations_flush(vcpu);
-	return pae ? vmx_pdptes_load(vcpu, state->cr3) : STATUS_OK;
+	return pdptes_set(vcpu, state);
 }
 
 // What the control structure cannot hold, or the CPU's own registers would refuse.
@@ -368,6 +408,8 @@ static bool state_is_possible(const struct vcpu_state *state)
 	for (unsigned i = 0; i < SEGMENT_COUNT; i++) // granularity: whole pages above 1 MiB
 		if (state->segment[i].limit > 0xfffff && (state->segment[i].limit & 0xfff) != 0xfff)
 			return false;
+	if (state->offered != 0 && state->event.kind != VCPU_EVENT_NONE) // nothing waits behind
+		return false;
 	return ((state->cr0 & CR0_NW) == 0 || (state->cr0 & CR0_CD) != 0) &&
 		state->cr0 <= UINT32_MAX && state->dr6 <= UINT32_MAX && state->dr7 <= UINT32_MAX &&
 		vmx_is_canonical(state->lstar) && vmx_is_canonical(state->cstar) &&
@@ -384,10 +426,14 @@ enum status vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 		return STATUS_FAIL(STATUS_INVALID);
 	vmx_get_state(vcpu, &before);
 	status = state_write(vcpu, state);
-	// The CPU would tell only when the guest is entered.
-	if (status == STATUS_OK && vmx_guest_check(NULL) == 0)
+	// The CPU would tell only when the guest is entered; for which the event is written then.
+	if (status == STATUS_OK && vmx_guest_check(NULL) != 0)
+		status = STATUS_FAIL(STATUS_INVALID);
+	vmx_write(VMCS_ENTRY_EVENT, 0);
+	if (status == STATUS_OK)
 		return STATUS_OK;
 	(void)!state_write(vcpu, &before);
+	vmx_write(VMCS_ENTRY_EVENT, 0);
 	return STATUS_FAIL(STATUS_INVALID);
 }
 

@@ -5,14 +5,31 @@
 
 #include "kernel/base/assert.h"
 
+// An element, wherever it lies.
+#define load(type, at)                                                                             \
+	({                                                                                         \
+		type loaded_;                                                                      \
+		__builtin_memcpy(&loaded_, at, sizeof(loaded_));                                   \
+		loaded_;                                                                           \
+	})
+
 uint64_t state_field_get(const struct state_field *field, const void *instance, uint32_t index)
 {
-	uint64_t value = 0;
+	const uint8_t *at =
+		(const uint8_t *)instance + field->offset + (size_t)index * field->stride;
 
-	ASSERT(field->kind == STATE_FIELD_SAVED && index < field->count && field->width <= 8);
-	memcpy(&value, (const uint8_t *)instance + field->offset + (size_t)index * field->stride,
-		field->width);
-	return value;
+	ASSERT(field->kind == STATE_FIELD_SAVED && index < field->count);
+	switch (field->width) {
+	case 1:
+		return *at;
+	case 2:
+		return load(uint16_t, at);
+	case 4:
+		return load(uint32_t, at);
+	default:
+		ASSERT(field->width == 8);
+		return load(uint64_t, at);
+	}
 }
 
 void state_field_set(const struct state_field *field, void *instance, uint32_t index,
@@ -21,6 +38,22 @@ void state_field_set(const struct state_field *field, void *instance, uint32_t i
 	ASSERT(field->kind == STATE_FIELD_SAVED && index < field->count && field->width <= 8);
 	memcpy((uint8_t *)instance + field->offset + (size_t)index * field->stride, &value,
 		field->width);
+}
+
+// Elements without gaps between them: they are copied and compared in one go.
+static bool is_dense(const struct state_field *field)
+{
+	return field->stride == field->width || field->count == 1;
+}
+
+static size_t field_bytes(const struct state_field *field)
+{
+	return (size_t)field->width * field->count;
+}
+
+static bool takes_any_value(const struct state_field *field)
+{
+	return field->min == 0 && field->max == UINT64_MAX >> (64 - 8 * field->width);
 }
 
 static bool state_field_is_in(const struct state_field *field, uint32_t version)
@@ -34,7 +67,7 @@ size_t state_saved_bytes(const struct state_table *table, uint32_t version)
 
 	for (uint32_t i = 0; i < table->field_count; i++)
 		if (state_field_is_in(&table->fields[i], version))
-			bytes += (size_t)table->fields[i].width * table->fields[i].count;
+			bytes += field_bytes(&table->fields[i]);
 	return bytes;
 }
 
@@ -48,6 +81,12 @@ enum status state_save(const struct state_table *table, const void *instance, ui
 
 		if (!state_field_is_in(field, table->version))
 			continue;
+		if (is_dense(field)) {
+			memcpy(buffer, (const uint8_t *)instance + field->offset,
+				field_bytes(field));
+			buffer += field_bytes(field);
+			continue;
+		}
 		for (uint32_t n = 0; n < field->count; n++, buffer += field->width) {
 			uint64_t value = state_field_get(field, instance, n);
 
@@ -79,7 +118,7 @@ enum status state_check(const struct state_table *table, const void *instance,
 	for (uint32_t i = 0; i < table->field_count; i++) {
 		const struct state_field *field = &table->fields[i];
 
-		if (field->kind != STATE_FIELD_SAVED)
+		if (field->kind != STATE_FIELD_SAVED || takes_any_value(field))
 			continue;
 		for (uint32_t n = 0; n < field->count; n++) {
 			uint64_t value = state_field_get(field, instance, n);
@@ -113,6 +152,11 @@ enum status state_load(const struct state_table *table, uint32_t version, const 
 
 		if (!state_field_is_in(field, version))
 			continue;
+		if (is_dense(field)) {
+			memcpy((uint8_t *)instance + field->offset, buffer, field_bytes(field));
+			buffer += field_bytes(field);
+			continue;
+		}
 		for (uint32_t n = 0; n < field->count; n++, buffer += field->width) {
 			uint64_t value = 0;
 
@@ -129,7 +173,9 @@ const struct state_field *state_first_difference(const struct state_table *table
 	for (uint32_t i = 0; i < table->field_count; i++) {
 		const struct state_field *field = &table->fields[i];
 
-		if (field->kind != STATE_FIELD_SAVED)
+		if (field->kind != STATE_FIELD_SAVED ||
+			(is_dense(field) && memcmp((const uint8_t *)a + field->offset,
+				(const uint8_t *)b + field->offset, field_bytes(field)) == 0))
 			continue;
 		for (uint32_t n = 0; n < field->count; n++) {
 			if (state_field_get(field, a, n) == state_field_get(field, b, n))
@@ -140,4 +186,21 @@ const struct state_field *state_first_difference(const struct state_table *table
 		}
 	}
 	return NULL;
+}
+
+uint32_t state_field_at(const struct state_table *table, uint64_t offset, uint32_t *index)
+{
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+		uint64_t bytes = field_bytes(field);
+
+		if (!state_field_is_in(field, table->version))
+			continue;
+		if (offset < bytes) {
+			*index = (uint32_t)(offset / field->width);
+			return i;
+		}
+		offset -= bytes;
+	}
+	ASSERT_UNREACHABLE("behind the last field");
 }

@@ -135,6 +135,10 @@ must_check enum status state_check(const struct state_table *table, const void *
 const struct state_field *state_first_difference(const struct state_table *table, const void *a,
 	const void *b, uint32_t *index);
 
+// The field, and *index the element, that the byte at `offset` of the saved form belongs to; the
+// offset is below state_saved_bytes(table, table->version).
+uint32_t state_field_at(const struct state_table *table, uint64_t offset, uint32_t *index);
+
 // Element `index` of a saved field.
 uint64_t state_field_get(const struct state_field *field, const void *instance, uint32_t index);
 void state_field_set(const struct state_field *field, void *instance, uint32_t index,

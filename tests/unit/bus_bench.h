@@ -37,6 +37,7 @@ static struct vm *vm;
 static struct vm_vcpu vcpu;
 static struct probe probes[PROBES];
 static struct wire wires[PROBES][PINS];
+static struct vm_device devices[PROBES];
 static struct note notes[LOG_MAX];
 static unsigned count;
 static uint8_t *block;
@@ -176,6 +177,7 @@ static inline int bench_setup(void **state)
 	changes = 0;
 	lint0 = false;
 	vm->device_count = PROBES;
+	vm->devices = devices;
 	event_queue_init(&vm->queue, vm, bus_deliver);
 	for (uint16_t i = 0; i < PROBES; i++) {
 		probes[i].device = (struct device){.model = &model, .env = &vm_env,

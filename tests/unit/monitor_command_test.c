@@ -19,7 +19,8 @@ static void test_dispatch(void **state)
 	check("info foo", "unknown command: 'info foo'\r\n");
 	check("info status x", "info status: extraneous characters at the end of line\r\n"
 		"Try \"help info\" for more information\r\n");
-	check_contains("help", "info [subcommand] -- show various information\r\nnmi --");
+	check_contains("help", "info [subcommand] -- show various information\r\n"
+		"loadvm tag -- restore a VM snapshot from its tag\r\nnmi --");
 	check_contains("info", "info devices -- ");
 	check_contains("help info", "info version -- ");
 }
@@ -51,6 +52,7 @@ static void test_info(void **state)
 {
 	static const struct device_model model = {.name = "dev", .description = "a device"};
 	static struct device device = {.model = &model, .id = 0};
+	static struct vm_device devices[1];
 
 	(void)state;
 	check("info version", "Reprise 1.2, booted by UEFI\r\nengine: an engine\r\n"
@@ -62,6 +64,7 @@ static void test_info(void **state)
 		"hlt                             2          100\r\n"
 		"total                          12          433\r\n");
 	machine.device_count = 1;
+	machine.devices = devices;
 	machine.devices[0].device = &device;
 	machine.bus.regions[3] = (struct bus_region){&device, 0x3f8, 8, 0, 1, DEVICE_SPACE_PORT};
 	machine.bus.regions[1] =

@@ -549,6 +549,10 @@ static void other_msrs_have_their_rules(void **state)
 	expect_fault_msr(MSR_TSC_AUX, BIT(32));
 	expect_fault_msr(MSR_DEBUGCTL, BIT(2));
 	expect_fault_msr(MSR_DEBUGCTL, BIT(6));
+	expect_fault_msr(MSR_PAT, 2); // reserved memory types: SDM vol. 3, 12.12.2
+	expect_fault_msr(MSR_PAT, BIT(59));
+	assert_int_equal(vcpu_write_msr(VCPU, MSR_PAT, 0x0007010600070406), STATUS_OK);
+	assert_true(msr(MSR_PAT) == 0x0007010600070406);
 	assert_int_equal(vcpu_write_msr(VCPU, MSR_TSC_AUX, UINT32_MAX), STATUS_OK);
 	assert_true(msr(MSR_TSC_AUX) == UINT32_MAX && fake_x86.tsc_aux == UINT32_MAX);
 	assert_int_equal(vcpu_write_msr(VCPU, MSR_DEBUGCTL, 3), STATUS_OK);

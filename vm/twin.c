@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/twin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/smp.h"
+#include "vm/landing.h"
+#include "vm/pc.h"
+
+static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
+{
+	enum status status = STATUS_OK;
+
+	if (memory) {
+		status = memory_create(twin);
+	} else {
+		twin->ram = vm->ram;
+		twin->nested = vm->nested;
+	}
+	if (status == STATUS_OK)
+		status = vcpus_create(twin);
+	if (status == STATUS_OK)
+		status = pc_create(twin);
+	if (status == STATUS_OK && vm->vcpus[0]->landing != NULL)
+		status = landing_create(twin->vcpus[0], &twin->config.landing);
+	return status;
+}
+
+// No vcpu is on a core.
+static void parts_destroy(struct vm *twin, bool memory)
+{
+	vcpus_destroy(twin);
+	pc_destroy(twin);
+	if (memory)
+		memory_destroy(twin);
+	free(twin);
+}
+
+enum status twin_create(struct vm *vm, bool memory, struct vm **created)
+{
+	struct vm *twin = calloc(1, sizeof(*twin));
+	enum status status;
+
+	if (twin == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	twin->config = vm->config;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		twin->config.pin[i] = (uint8_t)vm->vcpus[i]->core->index;
+	memcpy(twin->name, vm->name, sizeof(twin->name));
+	twin->config.name = twin->name;
+	twin->time_stands = true;
+	twin->holds = 1;
+	event_queue_init(&twin->queue, twin, bus_deliver);
+	status = parts_create(vm, twin, memory);
+	if (status != STATUS_OK) {
+		parts_destroy(twin, memory);
+		return status;
+	}
+	vcpus_attach(twin);
+	landing_attach(twin->vcpus[0]);
+	pc_reset(twin, DEVICE_RESET_POWER);
+	*created = twin;
+	return STATUS_OK;
+}
+
+void twin_destroy(struct vm *twin, bool memory)
+{
+	landing_detach(twin->vcpus[0]);
+	vcpus_detach(twin);
+	parts_destroy(twin, memory);
+}
+
+static void exchange(void *a, void *b, size_t bytes)
+{
+	uint8_t *left = a, *right = b;
+
+	for (; bytes >= 8; bytes -= 8, left += 8, right += 8) {
+		uint64_t one, other;
+
+		__builtin_memcpy(&one, left, sizeof(one));
+		__builtin_memcpy(&other, right, sizeof(other));
+		__builtin_memcpy(left, &other, sizeof(other));
+		__builtin_memcpy(right, &one, sizeof(one));
+	}
+	for (; bytes > 0; bytes--, left++, right++) {
+		uint8_t one = *left;
+
+		*left = *right;
+		*right = one;
+	}
+}
+
+// Parts that have changed hands: what points up.
+static void adopt(struct vm *vm)
+{
+	vm->queue.owner = vm;
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		vm->devices[i].vm = vm;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		vm->vcpus[i]->vm = vm;
+		if (vm->save_load_test != NULL)
+			vm->vcpus[i]->signals |= VM_SIGNAL_TEST;
+	}
+}
+
+static void counts_keep(struct vm_vcpu *vcpu, const struct vm_vcpu *before)
+{
+	memcpy(vcpu->exit_counts, before->exit_counts, sizeof(vcpu->exit_counts));
+	memcpy(vcpu->last_exits, before->last_exits, sizeof(vcpu->last_exits));
+	vcpu->exit_total = before->exit_total;
+	vcpu->tested_total = before->tested_total;
+	vcpu->tested_rip = before->tested_rip;
+	vcpu->test_distance = before->test_distance;
+	if (vcpu->landing != NULL)
+		landing_take_over(vcpu, before);
+}
+
+struct pair {
+	struct vm *vm, *twin;
+};
+
+static void swap(void *argument)
+{
+	const struct pair *pair = argument;
+	struct vm *vm = pair->vm, *twin = pair->twin;
+
+	ASSERT(vcpus_rest(vm) && vcpus_rest(twin) && vm->time_stands && twin->time_stands);
+	ASSERT(vm->vcpu_count == twin->vcpu_count && vm->bus.owner == NULL);
+#define SWAP(member)                                                                               \
+	do {                                                                                       \
+		__typeof__(vm->member) kept = vm->member;                                          \
+		vm->member = twin->member;                                                         \
+		twin->member = kept;                                                               \
+	} while (0)
+	exchange(vm->vcpus, twin->vcpus, sizeof(vm->vcpus));
+	exchange(&vm->queue, &twin->queue, sizeof(vm->queue));
+	exchange(&vm->bus, &twin->bus, sizeof(vm->bus));
+	SWAP(ram);
+	SWAP(nested);
+	SWAP(pic);
+	SWAP(ioapic);
+	SWAP(rtc);
+	SWAP(acpi_pm);
+	SWAP(uart);
+	SWAP(devices);
+	SWAP(device_count);
+	SWAP(paused_tsc);
+	SWAP(end);
+	SWAP(end_status);
+	SWAP(requests);
+	SWAP(request_argument);
+	SWAP(panic_argument);
+	SWAP(resets);
+	SWAP(panics);
+	SWAP(receive_pending);
+#undef SWAP
+	adopt(vm);
+	adopt(twin);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		counts_keep(vm->vcpus[i], twin->vcpus[i]);
+}
+
+void twin_swap(struct vm *vm, struct vm *twin)
+{
+	struct pair pair = {vm, twin};
+
+	ASSERT(vm->holds > 0 && twin->holds > 0);
+	smp_call(vm_home(vm), swap, &pair);
+}
