@@ -181,12 +181,12 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
-	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini insn \
-	insn_model insn_random ioapic lapic lapic_timer lapic_x2apic line_editor local_apic \
-	mc146818 mem memory_map message monitor monitor_command monitor_snapshot monitor_vms mtrr \
-	nested paging pci_host pmu port61 position pvpanic reset_control snapshot state \
-	svm_event svm_exit svm_inflight svm_state svm_step task_switch uart16550 vmx_detect \
-	vmx_event vmx_exit vmx_inflight vmx_state
+	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini \
+	insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
+	line_editor local_apic mc146818 mem memory_map message monitor monitor_command \
+	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
+	reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
+	task_switch uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -234,6 +234,7 @@ unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
+unit_landing := kernel/pmu.c kernel/position.c vm/landing.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
@@ -264,7 +265,7 @@ $(B)/unit/%.c.o: %.c | $(B)/deps.stamp
 # Privileged instructions and CPUID act on a CPU of the tests' own.
 $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.o \
 	$(B)/unit/tests/unit/cpuid_test.c.o $(B)/unit/kernel/pmu.c.o \
-	$(B)/unit/tests/unit/pmu_test.c.o: \
+	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o: \
@@ -303,7 +304,8 @@ $(B)/checks: Makefile
 	@printf '%s\n' "$$CHECKS" >$@
 
 SUITES := check unit payloads payloads-vmx state state-vmx bad-config boot-vmx smp machines \
-	faults landing monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
+	faults landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench \
+	bench-vmx
 .PHONY: check test nightly bench tests-built
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(UNIT_PROGRAMS) $(B)/checks \

@@ -17,6 +17,7 @@ enum {
 	REGISTER_COMMAND = 0x30,      // x2APIC: 64 bits, the APIC id in the upper half
 	REGISTER_DESTINATION = 0x31, // xAPIC: the APIC id in bits 31:24
 	REGISTER_LVT_TIMER = 0x32,
+	REGISTER_LVT_COUNTER = 0x34,
 	REGISTER_LVT_LINT0 = 0x35,
 	REGISTER_LVT_LINT1 = 0x36,
 	REGISTER_TIMER_INITIAL = 0x38,
@@ -186,4 +187,9 @@ void apic_isa_route(uint8_t irq, uint8_t vector)
 		ioapic = pagetable_map_device((struct hpa){IOAPIC_DEFAULT}, PAGE_BYTES);
 	ioapic_write((uint8_t)(0x11 + 2 * irq), cpu_self()->apic_id << 24);
 	ioapic_write((uint8_t)(0x10 + 2 * irq), vector); // fixed, physical, edge, high, unmasked
+}
+
+void apic_counter_enable(void)
+{
+	apic_write(REGISTER_LVT_COUNTER, APIC_VECTOR_COUNTER);
 }

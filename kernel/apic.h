@@ -9,6 +9,7 @@ enum apic_vector {
 	APIC_VECTOR_TIMER = 0xe0,
 	APIC_VECTOR_SERIAL = 0xe1,
 	APIC_VECTOR_KICK = 0xe2, // another CPU wants this one's event loop: see cpu_kick
+	APIC_VECTOR_COUNTER = 0xe3, // a performance counter's overflow
 	APIC_VECTOR_SPURIOUS = 0xff,
 };
 
@@ -39,6 +40,10 @@ void apic_timer_start(uint32_t count);
 uint32_t apic_timer_remaining(void);
 // Switches the timer to TSC-deadline mode; false where the CPU has none.
 bool apic_timer_deadline_enable(void);
+
+// Lets an overflow of this CPU's performance counters interrupt it, once: that masks it again. SDM
+// vol. 3, 11.5.1.
+void apic_counter_enable(void);
 
 // Routes ISA interrupt `irq` to this CPU as `vector` through the I/O APIC at its usual place.
 void apic_isa_route(uint8_t irq, uint8_t vector);

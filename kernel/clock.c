@@ -8,7 +8,7 @@
 #include "kernel/pagetable.h"
 #include "kernel/x86.h"
 
-enum { CALIBRATION_MS = 10, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182 };
+enum { CALIBRATION_MS = 10, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182, NOMINAL_HZ = 100000 };
 
 #define FEMTOSECONDS_PER_SECOND 1000000000000000u
 
@@ -72,6 +72,17 @@ static struct reference reference_choose(void)
 	return (struct reference){"PIT", PIT_HZ, 0xffff, pit_counter};
 }
 
+// What the reference cannot tell from a multiple of 100 kHz is one: so the guests' time does not
+// depend on when the measurement began.
+static uint64_t frequency(uint64_t ticks, uint64_t elapsed, uint64_t hz)
+{
+	uint64_t measured = mul_div_u64(ticks, hz, elapsed);
+	uint64_t nominal = (measured + NOMINAL_HZ / 2) / NOMINAL_HZ * NOMINAL_HZ;
+	uint64_t error = measured > nominal ? measured - nominal : nominal - measured;
+
+	return error <= measured / elapsed ? nominal : measured;
+}
+
 void clock_init(void)
 {
 	struct reference reference = reference_choose();
@@ -89,8 +100,8 @@ void clock_init(void)
 	apic_timer_start(0);
 	calibration = (struct clock_calibration){
 		.reference = reference.name,
-		.tsc_hz = mul_div_u64(tsc, reference.hz, elapsed),
-		.apic_hz = mul_div_u64(apic, reference.hz, elapsed),
+		.tsc_hz = frequency(tsc, elapsed, reference.hz),
+		.apic_hz = frequency(apic, elapsed, reference.hz),
 	};
 	ASSERT(calibration.tsc_hz > 1000000 && calibration.apic_hz > 100000);
 	clock_tsc_to_ns = mul_div_u64(NS_PER_SECOND, BIT(CLOCK_TSC_SHIFT), calibration.tsc_hz);

@@ -7,6 +7,9 @@
 // switch; on Intel by the enable bit between pmu_start and pmu_stop, so that what those two retire
 // themselves is a constant, for a self-test to measure.
 //
+// Not used, though Intel has it: loading IA32_PERF_GLOBAL_CTRL by the entry and exit controls of
+// VT-x. What the world switch counts is constant without it.
+//
 // Interrupts that tell of an overflow come late, by a skid of some instructions: whoever arms one
 // sets it for earlier. A counter that cannot be trusted is not told apart here: measure it.
 #ifndef KERNEL_PMU_H

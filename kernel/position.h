@@ -2,14 +2,18 @@
 // Where a virtual CPU is since its creation, and what counts it: docs/positions.md.
 //
 // A tick is what the source counts. Corrections per kind of exit make exits invisible: an
-// instruction that is completed in software counts one, one that has not been completed counts
-// none, however the CPU counts the attempt. A REP counts as the source counts it. So positions of
-// one source on one kind of machine can be compared, and of different ones cannot.
+// instruction that is completed in software counts one where instructions are counted, one that has
+// not been completed counts none, however the CPU counts the attempt. A REP counts as the source
+// counts it. So positions of one source on one kind of machine can be compared, and of different
+// ones cannot. Where branches are counted, many boundaries have the same ticks: RIP and RCX tell
+// them apart.
 #ifndef KERNEL_POSITION_H
 #define KERNEL_POSITION_H
 
 #include "kernel/base/status.h"
 #include "kernel/base/types.h"
+#include "kernel/cpu.h"
+#include "kernel/x86.h"
 
 struct position {
 	uint64_t ticks, rip, rcx;
@@ -27,22 +31,54 @@ static inline bool position_equal(const struct position *a, const struct positio
 enum { TICK_KINDS_MAX = 32, TICK_KIND_RDTSCP = TICK_KINDS_MAX - 1 };
 
 struct tick_source {
-	const char *name; // "tsc"
-	const char *unit; // "instructions", "branches"
-	// Around each guest entry; NULL where the entry itself reads the source.
-	void (*start)(void);
-	uint64_t (*stop)(void); // ticks since start
-	// Makes the host interrupt the guest when it has run about `ticks` from the next entry on:
-	// never earlier than `lead_max` before, never later. 0 disarms.
-	void (*arm)(uint64_t ticks);
+	const char *name, *unit;  // "tsc", "instructions"
+	bool counts_instructions; // else conditional branches
+	// TSC ticks by which the machine's time advances with a tick: about what one takes.
+	uint32_t scale;
+	// A counter of the CPU; all four NULL: the TSC itself. `cpu` is the calling CPU's index.
+	// STATUS_UNSUPPORTED: `reason` says what is missing.
+	enum status (*find)(const char **reason);
+	// Around each guest entry, with interrupts held back; ticks since the start.
+	void (*start)(unsigned cpu);
+	uint64_t (*stop)(unsigned cpu);
+	// The runs from the next start on are interrupted when one has counted `ticks`, or later by
+	// up to lead_max. 0: they are not.
+	void (*arm)(unsigned cpu, uint64_t ticks);
+	// Of the TSC: below this the host's timer is too near to be armed.
 	uint64_t lead_max;
 	// Set by the self-test.
 	bool is_exact;
 	int8_t correction[TICK_KINDS_MAX]; // ticks of an exit of this kind beyond what has retired
-	char verdict[160]; // one line for people
+	char verdict[200]; // one line for people
 };
 
-// What counts on this machine; NULL: no source is exact. Set once at boot, by the self-test.
+// In the order in which they are tried.
+enum { POSITION_SOURCES = 3 };
+extern struct tick_source position_sources[POSITION_SOURCES];
+
+// What counts on this machine; NULL: no source is exact. Set once at boot, by the self-test, and
+// while that runs the source that it tests.
 extern const struct tick_source *position_source;
+
+// Around a guest's run.
+static always_inline uint64_t position_start(void)
+{
+	const struct tick_source *source = position_source;
+
+	if (source == NULL || source->start == NULL)
+		return rdtsc();
+	source->start(cpu_self()->index);
+	return 0;
+}
+
+// Ticks since then.
+static always_inline uint64_t position_stop(uint64_t started)
+{
+	const struct tick_source *source = position_source;
+
+	if (source == NULL || source->stop == NULL)
+		return rdtsc() - started;
+	return source->stop(cpu_self()->index);
+}
 
 #endif

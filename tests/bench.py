@@ -10,6 +10,7 @@ import os
 import re
 
 import engines
+import landing
 import payloads
 import state
 
@@ -72,6 +73,7 @@ def measure(options, directory, engine):
     saved, loaded = state.costs(options, directory, engine)
     yield "state.save", saved, "instructions"
     yield "state.load", loaded, "instructions"
+    yield from landing.figures(options, engine, directory)
     if engine != "svm":
         return  # there is one image for all, and QEMU alone has several CPUs
     yield from smp(options, directory, engine)

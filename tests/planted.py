@@ -75,6 +75,8 @@ FAULTS = (
      "unit", "unit/console$"),
     ("landing-off-by-one", "vm/landing.c", "landing->ticks < landing->target.ticks",
      "landing->ticks <= landing->target.ticks", "landing", "landing/linux$"),
+    ("landing-off-by-one-vmx", "vm/landing.c", "landing->ticks < landing->target.ticks",
+     "landing->ticks <= landing->target.ticks", "landing-vmx", "landing/linux$"),
     ("software-step-uncounted", "vm/landing.c", "landing->ticks++;\n\t\treturn false;",
      "return false;", "landing", "landing/linux$"),
     ("step-tf-shown", "vmx/svm_step.c", "exit->kind = VMEXIT_STEP_REPAIR;", "",

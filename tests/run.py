@@ -100,9 +100,9 @@ def suite_smp(options, engine):
         yield Case(engines.prefix(engine) + "smp/" + name, run)
 
 
-def suite_landing(options):
-    for name, run in landing.cases(options):
-        yield Case("landing/" + name, run)
+def suite_landing(options, engine):
+    for name, run in landing.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}landing/{name}", run)
 
 
 def suite_system(name, options, engine):
@@ -132,7 +132,7 @@ def command_run(command, timeout, directory=None):
 def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
-             "smp": suite_smp, "state": suite_state}
+             "smp": suite_smp, "landing": suite_landing, "state": suite_state}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)
@@ -140,7 +140,7 @@ def suites_of_engine(engine):
 
 
 SUITES = {"unit": suite_unit, "check": suite_check, "machines": suite_machines,
-          "machines-cores": suite_machines_cores, "landing": suite_landing}
+          "machines-cores": suite_machines_cores}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

@@ -45,6 +45,7 @@ shard machines-cores tests/run.py machines-cores --jobs 1
 shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
 shard linux-smp-vmx tests/run.py linux-smp-vmx linux-smp-more-vmx
 shard landing-100000 env LANDINGS=100000 tests/run.py landing --filter linux
+shard landing-vmx-100000 env LANDINGS=100000 tests/run.py landing-vmx --filter linux
 # Saved and loaded after every exit.
 for part in '[a-c]' 'dev_[i-k]' dev_l dev_p 'dev_[r-z]' '[e-l]' '[m-r]' 's[^m]|[t-z]'; do
     for engine in '' -vmx; do

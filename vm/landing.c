@@ -8,14 +8,19 @@
 #include "kernel/smp.h"
 #include "kernel/timer.h"
 #include "kernel/x86.h"
+#include "vmx/counting.h"
 
 enum {
 	SHAPE_SKID_MAX = 200,
 	TEST_DISTANCE_MAX = 8192, // between two targets of a landing test, in ticks
 	TEST_REPORT = 1000,       // targets that one line sums up
 	TEST_LATE_REPORTS = 10,   // of missed targets
-	LAG_SAMPLES = 16,         // before the lag is believed
+	// Before the lag is believed; and more than these without a smaller one.
+	LAG_SAMPLES = 16,
 	LAG_SLACK = 24,
+	LAG_SAMPLES_STEADY = 128,
+	LAG_SLACK_STEADY = 8,
+	LAG_SPREAD = 48, // above the lag; no nearer the timer is armed
 };
 
 struct landing {
@@ -27,13 +32,17 @@ struct landing {
 	landing_callback *callback; // NULL: no target
 	void *owner;
 	bool stepping;        // the present entry is a step
+	bool timed, counted;  // the present entry has the host's timer, or the counter's interrupt
 	// What the host runs between arming its timer and the guest's first instruction is time
 	// that the guest does not have: at least `lag`, after some samples.
 	uint64_t armed; // ticks for the present entry, the lag's allowance included
 	uint64_t lag;
-	uint64_t lag_samples;
+	uint64_t lag_samples, lag_since; // since the smallest
+	bool stuck;           // the timer came before the guest ran at all: a step is next
 	uint64_t random_test, random_shape;
 	uint64_t test_done, test_hash, test_late;
+	uint64_t steps, began; // all so far; the host's TSC when the present one began
+	uint64_t step_tsc;     // what they took
 };
 
 // SplitMix64's step: a good mix of 64 bits.
@@ -95,7 +104,7 @@ uint64_t landing_now(const struct vm *vm)
 {
 	const struct landing *landing = vm->vcpus[0]->landing;
 
-	return vm->tsc_base + landing->ticks + landing->skipped;
+	return vm->tsc_base + landing->ticks * position_source->scale + landing->skipped;
 }
 
 static bool target_is_here(const struct vm_vcpu *vcpu)
@@ -135,38 +144,66 @@ static uint64_t distance(const struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	const struct landing *landing = vcpu->landing;
 	uint64_t deadline = vcpu->timer.deadline;
-	uint64_t nearest = deadline > tsc ? deadline - tsc : 0;
+	uint64_t scale = position_source->scale;
+	uint64_t nearest = deadline > tsc ? (deadline - tsc) / scale : 0;
 
 	if (landing->callback != NULL && landing->target.ticks - landing->ticks < nearest)
 		nearest = landing->target.ticks - landing->ticks;
 	return nearest;
 }
 
-bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
+// So that the guest leaves when it has run `left` ticks or somewhat less. False: that is too near.
+static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 {
 	struct landing *landing = vcpu->landing;
-	uint64_t left = distance(vcpu, tsc), lead = position_source->lead_max;
+	uint64_t tsc, slack;
 
-	if (landing->config.shape_seed != 0)
-		lead += SHAPE_SKID_MAX;
-	landing->stepping = left <= lead || in_step_span(landing);
-	if (landing->stepping) {
-		if (vm_step_request(vcpu, tsc))
-			return true;
-		if (!vcpu_event_pending(vcpu->vcpu)) // it did not fault
-			landing->ticks++;
-		return false;
+	if (position_source->arm != NULL) {
+		// The counter may count the world switch too, and must not overflow in it.
+		if (left <= position_source->lead_max + vcpu_counting_overhead)
+			return false;
+		position_source->arm(cpu_self()->index, left - position_source->lead_max);
+		landing->counted = true;
+		return true;
 	}
-	// As a counter's overflow: set for earlier by the bound of the skid, and then late by some.
-	if (landing->config.shape_seed != 0)
-		left -= random_next(&landing->random_shape) % (SHAPE_SKID_MAX + 1);
-	if (landing->lag_samples >= LAG_SAMPLES && landing->lag > LAG_SLACK)
-		left += landing->lag - LAG_SLACK;
+	if (vcpu_limit(vcpu->vcpu, left))
+		return true;
+	if (landing->lag_samples < LAG_SAMPLES) {
+		if (left <= position_source->lead_max)
+			return false;
+	} else {
+		slack = landing->lag_since > LAG_SAMPLES_STEADY ? LAG_SLACK_STEADY : LAG_SLACK;
+		if (left <= slack + LAG_SPREAD || landing->stuck)
+			return false;
+		left += landing->lag > slack ? landing->lag - slack : 0;
+	}
 	landing->armed = left;
 	tsc = rdtsc();
 	timer_set(&landing->timer, left < TIMER_NEVER - tsc ? tsc + left : TIMER_NEVER);
 	timer_program_exactly();
+	landing->timed = true;
 	return true;
+}
+
+bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
+{
+	struct landing *landing = vcpu->landing;
+	uint64_t left = distance(vcpu, tsc), early = 0;
+
+	// As a counter's overflow: set for earlier by the bound of the skid, and then late by some.
+	if (landing->config.shape_seed != 0)
+		early = left > SHAPE_SKID_MAX
+			? random_next(&landing->random_shape) % (SHAPE_SKID_MAX + 1) : left;
+	landing->stepping = in_step_span(landing) || !arm(vcpu, left - early);
+	if (!landing->stepping)
+		return true;
+	landing->steps++;
+	landing->began = rdtsc();
+	if (vm_step_request(vcpu, tsc))
+		return true;
+	if (!vcpu_event_pending(vcpu->vcpu)) // it did not fault
+		landing->ticks += position_source->counts_instructions;
+	return false;
 }
 
 // Kinds whose handler completes the instruction, and moves RIP when it has.
@@ -197,8 +234,11 @@ static void lag_note(struct landing *landing, uint64_t ran)
 
 	if (ran == 0 || lag > landing->armed)
 		return;
-	if (landing->lag_samples++ == 0 || lag < landing->lag)
+	landing->lag_since++;
+	if (landing->lag_samples++ == 0 || lag < landing->lag) {
 		landing->lag = lag;
+		landing->lag_since = 0;
+	}
 }
 
 void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
@@ -210,7 +250,12 @@ void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 		ran = 0;
 	landing->ticks += ran;
 	// Left armed, it would call the next entry off: that one's comes only after this one.
-	if (!landing->stepping) {
+	if (landing->counted)
+		position_source->arm(cpu_self()->index, 0);
+	landing->counted = false;
+	landing->stuck = landing->timed && ran == 0;
+	if (landing->timed) {
+		landing->timed = false;
 		if (exit->kind == VMEXIT_INTERRUPT && rdtsc() >= landing->timer.deadline)
 			lag_note(landing, ran);
 		timer_set(&landing->timer, TIMER_NEVER);
@@ -221,8 +266,12 @@ void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 
 void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 {
+	struct landing *landing = vcpu->landing;
+
 	if (is_completed_in_software(exit->kind) && vcpu_rip(vcpu->vcpu) != exit->rip)
-		vcpu->landing->ticks++;
+		landing->ticks += position_source->counts_instructions;
+	if (exit->kind == VMEXIT_STEP)
+		landing->step_tsc += rdtsc() - landing->began;
 }
 
 bool landing_skip_halt(struct vm_vcpu *vcpu)
@@ -283,10 +332,14 @@ static void test_landed(struct vm_vcpu *vcpu, const struct position *here, void 
 			(unsigned long long)here->rip, (unsigned long long)here->rcx,
 			(unsigned long long)landing->test_late,
 			(unsigned long long)landing->test_hash);
-	if (landing->test_done < landing->config.test_count)
+	if (landing->test_done < landing->config.test_count) {
 		test_next(vcpu);
-	else
-		vm_request(vcpu->vm, DEVICE_REQUEST_POWER_OFF, 0);
+		return;
+	}
+	log_error("landing: %llu single steps of %llu TSC ticks",
+		(unsigned long long)landing->steps,
+		(unsigned long long)(landing->step_tsc / (landing->steps + 1)));
+	vm_request(vcpu->vm, DEVICE_REQUEST_POWER_OFF, 0);
 }
 
 static void test_next(struct vm_vcpu *vcpu)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A guest of one page runs sequences whose instructions are known, and the source's ticks are
+// A guest of one page runs sequences whose instructions are known, and a source's ticks are
 // compared: what the world switch counts by itself, what each kind of exit counts of its
 // instruction, what a REP counts, and that neither a host interrupt, nor single steps, nor an
-// exception change the sum. The source is refused at the first difference.
+// exception change the sum. The source is refused at the first difference, and the next one is
+// tried: kernel/position.c has them.
 //
 // The guest is in real mode: the interrupt table is at 0, its stack above, and all vectors lead to
 // HANDLER, a CPUID.
@@ -18,7 +19,7 @@
 #include "kernel/position.h"
 #include "kernel/timer.h"
 #include "kernel/x86.h"
-#include "vmx/vcpu.h"
+#include "vmx/counting.h"
 
 enum {
 	STACK_TOP = 0x600,
@@ -29,6 +30,8 @@ enum {
 	ENTRIES_MAX = 20000, // of one sequence
 	ROUNDS = 8,
 	TIMER_AFTER = 200, // ticks, of the host interrupt in the middle
+	LOOPS = 300,
+	LOOPS_COUNTER = 1000, // so that a counter's interrupt, which is late, is in the middle too
 };
 
 static struct {
@@ -36,11 +39,9 @@ static struct {
 	struct vcpu *vcpu;
 	uint8_t *page;
 	struct timer timer;
+	struct tick_source *source; // that is tested
 	const char *problem; // NULL so far
 } test;
-
-static struct tick_source tsc_source = {
-	.name = "tsc", .unit = "instructions", .lead_max = 320};
 
 // A sequence: bytes, how it is run, what came of it.
 struct sequence {
@@ -109,6 +110,34 @@ static bool goes_on(struct sequence *sequence, const struct vmexit *exit)
 	}
 }
 
+static const char *not_regular(void)
+{
+	return test.source->counts_instructions ? "it does not advance once per instruction"
+						: "it does not advance once per conditional branch";
+}
+
+// What a sequence of instructions without branches counts.
+static uint64_t plain_ticks(unsigned count)
+{
+	return test.source->counts_instructions ? count : 0;
+}
+
+// The host interrupt in the middle: of the counter, or by the host's timer.
+static void interrupt_arm(bool on)
+{
+	if (test.source->arm != NULL)
+		test.source->arm(cpu_self()->index, on ? TIMER_AFTER : 0);
+	else
+		timer_set(&test.timer, on ? rdtsc() + TIMER_AFTER : TIMER_NEVER);
+}
+
+static void lateness_check(const struct sequence *sequence, const struct vmexit *exit)
+{
+	if (test.source->arm != NULL && sequence->interrupt && exit->kind == VMEXIT_INTERRUPT &&
+		sequence->ticks > TIMER_AFTER + test.source->lead_max)
+		fail("its interrupt comes too late");
+}
+
 static void run(struct sequence *sequence)
 {
 	struct vmexit exit;
@@ -117,14 +146,15 @@ static void run(struct sequence *sequence)
 	registers_set(sequence);
 	sequence->ticks = sequence->steps = sequence->interrupts = 0;
 	if (sequence->interrupt)
-		timer_set(&test.timer, rdtsc() + TIMER_AFTER);
+		interrupt_arm(true);
 	for (unsigned i = 0; i < ENTRIES_MAX; i++) {
 		if (sequence->step)
 			vcpu_request_step(test.vcpu);
 		enter(&exit);
-		timer_set(&test.timer, TIMER_NEVER);
+		interrupt_arm(false);
 		sequence->ticks += exit.ticks;
 		sequence->kind = exit.kind;
+		lateness_check(sequence, &exit);
 		if (!goes_on(sequence, &exit))
 			return;
 	}
@@ -164,7 +194,7 @@ static void overhead_measure(void)
 		if (i == 0)
 			vcpu_counting_overhead = exit.ticks;
 		else if (exit.ticks != 0)
-			fail("it does not advance once per instruction");
+			fail(not_regular());
 	}
 }
 
@@ -178,23 +208,23 @@ static void nops_measure(void)
 		memset(code, 0x90, sizeof(code));
 		code[counts[i]] = cpuid_code[0];
 		code[counts[i] + 1] = cpuid_code[1];
-		ticks = run_text(code, counts[i] + 2u, 0, VMEXIT_CPUID) - counts[i];
+		ticks = run_text(code, counts[i] + 2u, 0, VMEXIT_CPUID) - plain_ticks(counts[i]);
 		if (i == 0 && ticks <= 1)
-			tsc_source.correction[VMEXIT_CPUID] = (int8_t)ticks;
-		else if (ticks != (uint64_t)(int64_t)tsc_source.correction[VMEXIT_CPUID])
-			fail("it does not advance once per instruction");
+			test.source->correction[VMEXIT_CPUID] = (int8_t)ticks;
+		else if (ticks != (uint64_t)(int64_t)test.source->correction[VMEXIT_CPUID])
+			fail(not_regular());
 	}
 }
 
 // Three instructions, and one that exits.
 static void kind_measure(const char *code, size_t bytes, unsigned kind, unsigned as)
 {
-	uint64_t ticks = run_text(code, bytes, 0, kind) - 3;
+	uint64_t ticks = run_text(code, bytes, 0, kind) - plain_ticks(3);
 
 	if (ticks > 1)
 		fail("it counts an exit as more than an instruction");
 	else
-		tsc_source.correction[as] = (int8_t)ticks;
+		test.source->correction[as] = (int8_t)ticks;
 }
 
 #define NOPS3 "\x90\x90\x90"
@@ -213,9 +243,9 @@ static void kinds_measure(void)
 	if ((cpuid(0x80000001, 0).edx & BIT(27)) != 0)
 		KIND_AS("\x0f\x01\xf9", VMEXIT_RDTSC, TICK_KIND_RDTSCP);
 	KIND("\x0f\x09", VMEXIT_CACHE);            // wbinvd
-	tsc_source.correction[VMEXIT_CR8_WRITE] = tsc_source.correction[VMEXIT_CR_WRITE];
-	tsc_source.correction[VMEXIT_DR_WRITE] = tsc_source.correction[VMEXIT_CR_WRITE];
-	tsc_source.correction[VMEXIT_XSETBV] = tsc_source.correction[VMEXIT_CACHE];
+	test.source->correction[VMEXIT_CR8_WRITE] = test.source->correction[VMEXIT_CR_WRITE];
+	test.source->correction[VMEXIT_DR_WRITE] = test.source->correction[VMEXIT_CR_WRITE];
+	test.source->correction[VMEXIT_XSETBV] = test.source->correction[VMEXIT_CACHE];
 }
 
 // What a step may leave to software: what its exit counts.
@@ -225,7 +255,7 @@ static void software_measure(const char *code, size_t bytes, unsigned kind)
 
 	run(&sequence);
 	if (sequence.kind == kind && sequence.ticks <= 1)
-		tsc_source.correction[kind] = (int8_t)sequence.ticks;
+		test.source->correction[kind] = (int8_t)sequence.ticks;
 	else if (sequence.kind != VMEXIT_CPUID) // an engine that steps over it
 		fail("an instruction did not exit as expected");
 }
@@ -254,11 +284,12 @@ static uint64_t sequence_check(const char *code, size_t bytes, uint16_t cx, bool
 		fail("a host interrupt changes its count");
 	if (stepped.ticks != plain.ticks)
 		fail("single steps change its count");
-	if (retires && stepped.steps + (uint64_t)tsc_source.correction[VMEXIT_CPUID] !=
-			stepped.ticks)
+	if (retires && test.source->counts_instructions &&
+		stepped.steps + (uint64_t)test.source->correction[VMEXIT_CPUID] != stepped.ticks)
 		fail("a single step is not one tick");
-	if (plain.ticks > TIMER_AFTER && interrupted.interrupts <= plain.interrupts)
-		fail("the host's timer did not interrupt the guest");
+	if (plain.ticks > TIMER_AFTER + (test.source->arm != NULL ? test.source->lead_max : 0) &&
+		interrupted.interrupts <= plain.interrupts)
+		fail("no host interrupt ended the guest's run");
 	return plain.ticks;
 }
 
@@ -271,8 +302,13 @@ static int rep_measure(void)
 	uint64_t one = CHECK("\xf3\xaa\x0f\xa2", 1, true);
 	uint64_t many = CHECK("\xf3\xaa\x0f\xa2", 300, true); // rep stosb; cpuid
 	uint64_t moved = CHECK("\xf3\xa4\x0f\xa2", 300, true); // rep movsb; cpuid
-	uint64_t correction = (uint64_t)tsc_source.correction[VMEXIT_CPUID];
+	uint64_t correction = (uint64_t)test.source->correction[VMEXIT_CPUID];
 
+	if (!test.source->counts_instructions) {
+		if (none != correction || one != none || many != none || moved != none)
+			fail("it counts REP");
+		return 0;
+	}
 	if (many - one != 299 || moved != many || none > 1 + correction)
 		fail("it counts REP irregularly");
 	return (int)(many - correction - 300);
@@ -290,10 +326,19 @@ static void guest_prepare(void)
 	timer_add(&test.timer);
 }
 
-static void tsc_measure(void)
+// Every branch counts one, taken or not.
+static void loops_measure(void)
 {
-	int rep = 0;
+	uint16_t loops = test.source->arm != NULL ? LOOPS_COUNTER : LOOPS;
+	uint64_t ticks = CHECK("\xe2\xfe\x0f\xa2", loops, true); // loop .; cpuid
 
+	if (ticks - (uint64_t)test.source->correction[VMEXIT_CPUID] != loops)
+		fail(not_regular());
+}
+
+// Returns what a REP counts beyond its iterations.
+static int sequences_measure(void)
+{
 	overhead_measure();
 	if (test.problem == NULL)
 		nops_measure();
@@ -303,25 +348,49 @@ static void tsc_measure(void)
 		software_measure("\xcd\x80", 2, VMEXIT_SOFTWARE_INTERRUPT);
 	if (test.problem == NULL)
 		software_measure("\xf3\x90\x0f\xa2", 4, VMEXIT_PAUSE);
-	if (test.problem == NULL) {
-		(void)CHECK("\xe2\xfe\x0f\xa2", 300, true); // loop .; cpuid
-		(void)CHECK("\x90\x0f\x0b", 0, false);       // nop; ud2
-		(void)CHECK("\x31\xc9\xf7\xf1", 0, false);   // xor %cx, %cx; div %cx
-		(void)CHECK("\x9c\x9d\x0f\xa2", 0, true);     // pushf; popf; cpuid
-		rep = rep_measure();
-	}
 	if (test.problem == NULL)
-		snprintf(tsc_source.verdict, sizeof(tsc_source.verdict), "tsc counts instructions "
-			"exactly (entry %llu, cpuid %+d, out %+d, rdmsr %+d, hlt %+d, nested fault "
-			"%+d, rdtscp %+d, rep n%+d)", (unsigned long long)vcpu_counting_overhead,
-			tsc_source.correction[VMEXIT_CPUID], tsc_source.correction[VMEXIT_IO],
-			tsc_source.correction[VMEXIT_MSR_READ], tsc_source.correction[VMEXIT_HLT],
-			tsc_source.correction[VMEXIT_MEMORY],
-			tsc_source.correction[TICK_KIND_RDTSCP], rep);
+		loops_measure();
+	if (test.problem != NULL)
+		return 0;
+	(void)CHECK("\x90\x0f\x0b", 0, false);     // nop; ud2
+	(void)CHECK("\x31\xc9\xf7\xf1", 0, false); // xor %cx, %cx; div %cx
+	(void)CHECK("\x9c\x9d\x0f\xa2", 0, true);  // pushf; popf; cpuid
+	return rep_measure();
+}
+
+// The log's line about it.
+static void verdict_write(struct tick_source *source, int rep)
+{
+	const int8_t *correction = source->correction;
+
+	if (test.problem != NULL)
+		snprintf(source->verdict, sizeof(source->verdict), "no exact source: %s: %s",
+			source->name, test.problem);
 	else
-		snprintf(tsc_source.verdict, sizeof(tsc_source.verdict), "no exact source: tsc: %s",
-			test.problem);
-	tsc_source.is_exact = test.problem == NULL;
+		snprintf(source->verdict, sizeof(source->verdict), "%s counts %s exactly (entry "
+			"%llu, cpuid %+d, out %+d, rdmsr %+d, hlt %+d, nested fault %+d, rdtscp "
+			"%+d, rep %s%+d)", source->name, source->unit,
+			(unsigned long long)vcpu_counting_overhead, correction[VMEXIT_CPUID],
+			correction[VMEXIT_IO], correction[VMEXIT_MSR_READ], correction[VMEXIT_HLT],
+			correction[VMEXIT_MEMORY], correction[TICK_KIND_RDTSCP],
+			source->counts_instructions ? "n" : "", rep);
+}
+
+static bool source_is_exact(struct tick_source *source)
+{
+	int rep = 0;
+
+	test.source = source;
+	test.problem = NULL;
+	memset(source->correction, 0, sizeof(source->correction));
+	position_source = source;
+	if (source->find == NULL || source->find(&test.problem) == STATUS_OK)
+		rep = sequences_measure();
+	position_source = NULL;
+	source->is_exact = test.problem == NULL;
+	verdict_write(source, rep);
+	log_info("position: %s", source->verdict);
+	return source->is_exact;
 }
 
 static bool guest_create(void)
@@ -336,24 +405,23 @@ static bool guest_create(void)
 
 void position_self_test(void)
 {
+	unsigned i = 0;
+
 	if (vcpu_engine.set_counting == NULL) {
 		log_info("position: no exact source: the engine for this CPU does not count yet");
 		return;
 	}
-	test.problem = NULL;
-	memset(tsc_source.correction, 0, sizeof(tsc_source.correction));
 	if (guest_create()) {
 		guest_prepare();
 		interrupts_enable(); // else they would not end the guest's run
-		tsc_measure();
+		while (i < POSITION_SOURCES && !source_is_exact(&position_sources[i]))
+			i++;
 		interrupts_disable(); // as it was: the event loop does not run yet
 		timer_remove(&test.timer);
-		log_info("position: %s", tsc_source.verdict);
+		position_source = i < POSITION_SOURCES ? &position_sources[i] : NULL;
 	} else {
 		log_warn("position: no memory for the self-test");
 	}
-	if (tsc_source.is_exact)
-		position_source = &tsc_source;
 	if (test.vcpu != NULL)
 		vcpu_destroy(test.vcpu);
 	if (test.map != NULL)

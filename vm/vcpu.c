@@ -221,6 +221,7 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	struct vm_vcpu *vcpu = mem_pages_alloc(PAGES_OF(*vcpu));
 	const struct cpuid_config config = {.apic_id = index, .vcpus = vm->vcpu_count,
 		.x2apic = vm->config.x2apic,
+		.deterministic = landing_config_is_on(&vm->config.landing),
 		.tsc_khz = (uint32_t)(clock_calibration()->tsc_hz / 1000), .apic_khz = 1000000};
 	enum status status;
 

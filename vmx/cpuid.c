@@ -63,8 +63,10 @@ enum {
 	LAST_BASIC = 0x0d,
 	LEAF1_X2APIC = 1u << 21,
 	LEAF1_TSC_DEADLINE = 1u << 24,
+	LEAF1_RDRAND = 1u << 30,
 	LEAF1_HYPERVISOR = 1u << 31,
 	LEAF6_ARAT = 1u << 2,
+	LEAF7_RDSEED = 1u << 18,
 };
 static const struct cpuid zeros;
 
@@ -130,11 +132,17 @@ static struct cpuid adjust(const struct cpuid_config *config, uint32_t leaf, uin
 		value.ebx |= config->apic_id << 24 | config->vcpus << 16;
 		value.ecx |= LEAF1_HYPERVISOR | LEAF1_TSC_DEADLINE |
 			(config->x2apic ? LEAF1_X2APIC : 0);
+		if (config->deterministic)
+			value.ecx &= ~(uint32_t)LEAF1_RDRAND;
 		if (config->vcpus > 1)
 			value.edx |= 1u << 28; // HTT: more than one logical processor
 		break;
 	case 0x00000006:
 		value.eax = LEAF6_ARAT;
+		break;
+	case 0x00000007:
+		if (config->deterministic)
+			value.ebx &= ~(uint32_t)LEAF7_RDSEED;
 		break;
 	case 0x0000000b: // SDM vol. 3, 9.9.1: one thread a core, all cores in one package
 		value.ecx = subleaf | (subleaf + 1) << 8;

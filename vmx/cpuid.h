@@ -16,6 +16,7 @@ struct cpuid_config {
 	uint32_t apic_id; // of this vcpu
 	uint32_t vcpus;
 	bool x2apic;
+	bool deterministic; // without instructions whose result nobody else can repeat
 	uint32_t tsc_khz;  // leaf 0x40000010 EAX
 	uint32_t apic_khz; // leaf 0x40000010 EBX: LAPIC timer at divide 1
 };

@@ -15,7 +15,9 @@
 #include "kernel/base/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
+#include "kernel/position.h"
 #include "kernel/x86.h"
+#include "vmx/counting.h"
 
 enum { MSRPM_PAGES = 2, IOPM_PAGES = 3, HOST_PAGES = 2 };
 
@@ -213,10 +215,10 @@ static always_inline void shadow_note(struct svm_vcpu *svm)
 static void run_counted(struct vcpu *vcpu, struct svm_vmcb *vmcb)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t before = rdtsc();
+	uint64_t before = position_start();
 
 	svm_run(vcpu, vmcb);
-	svm->run_ticks += rdtsc() - before - vcpu_counting_overhead;
+	svm->run_ticks += position_stop(before) - vcpu_counting_overhead;
 }
 
 // Everything that an entry may have beside running the guest. True: enter again at once.

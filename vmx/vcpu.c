@@ -15,6 +15,7 @@
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
+#include "vmx/counting.h"
 #include "vmx/cpuid.h"
 #include "vmx/engine.h"
 

@@ -208,6 +208,7 @@ struct vcpu_engine {
 	void (*inject_software_interrupt)(struct vcpu *vcpu, uint8_t vector, unsigned length);
 	void (*set_counting)(struct vcpu *vcpu, bool on);
 	void (*spoil)(struct vcpu *vcpu);
+	bool (*limit)(struct vcpu *vcpu, uint64_t ticks); // NULL: as if it answered false
 	void (*print_entry_failure)(const struct vcpu *vcpu);
 };
 
@@ -417,16 +418,6 @@ static always_inline void vcpu_inject_software_interrupt(struct vcpu *vcpu, uint
 {
 	vcpu_engine.inject_software_interrupt(vcpu, vector, length);
 }
-
-// While counting, `ticks` of an exit is what the TSC counted in the guest since the entry, and
-// RDTSC and RDTSCP exit.
-// vcpu_counting_overhead, what the world switch alone counts, is taken off each time.
-static always_inline void vcpu_set_counting(struct vcpu *vcpu, bool on)
-{
-	vcpu_engine.set_counting(vcpu, on);
-}
-
-extern uint64_t vcpu_counting_overhead;
 
 // A bit of DR7 that must be clear is set: the next entry fails. For tests of what comes then.
 static always_inline void vcpu_spoil(struct vcpu *vcpu)

@@ -17,6 +17,8 @@
 #include "kernel/base/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
+#include "kernel/position.h"
+#include "vmx/counting.h"
 
 enum { VPID_MAX = UINT16_MAX };
 
@@ -193,10 +195,12 @@ static __attribute__((noinline)) void exit_without_entry(struct vmx_vcpu *vmx,
 	struct vmexit *exit, enum vmexit_kind kind)
 {
 	vmx->step = false;
+	vmx->limit = 0;
 	exit->kind = (uint8_t)kind;
 	exit->length = 0;
 	exit->tpr = vmx_tpr(vmx);
 	exit->rip = vmx->rip;
+	exit->ticks = 0;
 }
 
 // The guest's registers that changed since the exit.
@@ -217,8 +221,28 @@ static always_inline void registers_write(struct vmx_vcpu *vmx)
 static __attribute__((cold, noinline)) void entry_refused(struct vmx_vcpu *vmx,
 	struct vmexit *exit)
 {
+	interrupts_enable();
 	vmx->failed = true;
 	exit_without_entry(vmx, exit, VMEXIT_INVALID);
+}
+
+// What the world switch itself counts is taken off; it is always the same: HOST_RSP is written each
+// time. Interrupts are off, so nothing else runs between.
+static __attribute__((noinline)) bool run_counted(struct vmx_vcpu *vmx, struct vmexit *exit)
+{
+	uint64_t before;
+	bool entered;
+
+	vmx->vcpu.host = NULL;
+	before = position_start();
+	entered = vmx_run_guest(&vmx->vcpu, vmx->launched);
+	exit->ticks = position_stop(before) - vcpu_counting_overhead;
+	return entered;
+}
+
+static always_inline bool run_specially(struct vmx_vcpu *vmx, struct vmexit *exit)
+{
+	return vmx->counting ? run_counted(vmx, exit) : vmx_run_guest(&vmx->vcpu, vmx->launched);
 }
 
 static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
@@ -227,7 +251,6 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 
 	do {
 		const struct cpu *cpu = cpu_self();
-		bool entered;
 
 		interrupts_disable();
 		if (unlikely(cpu->attention)) {
@@ -235,18 +258,24 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 			exit_without_entry(vmx, exit, VMEXIT_INTERRUPT);
 			return;
 		}
-		if (unlikely(vmx->special != 0) && !vmx_event_prepare(vcpu)) {
+		if (likely(vmx->special == 0)) {
+			registers_write(vmx);
+			if (unlikely(!vmx_run_guest(vcpu, vmx->launched))) {
+				entry_refused(vmx, exit);
+				return;
+			}
+		} else if (vmx_event_prepare(vcpu)) {
+			registers_write(vmx);
+			if (unlikely(!run_specially(vmx, exit))) {
+				entry_refused(vmx, exit);
+				return;
+			}
+		} else {
 			interrupts_enable();
 			exit_without_entry(vmx, exit, VMEXIT_SHUTDOWN);
 			return;
 		}
-		registers_write(vmx);
-		entered = vmx_run_guest(vcpu, vmx->launched);
 		interrupts_enable();
-		if (unlikely(!entered)) {
-			entry_refused(vmx, exit);
-			return;
-		}
 		vmx->launched = true;
 		vmx->have = 0;
 		vmx->reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
@@ -263,8 +292,22 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 	} while (vmx_exit_decode(vcpu, exit));
 }
 
+// Whose runs shall be repeatable finds no random numbers either: they are hidden in CPUID.
+static void vmx_set_counting(struct vcpu *vcpu, bool on)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	const uint32_t proc2 = vmx_features.proc2_counting, proc = (uint32_t)VMX_PROC_RDTSC;
+
+	vmx_write(VMCS_PROC2_CONTROLS,
+		(vmx_read(VMCS_PROC2_CONTROLS) & ~(uint64_t)proc2) | (on ? proc2 : 0));
+	vmx->proc_always = (vmx->proc_always & ~proc) | (on ? proc : 0);
+	vmx->counting = on;
+	vmx->armed = true; // the controls are written with the next entry
+}
+
 const struct vcpu_engine vmx_engine = {
 	.name = "vmx",
+	.step_misses_shadow = true,
 	.cpu_init = vmx_cpu_init,
 	.describe = vmx_describe,
 	.create = vmx_create,
@@ -307,5 +350,7 @@ const struct vcpu_engine vmx_engine = {
 	.request_nmi_window = vmx_request_nmi_window,
 	.request_step = vmx_request_step,
 	.spoil = vmx_spoil,
+	.set_counting = vmx_set_counting,
+	.limit = vmx_limit,
 	.print_entry_failure = vmx_print_entry_failure,
 };

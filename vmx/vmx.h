@@ -44,7 +44,8 @@ struct vmx_vcpu {
 		struct {
 			// Wanted for the next entry, cleared by every exit.
 			bool interrupt_window, nmi_window, step;
-			bool armed;         // the controls have a window or a step
+			bool armed : 1;     // the controls have a window or a step
+			bool counting : 1;  // vcpu_set_counting
 			bool triple_fault;  // a fault during the delivery of #DF: shutdown
 			bool has_event;     // `event` is valid
 			bool flush;         // cached translations are void
@@ -65,6 +66,7 @@ struct vmx_vcpu {
 	uint32_t timer;       // and the preemption timer
 	uint32_t proc_always;      // of `proc`: what no window or step changes
 	uint32_t tpr_threshold;
+	uint32_t limit; // of the preemption timer, for the next entry; 0: none
 	uint64_t step_rip;
 	uint8_t *vmcs, *virtual_apic; // a page each
 	uint64_t cr0, cr4; // the guest's view; of bits that it changes by itself not up to date
@@ -88,8 +90,10 @@ struct vmx_features {
 	uint64_t basic, ept_vpid;
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint32_t pin, proc, proc2, exit, entry; // controls of every vcpu
+	uint32_t proc2_counting; // and those of one that counts
 	uint8_t invept, invvpid;                // the type that is used
 	bool mtf, timer, accessed_dirty, pause_loop;
+	uint8_t timer_shift; // TSC ticks to counts of the preemption timer
 	uint32_t stay; // VMX_STAY_NS in counts of the preemption timer
 	uint8_t physical_bits, linear_bits;
 };
@@ -220,6 +224,7 @@ uint64_t vmx_cr2(const struct vcpu *vcpu);
 void vmx_request_interrupt_window(struct vcpu *vcpu);
 void vmx_request_nmi_window(struct vcpu *vcpu);
 void vmx_request_step(struct vcpu *vcpu);
+must_check bool vmx_limit(struct vcpu *vcpu, uint64_t ticks);
 void vmx_print_entry_failure(const struct vcpu *vcpu);
 void vmx_spoil(struct vcpu *vcpu);
 

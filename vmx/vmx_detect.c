@@ -38,9 +38,10 @@ static const struct control_set control_sets[] = {
 		VMX_PIN_TIMER, 0, &vmx_features.pin},
 	{"processor-based", MSR_VMX_TRUE_PIN + 1,
 		VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW | VMX_PROC_TSC_OFFSET |
-			VMX_PROC_HLT | VMX_PROC_MWAIT | VMX_PROC_RDPMC | VMX_PROC_TPR_SHADOW |
-			VMX_PROC_MOV_DR | VMX_PROC_IO | VMX_PROC_MSR_BITMAP |
-			VMX_PROC_MONITOR | VMX_PROC_PAUSE | VMX_PROC_SECONDARY,
+			VMX_PROC_HLT | VMX_PROC_MWAIT | VMX_PROC_RDPMC | VMX_PROC_RDTSC |
+			VMX_PROC_TPR_SHADOW | VMX_PROC_MOV_DR | VMX_PROC_IO |
+			VMX_PROC_MSR_BITMAP | VMX_PROC_MONITOR | VMX_PROC_PAUSE |
+			VMX_PROC_SECONDARY,
 		0, VMX_PROC_INVLPG | VMX_PROC_CR3_LOAD | VMX_PROC_CR3_STORE | VMX_PROC_MTF,
 		&vmx_features.proc},
 	{"exit", MSR_VMX_TRUE_PIN + 2,
@@ -139,9 +140,13 @@ static void timers_detect(void)
 
 	vmx_features.mtf = (possible & VMX_PROC_MTF) != 0;
 	vmx_features.timer = (vmx_features.pin & VMX_PIN_TIMER) != 0;
-	if (vmx_features.timer) // counts once in so many ticks of the TSC: A.6
-		vmx_features.stay = (uint32_t)(clock_ns_to_tsc(VMX_STAY_NS) >>
-			(rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT));
+	vmx_features.proc2_counting = (uint32_t)(rdmsr(MSR_VMX_PROC2) >> 32 &
+		(VMX_PROC2_RDRAND | VMX_PROC2_RDSEED));
+	if (!vmx_features.timer)
+		return;
+	// Counts once in so many ticks of the TSC: A.6.
+	vmx_features.timer_shift = (uint8_t)(rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
+	vmx_features.stay = (uint32_t)(clock_ns_to_tsc(VMX_STAY_NS) >> vmx_features.timer_shift);
 }
 
 // Instructions that guests may execute only where a control says so: CPUID must not offer more.
@@ -175,7 +180,7 @@ enum status vmx_detect(const char **reason)
 			return status;
 	}
 	vmx_features.proc &= ~(uint32_t)(VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW |
-		VMX_PROC_PAUSE);
+		VMX_PROC_PAUSE | VMX_PROC_RDTSC);
 	vmx_features.pause_loop = (rdmsr(MSR_VMX_PROC2) >> 32 & VMX_PROC2_PAUSE_LOOP) != 0;
 	vmx_features.entry &= ~(uint32_t)VMX_ENTRY_IA32E; // as the guest's EFER says
 	// Unrestricted guests may be without paging and protection: 24.8.

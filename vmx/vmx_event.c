@@ -112,6 +112,18 @@ void vmx_request_step(struct vcpu *vcpu)
 	vmx_of(vcpu)->step = true;
 }
 
+// The timer leaves the guest a tick before its value: see above.
+bool vmx_limit(struct vcpu *vcpu, uint64_t ticks)
+{
+	uint64_t value = ticks >> vmx_features.timer_shift;
+
+	ASSERT(vmx_of(vcpu)->counting);
+	if (!vmx_features.timer || value < TIMER_ONE_INSTRUCTION)
+		return false;
+	vmx_of(vcpu)->limit = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+	return true;
+}
+
 // Exceptions have no error code in real mode, and an entry refuses one: 27.2.1.3.
 static void event_write(struct vcpu *vcpu)
 {
@@ -139,6 +151,10 @@ static void windows_write(struct vmx_vcpu *vmx)
 		proc |= (uint32_t)VMX_PROC_INTERRUPT_WINDOW;
 	if (vmx->nmi_window)
 		proc |= (uint32_t)VMX_PROC_NMI_WINDOW;
+	if (unlikely(vmx->limit != 0)) {
+		timer = vmx->limit < timer ? vmx->limit : timer;
+		vmx->limit = 0;
+	}
 	if (vmx->step && vmx_features.mtf) {
 		proc |= (uint32_t)VMX_PROC_MTF;
 	} else if (vmx->step) {

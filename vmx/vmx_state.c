@@ -442,6 +442,7 @@ void vmx_reset(struct vcpu *vcpu)
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
 	vmx->interrupt_window = vmx->nmi_window = vmx->step = false;
+	vmx->limit = 0;
 	vmx->cr4_guest = 0; // until a write tells again what is allowed
 }
 

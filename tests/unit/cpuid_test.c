@@ -178,6 +178,18 @@ static void x2apic_is_the_configurations(void **state)
 	expect_bits(query(1, 0).ecx, "24", "21");
 }
 
+static void random_numbers_are_not_repeatable(void **state)
+{
+	(void)state;
+	expect_bits(query(1, 0).ecx, "30", "");
+	expect_bits(query(7, 0).ebx, "18", "");
+	config.deterministic = true;
+	build();
+	expect_bits(query(1, 0).ecx, "", "30");
+	expect_bits(query(7, 0).ebx, "", "18");
+	config.deterministic = false;
+}
+
 static void processors_are_counted(void **state)
 {
 	(void)state;
@@ -320,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup(amd_v_is_hidden, setup),
 		cmocka_unit_test_setup(the_hypervisor_names_itself, setup),
 		cmocka_unit_test_setup(x2apic_is_the_configurations, setup),
+		cmocka_unit_test_setup(random_numbers_are_not_repeatable, setup),
 		cmocka_unit_test_setup(processors_are_counted, setup),
 		cmocka_unit_test_setup(topology_is_ours, setup),
 		cmocka_unit_test_setup(xsave_sizes_follow_xcr0, setup),

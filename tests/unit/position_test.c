@@ -1,339 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The self-test of positions against a model of an engine: a CPU that runs the self-test's code and
-// counts it in this way or that. What it must accept, with which corrections, and what it must
-// refuse.
-#include "kernel/cpu.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#include "kernel/console.h"
-#include "kernel/mem.h"
-#include "kernel/position.h"
-#include "kernel/timer.h"
-#include "tests/unit/fake_env.h"
-#include "vm/position_test.h"
-#include "vmx/vcpu.h"
-
-struct cpu fake_cpu;
-uint64_t fake_cpu_tsc;
-bool fake_cpu_interrupts;
-struct vcpu_engine vcpu_engine;
-uint64_t vcpu_counting_overhead;
-
-// How this CPU counts.
-static struct model {
-	unsigned overhead;      // of an entry
-	unsigned exiting;       // of the instruction that exits
-	unsigned rep_extra;     // of a REP beyond its iterations
-	bool rep_is_one;        // a REP counts one in all, and its steps none but the last
-	unsigned per_interrupt; // too much, for each host interrupt
-	unsigned per_step;      // too much, for each step
-	unsigned jitter;        // now and then too much
-	unsigned per_two;       // every second instruction counts this much more
-	bool steps_software;    // INT n is stepped by the engine itself
-} model;
-
-static struct {
-	struct vcpu_state state;
-	uint8_t page[PAGE_BYTES];
-	bool step, has_event;
-	uint8_t event;
-	uint64_t ticks, executed;
-	uint64_t deadline;
-	uint64_t entries;
-} guest;
-
-static char verdict[256];
-
-void log_write(enum log_level level, const char *format, ...)
-{
-	va_list arguments;
-
-	if (level == LOG_DEBUG)
-		return;
-	va_start(arguments, format);
-	vsnprintf(verdict, sizeof(verdict), format, arguments);
-	va_end(arguments);
-}
-
-void *mem_pages_alloc(unsigned count)
-{
-	assert_int_equal(count, 1);
-	return guest.page;
-}
-
-void mem_pages_free(void *pages, unsigned count)
-{
-	(void)pages;
-	(void)count;
-}
-
-enum status nested_map_create(struct nested_map **map)
-{
-	*map = (struct nested_map *)(void *)&guest;
-	return STATUS_OK;
-}
-
-void nested_map_destroy(struct nested_map *map)
-{
-	(void)map;
-}
-
-enum status nested_map_add(struct nested_map *map, struct gpa gpa, struct hpa hpa, uint64_t bytes,
-	enum nested_access access)
-{
-	(void)map;
-	(void)hpa;
-	(void)access;
-	assert_true(gpa.v == 0 && bytes == PAGE_BYTES);
-	return STATUS_OK;
-}
-
-enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
-{
-	(void)map;
-	*vcpu = (struct vcpu *)(void *)&guest.state; // gpr comes first
-	return STATUS_OK;
-}
-
-void vcpu_destroy(struct vcpu *vcpu)
-{
-	(void)vcpu;
-}
-
-void vcpu_load_slow(struct vcpu *vcpu)
-{
-	fake_cpu.guest = vcpu;
-}
-
-void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind)
-{
-	(void)vcpu;
-	(void)kind;
-}
-
-void timer_add(struct timer *timer)
-{
-	(void)timer;
-}
-
-void timer_remove(struct timer *timer)
-{
-	(void)timer;
-}
-
-void timer_set(struct timer *timer, uint64_t deadline)
-{
-	timer->deadline = deadline;
-	guest.deadline = deadline;
-}
-
-void timer_program_exactly(void)
-{
-}
-
-static void retire(unsigned count)
-{
-	guest.ticks += count;
-	guest.executed += count;
-	fake_cpu_tsc += count;
-	if (model.per_two != 0 && guest.executed % 2 == 0)
-		guest.ticks += model.per_two;
-}
-
-static void go(unsigned length)
-{
-	guest.state.rip += length;
-	retire(1);
-}
-
-static void deliver(uint8_t vector)
-{
-	guest.state.rip = guest.page[4 * vector] | (uint64_t)guest.page[4 * vector + 1] << 8;
-	guest.state.gpr[GPR_RSP] -= 6;
-}
-
-static unsigned exits(struct vmexit *exit, enum vmexit_kind kind)
-{
-	guest.ticks += model.exiting;
-	exit->kind = (uint8_t)kind;
-	return 0;
-}
-
-// One iteration of a REP, or its end.
-static void repeat(void)
-{
-	uint64_t *count = &guest.state.gpr[GPR_RCX];
-
-	if (*count == 0) {
-		guest.state.rip += 2;
-		retire(1); // without iterations it is an instruction as any other
-		return;
-	}
-	--*count;
-	if (!model.rep_is_one)
-		retire(1);
-	if (*count == 0 && (model.rep_extra == 0 || model.rep_is_one)) {
-		guest.state.rip += 2;
-		if (model.rep_is_one)
-			retire(1);
-	}
-}
-
-// Returns false where the instruction exits.
-static bool execute(struct vmexit *exit)
-{
-	const uint8_t *code = &guest.page[guest.state.rip];
-
-	switch (code[0]) {
-	case 0x90: case 0x9c: case 0x9d:
-		go(1);
-		return true;
-	case 0x31:
-		go(2);
-		return true;
-	case 0xe2:
-		retire(1);
-		if (--guest.state.gpr[GPR_RCX] == 0)
-			guest.state.rip += 2;
-		return true;
-	case 0xf3:
-		if (code[1] == 0x90)
-			go(2);
-		else
-			repeat();
-		return true;
-	case 0xcd:
-		if (guest.step && !model.steps_software)
-			return exits(exit, VMEXIT_SOFTWARE_INTERRUPT);
-		go(2);
-		deliver(code[1]);
-		return true;
-	case 0xf7: // by zero
-		if (guest.step) {
-			exit->kind = VMEXIT_EXCEPTION;
-			exit->exception.vector = 0;
-			return false;
-		}
-		deliver(0);
-		return true;
-	case 0xe6:
-		return exits(exit, VMEXIT_IO);
-	case 0xf4:
-		return exits(exit, VMEXIT_HLT);
-	case 0xa0:
-		return exits(exit, VMEXIT_MEMORY);
-	}
-	assert_int_equal(code[0], 0x0f);
-	switch (code[1]) {
-	case 0xa2:
-		return exits(exit, VMEXIT_CPUID);
-	case 0x32:
-		return exits(exit, VMEXIT_MSR_READ);
-	case 0x30:
-		return exits(exit, VMEXIT_MSR_WRITE);
-	case 0x22:
-		return exits(exit, VMEXIT_CR_WRITE);
-	case 0x01:
-	case 0x31:
-		return exits(exit, VMEXIT_RDTSC);
-	case 0x09:
-		return exits(exit, VMEXIT_CACHE);
-	}
-	assert_int_equal(code[1], 0x0b);
-	if (guest.step) {
-		exit->kind = VMEXIT_EXCEPTION;
-		exit->exception.vector = 6;
-		return false;
-	}
-	deliver(6);
-	return true;
-}
-
-static void model_enter(struct vcpu *vcpu, struct vmexit *exit)
-{
-	(void)vcpu;
-	assert_true(fake_cpu_interrupts);
-	guest.ticks = model.overhead;
-	memset(exit, 0, sizeof(*exit));
-	exit->kind = VMEXIT_INTERRUPT;
-	if (guest.has_event)
-		deliver(guest.event);
-	if (!(guest.has_event && guest.step)) {
-		guest.has_event = false;
-		for (;;) {
-			if (fake_cpu_tsc >= guest.deadline) {
-				guest.ticks += model.per_interrupt;
-				break;
-			}
-			if (!execute(exit))
-				break;
-			if (guest.step) {
-				guest.ticks += model.per_step;
-				exit->kind = VMEXIT_STEP;
-				break;
-			}
-		}
-	}
-	guest.has_event = guest.step = false;
-	if (model.jitter != 0 && ++guest.entries % 5 == 0)
-		guest.ticks += model.jitter;
-	exit->ticks = guest.ticks - vcpu_counting_overhead;
-	fake_cpu_tsc += 50;
-}
-
-static void model_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
-{
-	(void)vcpu;
-	*state = guest.state;
-}
-
-static enum status model_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
-{
-	(void)vcpu;
-	guest.state = *state;
-	return STATUS_OK;
-}
-
-static uint64_t model_rip(const struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return guest.state.rip;
-}
-
-static void model_inject_interrupt(struct vcpu *vcpu, uint8_t vector)
-{
-	(void)vcpu;
-	guest.has_event = true;
-	guest.event = vector;
-}
-
-static void model_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error_code,
-	uint32_t error_code)
-{
-	(void)has_error_code;
-	(void)error_code;
-	model_inject_interrupt(vcpu, vector);
-}
-
-static bool model_event_pending(const struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return guest.has_event;
-}
-
-static void model_request_step(struct vcpu *vcpu)
-{
-	(void)vcpu;
-	guest.step = true;
-}
-
-static void model_set_counting(struct vcpu *vcpu, bool on)
-{
-	(void)vcpu;
-	(void)on;
-}
+// The self-test of positions against a model of an engine: what it must accept, with which
+// corrections, and what it must refuse.
+#include "tests/unit/position_model.h"
 
 static void self_test(struct model how)
 {
@@ -367,7 +35,7 @@ static void expect_refused(struct model how, const char *why)
 	self_test(how);
 	assert_null(position_source);
 	assert_non_null(strstr(verdict, "no exact source"));
-	assert_non_null(strstr(verdict, why));
+	assert_non_null(strstr(position_sources[0].verdict, why));
 }
 
 static void exact_ones_are_accepted(void **state)
@@ -403,6 +71,53 @@ static void a_rep_that_counts_one_is_refused(void **state)
 	expect_refused((struct model){.overhead = 5, .rep_is_one = true}, "");
 }
 
+// A TSC that tells the time, and a counter.
+static void expect_counter(struct model how, const char *name)
+{
+	how.overhead = 5;
+	how.per_two = 1;
+	self_test(how);
+	assert_non_null(position_source);
+	assert_string_equal(position_source->name, name);
+	assert_non_null(strstr(verdict, name));
+	assert_non_null(strstr(verdict, "exactly"));
+	assert_non_null(strstr(position_sources[0].verdict, "no exact source: tsc"));
+}
+
+static void the_next_source_is_tried(void **state)
+{
+	(void)state;
+	expect_counter((struct model){.has_branches = true, .has_instructions = true},
+		"branch counter");
+	assert_string_equal(position_source->unit, "branches");
+	expect_counter((struct model){.has_branches = true, .skid = 200}, "branch counter");
+	expect_counter((struct model){.has_instructions = true, .skid = 200, .rep_extra = 1},
+		"instruction counter");
+	assert_non_null(strstr(position_sources[1].verdict, "branch counter: the model has none"));
+}
+
+static void a_wrong_counter_is_refused(void **state)
+{
+	static const struct model base = {.overhead = 5, .per_two = 1, .has_branches = true};
+	struct model how = base;
+
+	(void)state;
+	how.overcount = 1;
+	self_test(how);
+	assert_null(position_source);
+	assert_non_null(strstr(position_sources[1].verdict, "host interrupt"));
+	how = base;
+	how.counts_nothing = true;
+	self_test(how);
+	assert_null(position_source);
+	assert_non_null(strstr(position_sources[1].verdict, "once per conditional branch"));
+	how = base;
+	how.skid = 400;
+	self_test(how);
+	assert_null(position_source);
+	assert_non_null(strstr(position_sources[1].verdict, "too late"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +125,8 @@ int main(void)
 		cmocka_unit_test(clocks_are_refused),
 		cmocka_unit_test(overcounts_are_refused),
 		cmocka_unit_test(a_rep_that_counts_one_is_refused),
+		cmocka_unit_test(the_next_source_is_tried),
+		cmocka_unit_test(a_wrong_counter_is_refused),
 	};
 
 	vcpu_engine = (struct vcpu_engine){.name = "model", .enter = model_enter,

@@ -2,6 +2,7 @@
 // Single steps: TF and everything else that must not show. A test plays the CPU: it changes the
 // control block as the instruction would have under TF, and looks at what the guest then has.
 #include "tests/unit/svm_test.h"
+#include "vmx/counting.h"
 
 #include <string.h>
 

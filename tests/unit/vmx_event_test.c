@@ -2,6 +2,7 @@
 // Events into the guest: injection, faults on faults, deliveries that an exit interrupted, windows,
 // steps, TPR threshold. SDM vol. 3, 25.6, 25.8.3, 28.2.4.
 #include "tests/unit/vmx_test.h"
+#include "vmx/counting.h"
 
 #include <string.h>
 
@@ -315,6 +316,63 @@ static void no_entry_lasts_long(void **state)
 	assert_int_equal(vmx_test_entered.timer, STAY);
 }
 
+// 26.5.1: the timer's ticks are those of the TSC, 2 to the power of a shift at a time.
+static void a_limit_is_the_preemption_timers(void **state)
+{
+	enum { LONGEST = 100000 };
+
+	(void)state;
+	vmx_features.stay = LONGEST;
+	vmx_features.timer_shift = 0;
+	vcpu_set_counting(VCPU, true);
+	assert_true(vcpu_limit(VCPU, 1000));
+	assert_int_equal(vmx_test_exit(VMX_REASON_TIMER, 0).kind, VMEXIT_INTERRUPT);
+	assert_int_equal(vmx_test_entered.timer, 1000);
+	plain_exit(); // it held for one entry
+	assert_int_equal(vmx_test_entered.timer, LONGEST);
+	vmx_features.timer_shift = 5;
+	assert_true(vcpu_limit(VCPU, 1000));
+	plain_exit();
+	assert_int_equal(vmx_test_entered.timer, 1000 >> 5);
+	assert_false(vcpu_limit(VCPU, 63)); // too near
+	assert_true(vcpu_limit(VCPU, UINT64_MAX)); // no entry is longer than any other's
+	plain_exit();
+	assert_int_equal(vmx_test_entered.timer, LONGEST);
+	assert_true(vcpu_limit(VCPU, 1000));
+	vmx_test_cpu.attention = true; // not entered: it is done with all the same
+	plain_exit();
+	vmx_test_cpu.attention = false;
+	plain_exit();
+	assert_int_equal(vmx_test_entered.timer, LONGEST);
+	vmx_features.timer = false;
+	assert_false(vcpu_limit(VCPU, 1000));
+}
+
+static void counting_takes_the_time_stamps(void **state)
+{
+	(void)state;
+	plain_exit();
+	assert_ptr_equal(VCPU->host, NULL); // the fake's world switch does not write it
+	vcpu_set_counting(VCPU, true);
+	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDRAND) != 0);
+	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDSEED) != 0);
+	vcpu_counting_overhead = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		// Of another stack: HOST_RSP is written anew, so that each switch is the same.
+		VCPU->host = VCPU;
+		assert_true(plain_exit().ticks - 1 < UINT32_MAX);
+		assert_ptr_equal(VCPU->host, NULL);
+		assert_true((vmx_test_entered.proc & VMX_PROC_RDTSC) != 0);
+	}
+	vmx_test_cpu.attention = true;
+	assert_int_equal(plain_exit().ticks, 0); // not entered
+	vmx_test_cpu.attention = false;
+	vcpu_set_counting(VCPU, false);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_RDTSC) == 0);
+	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDRAND) == 0);
+}
+
 // 30.1.2: the exit comes when the priority falls below the threshold.
 static void the_threshold_follows_the_priority(void **state)
 {
@@ -421,6 +479,8 @@ int main(void)
 		TEST(a_step_ends_with_the_delivery),
 		TEST(a_step_of_a_stepping_guest_traps_it),
 		TEST(a_step_may_be_the_timers),
+		TEST(a_limit_is_the_preemption_timers),
+		TEST(counting_takes_the_time_stamps),
 		TEST(the_threshold_follows_the_priority),
 		TEST(a_breakpoint_traps_after_emulation),
 	};

@@ -12,6 +12,7 @@
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
+#include "kernel/position.h"
 
 struct cpu vmx_test_cpu;
 struct vcpu *vmx_test_vcpu;
@@ -21,6 +22,7 @@ struct fake_x86 fake_x86;
 struct fake_vmx fake_vmx;
 char vmx_test_log[4096];
 const uint8_t vmx_exit_entry[1];
+const struct tick_source *position_source; // none: the TSC
 
 static uint32_t exit_reason;
 static uint64_t exit_qualification;
