@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-MAKEFLAGS += --no-print-directory
+MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 CACHE ?= $(or $(REPRISE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reprise)
 B := build
@@ -89,18 +89,25 @@ $(B)/deps.stamp: tools/deps.sh tools/packages.txt
 	@mkdir -p $(B)
 	@touch $@
 
-$(B)/%.c.o: %.c | $(B)/deps.stamp
+# Other flags, other objects. It is written when they change alone.
+$(B)/flags.stamp: FORCE
+	@mkdir -p $(B)
+	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+.PHONY: FORCE
+
+$(B)/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	@gcc $(CFLAGS) $(WARN) $(EXTRA) -c $< -o $@
-$(B)/%.S.o: %.S | $(B)/deps.stamp
+$(B)/%.S.o: %.S $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@echo "  AS $<"
 	@gcc $(CFLAGS) -c $< -o $@
-$(B)/newlib/%.o: | $(B)/deps.stamp
+$(B)/newlib/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(CFLAGS) -w $(EXTRA) -I$(dir $(NEWLIB)/$*) -c $(NEWLIB)/$*.c -o $@
-$(B)/zydis/%.o: | $(B)/deps.stamp
+$(B)/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(CFLAGS) -w -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
 
@@ -163,7 +170,7 @@ GUEST_ELFS := $(GUESTS:%=$(B)/guest/%.elf)
 .PHONY: guests
 guests: $(GUEST_ELFS) $(B)/guest/pvh.rom
 
-$(B)/guest/%.o: tests/guest/% | $(B)/deps.stamp
+$(B)/guest/%.o: tests/guest/% $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(GUEST_CFLAGS) $(WARN) -c $< -o $@
 # The firmware of tests/bochs.py.
@@ -256,10 +263,10 @@ UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
 UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
 UNIT_ZYDIS := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o)
 
-$(B)/unit/zydis/%.o: | $(B)/deps.stamp
+$(B)/unit/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(UNIT_CFLAGS) -w -fno-sanitize=undefined -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
-$(B)/unit/%.c.o: %.c | $(B)/deps.stamp
+$(B)/unit/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
 # Privileged instructions and CPUID act on a CPU of the tests' own.
@@ -279,7 +286,7 @@ endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
 THREAD_UNITS := mailbox_threads ring_threads smp_threads
-$(B)/unit/%_threads_test: tests/unit/%_threads_test.c | $(B)/deps.stamp
+$(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
 UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)
