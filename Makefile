@@ -31,10 +31,11 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/uart16550.c
 
 VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_check.c vmx/svm_control.c \
-	vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c \
+	vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/svm_tsc.c \
+	vmx/vcpu.c \
 	vmx/vcpu_check.c vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c \
 	vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c \
-	vmx/vmx_run.S vmx/vmx_state.c
+	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
@@ -154,7 +155,7 @@ $(B)/smp_test.efi: $(B)/smp_test.elf
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
-	nmi ports reset_cf9 reset_kbd reset_triple step tasks timers uart_flood \
+	nmi ports reset_cf9 reset_kbd reset_triple step tasks timers tsc uart_flood \
 	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights \
 	cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
 	cpu_strings cpu_syscalls cpu_tasks cpu_xsave \
@@ -223,7 +224,7 @@ unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_state.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
+	vmx/svm_exit.c vmx/svm_state.c vmx/svm_tsc.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
 unit_svm_exit := $(UNIT_SVM)
 unit_svm_inflight := $(UNIT_SVM)
@@ -231,7 +232,7 @@ unit_svm_state := $(UNIT_SVM)
 unit_svm_step := $(UNIT_SVM)
 UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
 	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
-	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c
+	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c vmx/vmx_tsc.c
 unit_vmx_detect := $(UNIT_VMX)
 unit_vmx_event := $(UNIT_VMX)
 unit_vmx_exit := $(UNIT_VMX)

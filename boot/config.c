@@ -61,6 +61,7 @@ static const struct config_key config_host_keys[] = {
 static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_MUST(memory_bytes, "memory", config_parse_memory),
 	CONFIG_VM_KEY(vcpus, "vcpus", config_parse_vcpus),
+	CONFIG_VM_KEY(tsc_khz, "tsc_khz", config_parse_tsc_khz),
 	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
 	CONFIG_VM_MUST(kernel, "kernel", config_parse_path),
 	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),

@@ -65,6 +65,7 @@ struct config_vm {
 	uint32_t line;         // of the section header, for messages
 	uint64_t memory_bytes; // memory = SIZE (K, M, G; 2 MiB steps); required
 	uint32_t vcpus;        // vcpus = 1 to 64; default 1
+	uint32_t tsc_khz;      // tsc_khz = 1000 to 10000000, or host (0); default host
 	struct config_pin pin; // pin = host CPUs as in 0,2-3; default: spread
 	char kernel[CONFIG_PATH_MAX]; // kernel = PATH on the ESP; required
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty

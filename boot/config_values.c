@@ -90,6 +90,21 @@ const char *config_parse_vcpus(struct ini_slice value, void *field, size_t capac
 	return NULL;
 }
 
+const char *config_parse_tsc_khz(struct ini_slice value, void *field, size_t capacity)
+{
+	size_t digits;
+	uint64_t number = config_number(value, &digits);
+	uint32_t khz = (uint32_t)number;
+
+	(void)capacity;
+	if (ini_slice_equals(value, "host"))
+		khz = 0;
+	else if (digits == 0 || digits != value.count || number < 1000 || number > 10000000)
+		return "a number of kHz from 1000 to 10000000, or host";
+	memcpy(field, &khz, sizeof(khz));
+	return NULL;
+}
+
 // FIRST or FIRST-LAST at the start of `value`, appended to the list. Returns how many characters it
 // has; 0: it is none, or the list is full.
 static size_t config_cpu_range(struct ini_slice value, struct config_pin *pin)

@@ -71,6 +71,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.initrd_bytes = initrd != NULL ? initrd->bytes : 0,
 		.cmdline = vm->cmdline,
 		.vcpus = vm->vcpus,
+		.tsc_hz = vm->tsc_khz * UINT64_C(1000),
 		.x2apic = vm->x2apic,
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,

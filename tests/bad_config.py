@@ -49,6 +49,7 @@ TABLE = [
     ("odd-size", HOST + "[vm a]\nmemory = 3M\n", {}, r"reprise\.ini:4: memory: .*3M"),
     ("huge-size", HOST + "[vm a]\nmemory = 99999999999G\n", {}, r"reprise\.ini:4: memory: "),
     ("too-many-vcpus", HOST + VM + "vcpus = 65\n", {}, r"reprise\.ini:6: vcpus: "),
+    ("tsc-too-slow", HOST + VM + "tsc_khz = 999\n", {}, r"reprise\.ini:6: tsc_khz: .*999"),
     ("pin-no-list", HOST + VM + "pin = all\n", {}, r"reprise\.ini:6: pin: .*all"),
     ("pin-too-long", HOST + VM + "pin = 0-1\n", {}, r"reprise\.ini:6: pin: .*1 host CPU.*0-1"),
     ("pin-no-such-cpu", HOST + VM + "vcpus = 2\npin = 0,7\n", {"kernel": b""},
@@ -98,6 +99,12 @@ def members(config, files, kernel, emulator):
 def table_archive(config, files):
     return lambda kernel, emulator: qemu.cpio_newc(members(config, files, kernel, emulator))
 
+# What QEMU's CPU cannot do, and Bochs' can.
+SVM_TABLE = [
+    ("tsc-not-scaled", HOST + VM + "tsc_khz = 2000000\n", {"kernel": lambda path: linux(path, -1)},
+     r"\[vm a\].* tsc_khz: this CPU does not scale the TSC from \d+ to 2000000 kHz"),
+]
+
 
 def damaged_archives():
     """(name, function that makes the archive, None for no module at all; pattern)"""
@@ -112,7 +119,8 @@ def damaged_archives():
 
 def cases(options, kernel, engine="svm"):
     """(name, run); `kernel` is the path of Linux's."""
-    rows = [(name, table_archive(config, files), pattern) for name, config, files, pattern in TABLE]
+    table = TABLE + (SVM_TABLE if engine == "svm" else [])
+    rows = [(name, table_archive(config, files), pattern) for name, config, files, pattern in table]
     for name, make, pattern in rows + list(damaged_archives()):
         yield name, lambda directory, m=make, p=pattern: run(
             options, kernel, directory, m, p, engines.EMULATORS[engine])

@@ -31,6 +31,7 @@ NOT_BARE = {
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
+KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"]}  # of the configuration; QEMU's CPU cannot scale
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -135,7 +136,7 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
               "rtc_base = 1704067200\n")
-    config += "".join(key + "\n" for key in keys)
+    config += "".join(key + "\n" for key in [*KEYS.get((engine, name), []), *keys])
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
     circumstances = {} if cpus == 1 and icount else {"icount": False, "cpus": cpus}
     circumstances.update(features(name, engine))

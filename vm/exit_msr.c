@@ -49,7 +49,7 @@ static enum status platform_read(struct vm_vcpu *vcpu, uint32_t msr, uint64_t ts
 		*value = lapic_tsc_deadline_read(vcpu->lapic);
 		return STATUS_OK;
 	case MSR_TSC:
-		*value = tsc - vcpu->vm->tsc_base + vcpu->tsc_shift;
+		*value = vm_guest_tsc(vcpu->vm, tsc) + vcpu->tsc_shift;
 		return STATUS_OK;
 	}
 	status = mtrr_read(&vcpu->mtrr, msr, value);
@@ -83,8 +83,8 @@ static void tsc_write(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t value)
 	struct vm *vm = vcpu->vm;
 	struct guest_time now = vm_time(vm, tsc);
 
-	vcpu_set_tsc_offset(vcpu->vcpu, value - tsc);
-	vcpu->tsc_shift = value - (tsc - vm->tsc_base);
+	vcpu->tsc_shift = value - vm_guest_tsc(vm, tsc);
+	vcpu_set_tsc_offset(vcpu->vcpu, vcpu->tsc_shift + vm_guest_tsc(vm, 0));
 	local_apic_enter(vcpu);
 	lapic_set_tsc_offset(vcpu->lapic, now, (int64_t)vcpu->tsc_shift);
 	local_apic_leave(vcpu, now);

@@ -372,7 +372,8 @@ enum status landing_create(struct vm_vcpu *vcpu, const struct landing_config *co
 {
 	struct landing *landing;
 
-	if (position_source == NULL || vcpu->vm->vcpu_count != 1)
+	if (position_source == NULL || vcpu->vm->vcpu_count != 1 ||
+		vcpu->vm->tsc_ratio != VCPU_TSC_RATIO_ONE)
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	landing = calloc(1, sizeof(*landing));
 	if (landing == NULL)

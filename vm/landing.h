@@ -25,7 +25,7 @@ static inline bool landing_config_is_on(const struct landing_config *config)
 }
 
 // Before the vcpu has a core. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: no exact source of positions
-// here, or several vcpus.
+// here, or several vcpus, or a TSC of another frequency than the host's.
 must_check enum status landing_create(struct vm_vcpu *vcpu, const struct landing_config *config);
 void landing_destroy(struct vm_vcpu *vcpu);
 // The vcpu has its core now, where it rests; and before it loses it.

@@ -16,7 +16,7 @@ enum { MODEL_NAME_MAX = SNAPSHOT_NAME_MAX };
 struct kept {
 	uint8_t name[VM_NAME_MAX];
 	uint64_t memory_bytes, kernel_bytes, initrd_bytes;
-	uint64_t tsc_hz;
+	uint64_t tsc_hz, host_tsc_hz;
 	uint32_t vcpus, devices;
 	bool x2apic, debugcon, debug_exit;
 	bool has_memory; // the contents of its memory are there
@@ -31,6 +31,7 @@ static const struct state_field machine_fields[] = {
 	STATE_ANY(struct kept, kernel_bytes),
 	STATE_ANY(struct kept, initrd_bytes),
 	STATE_ANY(struct kept, tsc_hz),
+	STATE_ANY(struct kept, host_tsc_hz),
 	STATE_ANY(struct kept, vcpus),
 	STATE_ANY(struct kept, devices),
 	STATE_BOOL(struct kept, x2apic),
@@ -124,7 +125,8 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->memory_bytes = vm->config.memory_bytes;
 	machine->kernel_bytes = vm->config.kernel_bytes;
 	machine->initrd_bytes = vm->config.initrd_bytes;
-	machine->tsc_hz = clock_calibration()->tsc_hz;
+	machine->tsc_hz = vm->tsc_hz;
+	machine->host_tsc_hz = clock_calibration()->tsc_hz;
 	machine->vcpus = vm->vcpu_count;
 	machine->devices = vm->device_count;
 	machine->x2apic = vm->config.x2apic;

@@ -230,7 +230,7 @@ static enum status lapic_agrees(const struct vm_vcpu *vcpu, const struct run *ru
 		uint64_t value, wanted;
 	} pairs[] = {
 		{"tsc_offset", lapic->tsc_offset, run->tsc_shift},
-		{"tsc_hz", lapic->tsc_hz, clock_calibration()->tsc_hz},
+		{"tsc_hz", lapic->tsc_hz, vcpu->vm->tsc_hz},
 		{"apic_id", lapic->apic_id, vcpu->index},
 	};
 

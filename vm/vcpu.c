@@ -97,7 +97,7 @@ bool vm_vcpu_wake(struct vm_vcpu *vcpu)
 	vcpu_load(vcpu->vcpu);
 	if (vm->time_stands)
 		vm_time_start(vm);
-	vcpu_set_tsc_offset(vcpu->vcpu, vcpu->tsc_shift - vm->tsc_base);
+	vcpu_set_tsc_offset(vcpu->vcpu, vcpu->tsc_shift + vm_guest_tsc(vm, 0));
 	vm_vcpu_timer_update(vcpu);
 	return true;
 }
@@ -212,7 +212,7 @@ static enum status lapic_create(struct vm_vcpu *vcpu)
 	vcpu->lapic = device;
 	vcpu->lapic_page = LAPIC_PAGE_NONE;
 	vcpu->lapic_deadline = GUEST_TIME_NEVER;
-	lapic_configure(device, vcpu->index, clock_calibration()->tsc_hz);
+	lapic_configure(device, vcpu->index, vcpu->vm->tsc_hz);
 	return STATUS_OK;
 }
 
@@ -222,7 +222,7 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	const struct cpuid_config config = {.apic_id = index, .vcpus = vm->vcpu_count,
 		.x2apic = vm->config.x2apic,
 		.deterministic = landing_config_is_on(&vm->config.landing),
-		.tsc_khz = (uint32_t)(clock_calibration()->tsc_hz / 1000), .apic_khz = 1000000};
+		.tsc_khz = (uint32_t)(vm->tsc_hz / 1000), .apic_khz = 1000000};
 	enum status status;
 
 	if (vcpu == NULL)
@@ -241,7 +241,19 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	status = lapic_create(vcpu);
 	if (status == STATUS_OK)
 		status = vcpu_create(vm->nested, &vcpu->vcpu);
+	if (status == STATUS_OK)
+		vcpu_set_tsc_ratio(vcpu->vcpu, vm->tsc_ratio);
 	return status;
+}
+
+uint64_t vcpus_tsc_ratio(uint64_t tsc_hz)
+{
+	uint64_t host_hz = clock_calibration()->tsc_hz;
+
+	if (tsc_hz == 0 || tsc_hz == host_hz)
+		return VCPU_TSC_RATIO_ONE;
+	return vcpu_tsc_ratio(tsc_hz / host_hz * VCPU_TSC_RATIO_ONE +
+		mul_div_u64(tsc_hz % host_hz, VCPU_TSC_RATIO_ONE, host_hz));
 }
 
 enum status vcpus_create(struct vm *vm)
@@ -249,6 +261,9 @@ enum status vcpus_create(struct vm *vm)
 	enum status status = STATUS_OK;
 
 	vm->vcpu_count = vm->config.vcpus;
+	vm->tsc_hz = vm->config.tsc_hz != 0 ? vm->config.tsc_hz : clock_calibration()->tsc_hz;
+	vm->tsc_ratio = vcpus_tsc_ratio(vm->config.tsc_hz);
+	ASSERT(vm->tsc_ratio != 0);
 	for (uint32_t i = 0; i < vm->vcpu_count && status == STATUS_OK; i++)
 		status = vcpu_part_create(vm, i);
 	return status;

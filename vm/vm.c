@@ -85,6 +85,13 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 			(unsigned long long)(free_bytes / MIB));
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
+	if (vcpus_tsc_ratio(config->tsc_hz) == 0) {
+		snprintf(error, VM_ERROR_MAX,
+			"tsc_khz: this CPU does not scale the TSC from %llu to %llu kHz",
+			(unsigned long long)(clock_calibration()->tsc_hz / 1000),
+			(unsigned long long)(config->tsc_hz / 1000));
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
 	vm = mem_pages_alloc(PAGES_OF(*vm));
 	if (vm == NULL) {
 		snprintf(error, VM_ERROR_MAX, "no memory for the machine itself");

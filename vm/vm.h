@@ -73,6 +73,7 @@ struct vm_config {
 	uint64_t initrd_bytes;
 	const char *cmdline;
 	uint32_t vcpus;    // 1 to VM_VCPUS_MAX
+	uint64_t tsc_hz;   // of the guest's TSC, at most LAPIC_TSC_HZ_MAX; 0: as the host's
 	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
 	uint8_t pin[VM_VCPUS_MAX];
 	bool x2apic;
@@ -199,7 +200,9 @@ struct vm_vcpu {
 struct vm {
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
-	uint64_t tsc_base;   // guest TSC = host TSC - tsc_base while running
+	uint64_t tsc_hz;     // (c) of the guest's TSC
+	uint64_t tsc_ratio;  // (c) guest's ticks for one of the host's: vcpu_tsc_scale
+	uint64_t tsc_base;   // host TSC - tsc_base: ticks of the machine's time while running
 	uint64_t paused_tsc; // what it is while not
 	bool run;            // (a) vcpus may run: the machine is running and nothing holds it
 	bool time_stands;    // paused_tsc counts
@@ -264,6 +267,14 @@ static always_inline struct guest_time vm_time(const struct vm *vm, uint64_t tsc
 	return (struct guest_time){clock_tsc_ns(tsc - vm->tsc_base)};
 }
 
+// What the host's TSC is to a vcpu whose TSC was never written.
+static always_inline uint64_t vm_guest_tsc(const struct vm *vm, uint64_t tsc)
+{
+	if (likely(vm->tsc_ratio == VCPU_TSC_RATIO_ONE))
+		return tsc - vm->tsc_base;
+	return vcpu_tsc_scale(tsc, vm->tsc_ratio) - vcpu_tsc_scale(vm->tsc_base, vm->tsc_ratio);
+}
+
 // Of a machine that may be paused.
 struct guest_time vm_now(const struct vm *vm);
 
@@ -290,6 +301,8 @@ void memory_destroy(struct vm *vm);
 
 // vcpu.c
 must_check enum status vcpus_create(struct vm *vm);
+// The ratio that makes a TSC of `tsc_hz`, or of the host's frequency if 0; 0: not with this CPU.
+must_check uint64_t vcpus_tsc_ratio(uint64_t tsc_hz);
 void vcpus_destroy(struct vm *vm);
 // To their cores, and away from them: while any core has one of them, it may look at all.
 void vcpus_attach(struct vm *vm);

@@ -33,6 +33,7 @@ static struct svm_core {
 	struct svm_vmcb *host;
 	uint64_t generation;
 	uint32_t last_asid;
+	uint64_t tsc_ratio; // svm_tsc_ratio_load
 } svm_cores[VCPU_CORES_MAX];
 
 enum status svm_detect(const char **reason)
@@ -56,7 +57,8 @@ enum status svm_detect(const char **reason)
 		.edx = svm.edx, .next_rip = (svm.edx & BIT(3)) != 0,
 		.flush_by_asid = (svm.edx & BIT(6)) != 0,
 		.pause_filter = (svm.edx & BIT(10)) != 0,
-		.pause_threshold = (svm.edx & BIT(12)) != 0};
+		.pause_threshold = (svm.edx & BIT(12)) != 0,
+		.tsc_ratio = (svm.edx & BIT(4)) != 0};
 	msrpm = mem_pages_alloc(MSRPM_PAGES + IOPM_PAGES);
 	if (msrpm == NULL) {
 		*reason = "no memory for the engine's tables";
@@ -92,10 +94,11 @@ static enum status svm_cpu_init(const char **reason)
 
 static void svm_describe(char *text, size_t bytes)
 {
-	snprintf(text, bytes, "AMD-V (SVM) revision %u, %u ASIDs, nested paging%s%s",
+	snprintf(text, bytes, "AMD-V (SVM) revision %u, %u ASIDs, nested paging%s%s%s",
 		svm_features.revision, svm_features.asids,
 		svm_features.next_rip ? ", next RIP" : "",
-		svm_features.flush_by_asid ? ", flush by ASID" : "");
+		svm_features.flush_by_asid ? ", flush by ASID" : "",
+		svm_features.tsc_ratio ? ", TSC scaling" : "");
 }
 
 static void vmcb_init(struct svm_vmcb *vmcb, const struct nested_map *map)
@@ -134,6 +137,7 @@ static enum status svm_create(struct nested_map *map, struct vcpu **vcpu)
 
 	if (svm == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
+	svm->tsc_ratio = VCPU_TSC_RATIO_ONE;
 	svm->vmcb = mem_pages_alloc(1);
 	if (svm->vmcb == NULL || vcpu_common_create(&svm->vcpu, map) != STATUS_OK) {
 		svm_destroy(&svm->vcpu);
@@ -153,6 +157,7 @@ static void svm_load(struct vcpu *vcpu)
 
 	vcpu->host = core->host;
 	svm->vmcb->clean = 0; // this core may hold an older copy
+	svm_tsc_ratio_load(vcpu, &core->tsc_ratio);
 	if (svm->asid_core == vcpu->core && svm->asid_generation == core->generation &&
 		svm->vmcb->asid != 0)
 		return;
@@ -356,6 +361,8 @@ const struct vcpu_engine svm_engine = {
 	.intercept_pause = svm_intercept_pause,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.tsc_offset = svm_tsc_offset,
+	.tsc_ratio = svm_tsc_ratio,
+	.set_tsc_ratio = svm_set_tsc_ratio,
 	.can_inject = svm_can_inject,
 	.event_pending = svm_event_pending,
 	.inject_interrupt = svm_inject_interrupt,

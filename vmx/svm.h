@@ -44,6 +44,7 @@ enum {
 struct svm_vcpu {
 	struct vcpu vcpu; // first. RAX and RSP are copied at each entry and exit
 	struct svm_vmcb *vmcb;
+	uint64_t tsc_ratio; // vcpu_set_tsc_ratio
 	// An event that must be delivered with the next entry, in the form of EVENTINJ; 0: none.
 	uint64_t event;
 	// A hardware interrupt offered through V_IRQ: 0, or the vector with SVM_EVENT_VALID. The
@@ -84,10 +85,13 @@ struct svm_features {
 	bool flush_by_asid; // EDX bit 6
 	bool pause_filter; // EDX bit 10
 	bool pause_threshold; // EDX bit 12
+	bool tsc_ratio;       // EDX bit 4
 };
 // So many times PAUSE, each within so many ticks of the one before: a wait for somebody else.
 enum { SVM_PAUSE_COUNT = 1000, SVM_PAUSE_THRESHOLD = 512 };
 extern struct svm_features svm_features;
+// From the 48 bits behind a ratio's point to the MSR's 32.
+enum { SVM_TSC_RATIO_SHIFT = 16 };
 
 // vcpu->host: the core's own control block, which holds what VMSAVE keeps.
 void svm_run(struct vcpu *vcpu, struct svm_vmcb *guest);
@@ -118,6 +122,10 @@ void svm_intercept_tpr(struct vcpu *vcpu, bool intercept);
 void svm_intercept_pause(struct vcpu *vcpu, bool intercept);
 void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t svm_tsc_offset(const struct vcpu *vcpu);
+uint64_t svm_tsc_ratio(uint64_t wanted);
+void svm_set_tsc_ratio(struct vcpu *vcpu, uint64_t ratio);
+// Into the core's MSR, which has `*present`; 0: nobody has written it yet.
+void svm_tsc_ratio_load(const struct vcpu *vcpu, uint64_t *present);
 bool svm_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);
 bool svm_event_pending(const struct vcpu *vcpu);
 void svm_inject_interrupt(struct vcpu *vcpu, uint8_t vector);

@@ -146,6 +146,7 @@ enum svm_exit_code {
 
 enum { SVM_TLB_KEEP = 0, SVM_TLB_FLUSH_ALL = 1, SVM_TLB_FLUSH_ASID = 3 };
 
+#define MSR_TSC_RATIO  0xc0000104u
 #define MSR_VM_CR      0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u
 #define VM_CR_SVMDIS   BIT(4)

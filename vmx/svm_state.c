@@ -378,17 +378,6 @@ void svm_intercept_pause(struct vcpu *vcpu, bool intercept)
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 }
 
-void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-	svm_of(vcpu)->vmcb->tsc_offset = offset;
-	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
-}
-
-uint64_t svm_tsc_offset(const struct vcpu *vcpu)
-{
-	return svm_of(vcpu)->vmcb->tsc_offset;
-}
-
 // MSRs of the VMCB that a guest reads and writes without an exit. PAT is not among them: QEMU's
 // emulation lets a guest at the CPU's own, which all guests would then share.
 static const uint32_t msrs_passed[] = {

@@ -195,6 +195,8 @@ struct vcpu_engine {
 	void (*intercept_pause)(struct vcpu *vcpu, bool intercept);
 	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);
 	uint64_t (*tsc_offset)(const struct vcpu *vcpu);
+	uint64_t (*tsc_ratio)(uint64_t wanted);
+	void (*set_tsc_ratio)(struct vcpu *vcpu, uint64_t ratio);
 	bool (*can_inject)(const struct vcpu *vcpu, enum vcpu_event_kind kind);
 	bool (*event_pending)(const struct vcpu *vcpu);
 	void (*inject_interrupt)(struct vcpu *vcpu, uint8_t vector);
@@ -341,7 +343,27 @@ static always_inline void vcpu_intercept_pause(struct vcpu *vcpu, bool intercept
 	vcpu_engine.intercept_pause(vcpu, intercept);
 }
 
-// The guest's TSC is the host's plus `offset`.
+// The guest's TSC is the host's times its ratio, plus `offset`. A ratio has 48 bits behind the
+// point: SDM vol. 3, 26.6.5; APM vol. 2, 15.30.5.
+#define VCPU_TSC_RATIO_ONE (UINT64_C(1) << 48)
+
+static inline uint64_t vcpu_tsc_scale(uint64_t tsc, uint64_t ratio)
+{
+	return (uint64_t)((unsigned __int128)tsc * ratio >> 48);
+}
+
+// The ratio nearest to `wanted` below it that this CPU can do; 0: none.
+static always_inline uint64_t vcpu_tsc_ratio(uint64_t wanted)
+{
+	return wanted == VCPU_TSC_RATIO_ONE ? wanted : vcpu_engine.tsc_ratio(wanted);
+}
+
+// One of vcpu_tsc_ratio's, while no core has the vcpu. Without it: VCPU_TSC_RATIO_ONE.
+static always_inline void vcpu_set_tsc_ratio(struct vcpu *vcpu, uint64_t ratio)
+{
+	vcpu_engine.set_tsc_ratio(vcpu, ratio);
+}
+
 static always_inline void vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
 	vcpu_engine.set_tsc_offset(vcpu, offset);

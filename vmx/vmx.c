@@ -61,6 +61,7 @@ static enum status vmx_create(struct nested_map *map, struct vcpu **vcpu)
 		if (msr_bitmap != NULL)
 			vmx_msr_bitmap_init(msr_bitmap);
 	}
+	vmx->tsc_ratio = VCPU_TSC_RATIO_ONE;
 	vmx->vmcs = mem_pages_alloc(2);
 	if (msr_bitmap == NULL || vmx->vmcs == NULL ||
 		vcpu_common_create(&vmx->vcpu, map) != STATUS_OK) {
@@ -177,6 +178,8 @@ static void vmx_load(struct vcpu *vcpu)
 	host_fields_write();
 	vpid_give(vmx);
 	vmx_write(VMCS_TSC_OFFSET, vmx->tsc_offset);
+	if ((vmx_features.proc2 & VMX_PROC2_TSC_SCALE) != 0)
+		vmx_write(VMCS_TSC_MULTIPLIER, vmx->tsc_ratio);
 	vmx_registers_load(vmx);
 }
 
@@ -340,6 +343,8 @@ const struct vcpu_engine vmx_engine = {
 	.intercept_pause = vmx_intercept_pause,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.tsc_offset = vmx_tsc_offset,
+	.tsc_ratio = vmx_tsc_ratio,
+	.set_tsc_ratio = vmx_set_tsc_ratio,
 	.can_inject = vmx_can_inject,
 	.event_pending = vmx_event_pending,
 	.inject_interrupt = vmx_inject_interrupt,

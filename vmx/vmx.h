@@ -71,7 +71,7 @@ struct vmx_vcpu {
 	uint8_t *vmcs, *virtual_apic; // a page each
 	uint64_t cr0, cr4; // the guest's view; of bits that it changes by itself not up to date
 	uint64_t cr4_guest; // those of CR4
-	uint64_t efer, tsc_offset;
+	uint64_t efer, tsc_offset, tsc_ratio;
 	// What the CPU's registers hold while it is loaded, and these while it is not.
 	uint64_t cr2, dr6, star, lstar, cstar, sfmask, kernel_gs_base;
 	// Where its VPID comes from; another core, or a later generation: it needs a new one.
@@ -213,6 +213,8 @@ void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept);
 void vmx_intercept_pause(struct vcpu *vcpu, bool intercept);
 void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t vmx_tsc_offset(const struct vcpu *vcpu);
+uint64_t vmx_tsc_ratio(uint64_t wanted);
+void vmx_set_tsc_ratio(struct vcpu *vcpu, uint64_t ratio);
 bool vmx_can_inject(const struct vcpu *vcpu, enum vcpu_event_kind kind);
 bool vmx_event_pending(const struct vcpu *vcpu);
 void vmx_inject_interrupt(struct vcpu *vcpu, uint8_t vector);

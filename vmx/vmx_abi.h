@@ -55,7 +55,7 @@ enum { VMX_INVALIDATE_CONTEXT = 1, VMX_INVALIDATE_ALL = 2 };
 	X(HOST_DS_SELECTOR, 0x0c06) X(HOST_FS_SELECTOR, 0x0c08) X(HOST_GS_SELECTOR, 0x0c0a)        \
 	X(HOST_TR_SELECTOR, 0x0c0c)                                                                \
 	X(MSR_BITMAP, 0x2004) X(TSC_OFFSET, 0x2010) X(VIRTUAL_APIC, 0x2012) X(EPT_POINTER, 0x201a) \
-	X(ENCLS_BITMAP, 0x202e)                                                                    \
+	X(ENCLS_BITMAP, 0x202e) X(TSC_MULTIPLIER, 0x2032)                                          \
 	X(GUEST_PHYSICAL, 0x2400)                                                                  \
 	X(GUEST_LINK, 0x2800) X(GUEST_DEBUGCTL, 0x2802) X(GUEST_PAT, 0x2804) X(GUEST_EFER, 0x2806) \
 	X(GUEST_PDPTE0, 0x280a) X(GUEST_PDPTE1, 0x280c) X(GUEST_PDPTE2, 0x280e)                    \
@@ -135,6 +135,7 @@ enum { VMCS_SEGMENT_STEP = 2, VMCS_FIELD_LIMIT = 0x6c18 };
 #define VMX_PROC2_RDRAND     BIT(11)
 #define VMX_PROC2_INVPCID    BIT(12)
 #define VMX_PROC2_ENCLS      BIT(15)
+#define VMX_PROC2_TSC_SCALE  BIT(25)
 #define VMX_PROC2_RDSEED     BIT(16)
 // Exit and entry controls. 25.7.1, 25.8.1.
 #define VMX_EXIT_SAVE_DEBUG  BIT(2)

@@ -53,7 +53,8 @@ static const struct control_set control_sets[] = {
 		0, 0, &vmx_features.entry},
 	{"secondary processor-based", MSR_VMX_PROC2,
 		VMX_PROC2_EPT | VMX_PROC2_VPID | VMX_PROC2_WBINVD | VMX_PROC2_UNRESTRICTED,
-		VMX_PROC2_RDTSCP | VMX_PROC2_INVPCID | VMX_PROC2_ENCLS, 0, &vmx_features.proc2},
+		VMX_PROC2_RDTSCP | VMX_PROC2_INVPCID | VMX_PROC2_ENCLS |
+			VMX_PROC2_TSC_SCALE, 0, &vmx_features.proc2},
 };
 
 static unsigned lowest_bit(uint64_t bits)
@@ -230,9 +231,10 @@ enum status vmx_cpu_init(const char **reason)
 
 void vmx_describe(char *text, size_t bytes)
 {
-	snprintf(text, bytes, "VT-x (VMX) revision %x, EPT%s, VPID, unrestricted guest%s%s",
+	snprintf(text, bytes, "VT-x (VMX) revision %x, EPT%s, VPID, unrestricted guest%s%s%s",
 		(unsigned)vmx_features.basic & 0x7fffffff,
 		vmx_features.accessed_dirty ? " with A/D flags" : "",
 		vmx_features.mtf ? ", monitor trap flag" : "",
-		vmx_features.timer ? ", preemption timer" : "");
+		vmx_features.timer ? ", preemption timer" : "",
+		(vmx_features.proc2 & VMX_PROC2_TSC_SCALE) != 0 ? ", TSC scaling" : "");
 }

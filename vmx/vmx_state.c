@@ -483,15 +483,3 @@ void vmx_intercept_pause(struct vcpu *vcpu, bool intercept)
 	vmx->proc = (vmx->proc & ~(uint32_t)VMX_PROC_PAUSE) | pause;
 	vmx_write(VMCS_PROC_CONTROLS, vmx->proc);
 }
-
-void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-	vmx_of(vcpu)->tsc_offset = offset;
-	if (vcpu_is_loaded(vcpu)) // else loading writes it
-		vmx_write(VMCS_TSC_OFFSET, offset);
-}
-
-uint64_t vmx_tsc_offset(const struct vcpu *vcpu)
-{
-	return vmx_of(vcpu)->tsc_offset;
-}

@@ -234,6 +234,10 @@ static void test_bad_values(void **state)
 	(void)state;
 	expect_vm_error("vcpus = 65", "reprise.ini:4: vcpus: expected a number from 1 to 64, "
 				      "got \"65\"");
+	expect_vm_error("tsc_khz = 999", "reprise.ini:4: tsc_khz: expected a number of kHz from "
+		"1000 to 10000000, or host, got \"999\"");
+	expect_vm_error("tsc_khz = 10000001", "reprise.ini:4: tsc_khz: expected a number of kHz "
+		"from 1000 to 10000000, or host, got \"10000001\"");
 	expect_vm_error("vcpus = 0", "reprise.ini:4: vcpus: expected a number from 1 to 64, "
 				     "got \"0\"");
 	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
@@ -342,14 +346,14 @@ static void test_unknown_and_duplicate(void **state)
 {
 	(void)state;
 	expect_vm_error("colour = red",
-		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
+		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, step, "
 		"landing_test, landing_trace, hardware_shaped, test_save_load, "
 		"test_save_load_memory, got \"colour\"");
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
-		"reprise.ini:4: key: expected one of memory, vcpus, pin, kernel, initrd, "
+		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, step, "
 		"landing_test, landing_trace, hardware_shaped, test_save_load, "
 		"test_save_load_memory, got \"log\"");

@@ -278,6 +278,7 @@ static void machine_create(unsigned which)
 	model.counts_branches = which == 1;
 	vm.vcpus[0] = &vcpu;
 	vm.vcpu_count = 1;
+	vm.tsc_ratio = VCPU_TSC_RATIO_ONE;
 	vcpu.vm = &vm;
 	vcpu.vcpu = (struct vcpu *)(void *)&model; // gpr comes first
 	vcpu.timer.deadline = TIMER_NEVER;

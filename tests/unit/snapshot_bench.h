@@ -298,6 +298,8 @@ static inline void vcpu_part_create(struct vm *of, uint32_t index)
 enum status vcpus_create(struct vm *of)
 {
 	of->vcpu_count = of->config.vcpus;
+	of->tsc_hz = clock_calibration()->tsc_hz;
+	of->tsc_ratio = VCPU_TSC_RATIO_ONE;
 	for (uint32_t i = 0; i < of->vcpu_count; i++)
 		vcpu_part_create(of, i);
 	return STATUS_OK;

@@ -449,6 +449,33 @@ static void cr4_writes_obey_the_rules(void **state)
 	assert_int_equal(vcpu_write_cr4(VCPU, 0, allowed), STATUS_OK);
 }
 
+// APM vol. 2, 15.30.5: 8 bits before the point, 32 behind it.
+static void the_tsc_is_scaled(void **state)
+{
+	const uint64_t one = VCPU_TSC_RATIO_ONE;
+	uint64_t present = 0;
+	unsigned writes;
+
+	(void)state;
+	VCPU->core = VCPU_NOT_LOADED;
+	writes = fake_x86.msr_writes;
+	svm_features.tsc_ratio = false;
+	assert_true(vcpu_tsc_ratio(2 * one) == 0 && vcpu_tsc_ratio(one) == one);
+	vcpu_set_tsc_ratio(VCPU, one);
+	svm_tsc_ratio_load(VCPU, &present);
+	assert_int_equal(fake_x86.msr_writes, writes);
+	svm_features.tsc_ratio = true;
+	assert_true(vcpu_tsc_ratio(256 * one) == 0 && vcpu_tsc_ratio(1) == 0);
+	assert_true(vcpu_tsc_ratio(one + one / 2 + 5) == one + one / 2);
+	vcpu_set_tsc_ratio(VCPU, one + one / 2);
+	svm_tsc_ratio_load(VCPU, &present);
+	svm_tsc_ratio_load(VCPU, &present);
+	assert_int_equal(fake_x86.msr_writes, writes + 1);
+	assert_true(rdmsr(MSR_TSC_RATIO) == 0x180000000 && present == one + one / 2);
+	assert_true(vcpu_tsc_scale(1001, present) == 1501);
+	assert_true(vcpu_tsc_scale(UINT64_MAX, one) == UINT64_MAX);
+}
+
 // SDM vol. 3, 4.10.1; APM vol. 2, 5.5.1.
 static void pcids_begin_in_long_mode(void **state)
 {
@@ -658,6 +685,7 @@ int main(void)
 		TEST(paging_switches_long_mode),
 		TEST(cr0_flushes_what_it_must),
 		TEST(cr4_writes_obey_the_rules),
+		TEST(the_tsc_is_scaled),
 		TEST(pcids_begin_in_long_mode),
 		TEST(levels_change_without_paging_alone),
 		TEST(cr4_flushes_what_it_must),

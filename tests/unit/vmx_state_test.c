@@ -419,6 +419,22 @@ static void msrs_are_checked(void **state)
 	assert_int_equal(FIELD(TSC_OFFSET), 78);
 }
 
+static void the_tsc_is_scaled(void **state)
+{
+	uint32_t proc2 = vmx_features.proc2;
+
+	(void)state;
+	vmx_features.proc2 &= ~(uint32_t)VMX_PROC2_TSC_SCALE;
+	assert_true(vcpu_tsc_ratio(2 * VCPU_TSC_RATIO_ONE) == 0);
+	vmx_features.proc2 |= VMX_PROC2_TSC_SCALE;
+	assert_true(vcpu_tsc_ratio(12345) == 12345);
+	vcpu_unload(VCPU);
+	vcpu_set_tsc_ratio(VCPU, 12345);
+	vcpu_load(VCPU);
+	assert_int_equal(FIELD(TSC_MULTIPLIER), 12345);
+	vmx_features.proc2 = proc2;
+}
+
 static void code_is_described(void **state)
 {
 	struct vcpu_code code;
@@ -464,6 +480,7 @@ int main(void)
 		TEST(vpids_follow_the_cores),
 		TEST(msrs_pass_as_the_bitmap_says),
 		TEST(msrs_are_checked),
+		TEST(the_tsc_is_scaled),
 		TEST(code_is_described),
 	};
 
