@@ -74,11 +74,6 @@ static const struct state_field fields[] = {
 const struct state_table vcpu_state_table =
 	STATE_TABLE("vcpu", 1, struct vcpu_state, fields, NULL);
 
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static enum status refuse(struct state_error *error, const char *field, uint32_t index,
 	uint64_t value, uint64_t max, const char *reason)
 {
@@ -130,8 +125,12 @@ static enum status check_bits(const struct vcpu_state *state, const struct vcpu_
 	return STATUS_OK;
 }
 
-static enum status check_addresses(const struct vcpu_state *state, struct state_error *error)
+// Of 57 bits wherever the vcpu's CR4 may have LA57, as registers have it: SDM vol. 1, 3.3.7.1.
+static enum status check_addresses(const struct vcpu_state *state, const struct vcpu_limits *limits,
+	struct state_error *error)
 {
+	const unsigned linear_bits = (limits->cr4 & CR4_LA57) != 0 ? 57 : 48;
+	const uint64_t highest = (UINT64_C(1) << (linear_bits - 1)) - 1;
 	const struct {
 		const char *field;
 		uint64_t value;
@@ -143,17 +142,16 @@ static enum status check_addresses(const struct vcpu_state *state, struct state_
 	};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(addresses); i++)
-		if (!is_canonical(addresses[i].value))
-			return refuse(error, addresses[i].field, 0, addresses[i].value,
-				INT64_MAX >> 16, "not canonical");
+		if (!x86_is_canonical(addresses[i].value, linear_bits))
+			return refuse(error, addresses[i].field, 0, addresses[i].value, highest,
+				"not canonical");
 	for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
 		uint64_t base = state->segment[i].base;
 
 		if (i <= SEGMENT_DS && base > UINT32_MAX)
 			return refuse(error, "segment.base", i, base, UINT32_MAX, "too high");
-		if (!is_canonical(base))
-			return refuse(error, "segment.base", i, base, INT64_MAX >> 16,
-				"not canonical");
+		if (!x86_is_canonical(base, linear_bits))
+			return refuse(error, "segment.base", i, base, highest, "not canonical");
 	}
 	return STATUS_OK;
 }
@@ -276,7 +274,7 @@ enum status vcpu_state_check(const struct vcpu_state *state, const struct vcpu_l
 	if (status == STATUS_OK)
 		status = check_bits(state, limits, error);
 	if (status == STATUS_OK)
-		status = check_addresses(state, error);
+		status = check_addresses(state, limits, error);
 	for (unsigned i = 0; i < ARRAY_COUNT(checks) && status == STATUS_OK; i++) {
 		const char *reason = checks[i](state);
 
