@@ -46,11 +46,10 @@ const char *config_parse_landing(struct ini_slice value, void *field, size_t cap
 
 const char *config_parse_seed(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
+	uint64_t number;
 
 	(void)capacity;
-	if (digits == 0 || digits != value.count)
+	if (!config_number_between(value, 0, UINT64_MAX, &number))
 		return "a number, 0 for off";
 	memcpy(field, &number, sizeof(number));
 	return NULL;

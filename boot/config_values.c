@@ -12,6 +12,8 @@
 // The last second of the year 9999, where the RTC's century ends.
 #define CONFIG_RTC_MAX UINT64_C(253402300799)
 #define CONFIG_COUNT_MAX 1000000000
+#define CONFIG_TSC_KHZ_MIN 1000
+#define CONFIG_TSC_KHZ_MAX 10000000
 
 uint64_t config_number(struct ini_slice value, size_t *count)
 {
@@ -37,6 +39,27 @@ uint64_t config_number(struct ini_slice value, size_t *count)
 	}
 	*count = i > start ? i : 0;
 	return number;
+}
+
+bool config_number_between(struct ini_slice value, uint64_t min, uint64_t max, uint64_t *number)
+{
+	size_t digits;
+
+	*number = config_number(value, &digits);
+	return digits > 0 && digits == value.count && *number >= min && *number <= max;
+}
+
+// The same, to a field of 32 bits, written where the number is good.
+static bool config_u32_between(struct ini_slice value, uint32_t min, uint32_t max, void *field)
+{
+	uint64_t number;
+	uint32_t small;
+
+	if (!config_number_between(value, min, max, &number))
+		return false;
+	small = (uint32_t)number;
+	memcpy(field, &small, sizeof(small));
+	return true;
 }
 
 static unsigned config_size_shift(char suffix)
@@ -79,29 +102,21 @@ const char *config_parse_memory(struct ini_slice value, void *field, size_t capa
 
 const char *config_parse_vcpus(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t vcpus = (uint32_t)number;
-
 	(void)capacity;
-	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_VCPUS_MAX)
-		return "a number from 1 to 64";
-	memcpy(field, &vcpus, sizeof(vcpus));
-	return NULL;
+	return config_u32_between(value, 1, CONFIG_VCPUS_MAX, field) ?
+		NULL : "a number from 1 to 64";
 }
 
 const char *config_parse_tsc_khz(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t khz = (uint32_t)number;
+	uint32_t host = 0;
 
 	(void)capacity;
-	if (ini_slice_equals(value, "host"))
-		khz = 0;
-	else if (digits == 0 || digits != value.count || number < 1000 || number > 10000000)
+	if (config_u32_between(value, CONFIG_TSC_KHZ_MIN, CONFIG_TSC_KHZ_MAX, field))
+		return NULL;
+	if (!ini_slice_equals(value, "host"))
 		return "a number of kHz from 1000 to 10000000, or host";
-	memcpy(field, &khz, sizeof(khz));
+	memcpy(field, &host, sizeof(host));
 	return NULL;
 }
 
@@ -152,14 +167,12 @@ const char *config_parse_pin(struct ini_slice value, void *field, size_t capacit
 
 const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t way = (uint32_t)number;
+	uint32_t way = DEBUG_EXIT_BOCHS;
 
 	(void)capacity;
-	if (ini_slice_equals(value, "bochs"))
-		way = DEBUG_EXIT_BOCHS;
-	else if (digits == 0 || digits != value.count || number > DEBUG_EXIT_PORT_MAX)
+	if (config_u32_between(value, 0, DEBUG_EXIT_PORT_MAX, field))
+		return NULL;
+	if (!ini_slice_equals(value, "bochs"))
 		return "an I/O port from 0 to 0xffff, or bochs";
 	memcpy(field, &way, sizeof(way));
 	return NULL;
@@ -167,48 +180,43 @@ const char *config_parse_debug_exit(struct ini_slice value, void *field, size_t 
 
 const char *config_parse_count(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t count = (uint32_t)number;
-
 	(void)capacity;
-	if (digits == 0 || digits != value.count || number > CONFIG_COUNT_MAX)
-		return "a number from 0 to 1000000000";
-	memcpy(field, &count, sizeof(count));
-	return NULL;
+	return config_u32_between(value, 0, CONFIG_COUNT_MAX, field) ?
+		NULL : "a number from 0 to 1000000000";
 }
 
 const char *config_parse_rtc(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t seconds = config_number(value, &digits);
+	uint64_t seconds = CONFIG_RTC_HOST;
 
 	(void)capacity;
-	if (ini_slice_equals(value, "host"))
-		seconds = CONFIG_RTC_HOST;
-	else if (digits == 0 || digits != value.count || seconds > CONFIG_RTC_MAX)
+	if (!ini_slice_equals(value, "host") &&
+		!config_number_between(value, 0, CONFIG_RTC_MAX, &seconds))
 		return "seconds since 1970 (to the end of 9999), or host";
 	memcpy(field, &seconds, sizeof(seconds));
 	return NULL;
 }
 
-// The index of `value` in `words`; `count` where it is not among them.
-static uint32_t config_word(struct ini_slice value, const char *const *words, uint32_t count)
+// Writes the index of `value` in `words` to a field of 32 bits where it is among them.
+static bool config_word(struct ini_slice value, const char *const *words, uint32_t count,
+	void *field)
 {
-	uint32_t i = 0;
-
-	while (i < count && !ini_slice_equals(value, words[i]))
-		i++;
-	return i;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!ini_slice_equals(value, words[i]))
+			continue;
+		memcpy(field, &i, sizeof(i));
+		return true;
+	}
+	return false;
 }
 
 const char *config_parse_bool(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {"off", "on"};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+	uint32_t word;
 
 	(void)capacity;
-	if (word == ARRAY_COUNT(words))
+	if (!config_word(value, words, ARRAY_COUNT(words), &word))
 		return "on or off";
 	*(bool *)field = word != 0;
 	return NULL;
@@ -217,10 +225,10 @@ const char *config_parse_bool(struct ini_slice value, void *field, size_t capaci
 const char *config_parse_console(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {"guest", "monitor"};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
+	uint32_t word;
 
 	(void)capacity;
-	if (word == ARRAY_COUNT(words))
+	if (!config_word(value, words, ARRAY_COUNT(words), &word))
 		return "guest or monitor";
 	*(bool *)field = word != 0;
 	return NULL;
@@ -234,26 +242,17 @@ const char *config_parse_log(struct ini_slice value, void *field, size_t capacit
 		[CONFIG_LOG_INFO] = "info",
 		[CONFIG_LOG_DEBUG] = "debug",
 	};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
 
 	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "error, warn, info or debug";
-	memcpy(field, &word, sizeof(word));
-	return NULL;
+	return config_word(value, words, ARRAY_COUNT(words), field) ?
+		NULL : "error, warn, info or debug";
 }
 
 const char *config_parse_cpus(struct ini_slice value, void *field, size_t capacity)
 {
-	size_t digits;
-	uint64_t number = config_number(value, &digits);
-	uint32_t cpus = (uint32_t)number;
-
 	(void)capacity;
-	if (digits == 0 || digits != value.count || number == 0 || number > CONFIG_CPUS_MAX)
-		return "a number of CPUs from 1 to 64";
-	memcpy(field, &cpus, sizeof(cpus));
-	return NULL;
+	return config_u32_between(value, 1, CONFIG_CPUS_MAX, field) ?
+		NULL : "a number of CPUs from 1 to 64";
 }
 
 const char *config_parse_cpus_from(struct ini_slice value, void *field, size_t capacity)
@@ -264,13 +263,10 @@ const char *config_parse_cpus_from(struct ini_slice value, void *field, size_t c
 		[CONFIG_CPUS_MP] = "mp",
 		[CONFIG_CPUS_PROBE] = "probe",
 	};
-	uint32_t word = config_word(value, words, ARRAY_COUNT(words));
 
 	(void)capacity;
-	if (word == ARRAY_COUNT(words))
-		return "auto, acpi, mp or probe";
-	memcpy(field, &word, sizeof(word));
-	return NULL;
+	return config_word(value, words, ARRAY_COUNT(words), field) ?
+		NULL : "auto, acpi, mp or probe";
 }
 
 const char *config_parse_text(struct ini_slice value, void *field, size_t capacity)

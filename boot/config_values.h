@@ -20,4 +20,7 @@ config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 // is none or it does not fit.
 uint64_t config_number(struct ini_slice value, size_t *count);
 
+// Whether the whole of `value` is a number from min to max, which *number receives then.
+bool config_number_between(struct ini_slice value, uint64_t min, uint64_t max, uint64_t *number);
+
 #endif

@@ -327,7 +327,7 @@ static void test_landed(struct vm_vcpu *vcpu, const struct position *here, void 
 	if (landing->config.trace || (late && landing->test_late <= TEST_LATE_REPORTS) ||
 		landing->test_done % TEST_REPORT == 0 ||
 		landing->test_done == landing->config.test_count)
-		log_error("landing %llu: ticks %llu rip %llx rcx %llx, %llu off, hash %016llx",
+		log_info("landing %llu: ticks %llu rip %llx rcx %llx, %llu off, hash %016llx",
 			(unsigned long long)landing->test_done, (unsigned long long)here->ticks,
 			(unsigned long long)here->rip, (unsigned long long)here->rcx,
 			(unsigned long long)landing->test_late,
@@ -336,7 +336,7 @@ static void test_landed(struct vm_vcpu *vcpu, const struct position *here, void 
 		test_next(vcpu);
 		return;
 	}
-	log_error("landing: %llu single steps of %llu TSC ticks",
+	log_info("landing: %llu single steps of %llu TSC ticks",
 		(unsigned long long)landing->steps,
 		(unsigned long long)(landing->step_tsc / (landing->steps + 1)));
 	vm_request(vcpu->vm, DEVICE_REQUEST_POWER_OFF, 0);

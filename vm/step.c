@@ -115,6 +115,16 @@ void vm_exit_step_repair(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64
 	flags_repair(vcpu, (struct gva){stack}, code_access(vcpu));
 }
 
+// The instruction that exited; *at receives the offset of its opcode, behind the prefixes. False:
+// an exception was injected instead.
+static bool opcode_fetch(struct vm_vcpu *vcpu, struct paging_code *code, size_t *at)
+{
+	if (!vm_fetch(vcpu, code))
+		return false;
+	*at = step_opcode_offset(code->bytes, code->available, vcpu->code.bits == 64);
+	return true;
+}
+
 // INT3, INT n and INTO: SDM vol. 2. The CPU has fetched the instruction just now.
 void vm_exit_software_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
@@ -124,9 +134,8 @@ void vm_exit_software_interrupt(struct vm_vcpu *vcpu, const struct vmexit *exit,
 
 	(void)exit;
 	(void)tsc;
-	if (!vm_fetch(vcpu, &code))
+	if (!opcode_fetch(vcpu, &code, &at))
 		return;
-	at = step_opcode_offset(code.bytes, code.available, vcpu->code.bits == 64);
 	if (at < code.available && code.bytes[at] == 0xce) {
 		vector = VECTOR_OF;
 	} else if (at + 1 < code.available && code.bytes[at] == 0xcd) {
@@ -149,9 +158,8 @@ void vm_exit_dr_write(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t 
 
 	(void)exit;
 	(void)tsc;
-	if (!vm_fetch(vcpu, &code))
+	if (!opcode_fetch(vcpu, &code, &at))
 		return;
-	at = step_opcode_offset(code.bytes, code.available, vcpu->code.bits == 64);
 	length = (unsigned)at + 3;
 	if (length > code.available || code.bytes[at] != 0x0f || code.bytes[at + 1] != 0x23) {
 		vm_inject_ud(vcpu);
@@ -183,9 +191,8 @@ void vm_exit_rdtsc(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc
 
 	(void)exit;
 	(void)tsc;
-	if (!vm_fetch(vcpu, &code))
+	if (!opcode_fetch(vcpu, &code, &at))
 		return;
-	at = step_opcode_offset(code.bytes, code.available, vcpu->code.bits == 64);
 	length = (unsigned)at + 2;
 	if (length > code.available) {
 		vm_inject_ud(vcpu);

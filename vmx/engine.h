@@ -52,7 +52,9 @@ void vcpu_common_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
 
 // RDTSCP or RDPID: CPUID 80000001 EDX bit 27, leaf 7 ECX bit 22.
 bool vcpu_has_tsc_aux(void);
-void vcpu_set_tsc_aux(struct vcpu *vcpu, uint64_t value);
+// STATUS_FAULT: #GP, as the SDM and the APM have it for RDMSR and WRMSR of TSC_AUX.
+must_check enum status vcpu_read_tsc_aux(const struct vcpu *vcpu, uint64_t *value);
+must_check enum status vcpu_write_tsc_aux(struct vcpu *vcpu, uint64_t value);
 
 // What becomes of an exception during the delivery of another. SDM vol. 3, table 6-5.
 enum fault_pair { FAULTS_SERIAL, FAULTS_DOUBLE, FAULTS_TRIPLE };

@@ -409,10 +409,7 @@ enum status svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		*value = vmcb->efer & ~EFER_SVME;
 		return STATUS_OK;
 	case MSR_TSC_AUX:
-		if (!vcpu_has_tsc_aux())
-			return STATUS_FAIL(STATUS_FAULT);
-		*value = vcpu->tsc_aux;
-		return STATUS_OK;
+		return vcpu_read_tsc_aux(vcpu, value);
 	case MSR_DEBUGCTL:
 		*value = vmcb->debugctl;
 		return STATUS_OK;
@@ -455,10 +452,7 @@ enum status svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_EFER:
 		return efer_write(vcpu, value);
 	case MSR_TSC_AUX:
-		if (value > UINT32_MAX || !vcpu_has_tsc_aux())
-			return STATUS_FAIL(STATUS_FAULT);
-		vcpu_set_tsc_aux(vcpu, value);
-		return STATUS_OK;
+		return vcpu_write_tsc_aux(vcpu, value);
 	case MSR_DEBUGCTL:
 		if ((value & ~3ull) != 0) // LBR and BTF alone: APM vol. 2, 13.1.1
 			return STATUS_FAIL(STATUS_FAULT);

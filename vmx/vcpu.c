@@ -192,11 +192,22 @@ void vcpu_common_destroy(struct vcpu *vcpu)
 		mem_pages_free(vcpu->fpu, FPU_PAGES);
 }
 
-void vcpu_set_tsc_aux(struct vcpu *vcpu, uint64_t value)
+enum status vcpu_read_tsc_aux(const struct vcpu *vcpu, uint64_t *value)
 {
+	if (!vcpu_has_tsc_aux())
+		return STATUS_FAIL(STATUS_FAULT);
+	*value = vcpu->tsc_aux;
+	return STATUS_OK;
+}
+
+enum status vcpu_write_tsc_aux(struct vcpu *vcpu, uint64_t value)
+{
+	if (value > UINT32_MAX || !vcpu_has_tsc_aux())
+		return STATUS_FAIL(STATUS_FAULT);
 	vcpu->tsc_aux = value;
-	if (vcpu_is_loaded(vcpu) && vcpu_has_tsc_aux())
+	if (vcpu_is_loaded(vcpu))
 		wrmsr(MSR_TSC_AUX, value);
+	return STATUS_OK;
 }
 
 void vcpu_common_get_state(const struct vcpu *vcpu, struct vcpu_state *state)

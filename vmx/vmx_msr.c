@@ -34,10 +34,7 @@ enum status vmx_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		*value = vmx_of(vcpu)->efer;
 		return STATUS_OK;
 	case MSR_TSC_AUX:
-		if (!vcpu_has_tsc_aux())
-			return STATUS_FAIL(STATUS_FAULT);
-		*value = vcpu->tsc_aux;
-		return STATUS_OK;
+		return vcpu_read_tsc_aux(vcpu, value);
 	case MSR_DEBUGCTL:
 		*value = vmx_read(VMCS_GUEST_DEBUGCTL);
 		return STATUS_OK;
@@ -65,10 +62,7 @@ enum status vmx_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_EFER:
 		return efer_write(vcpu, value);
 	case MSR_TSC_AUX:
-		if (value > UINT32_MAX || !vcpu_has_tsc_aux())
-			return STATUS_FAIL(STATUS_FAULT);
-		vcpu_set_tsc_aux(vcpu, value);
-		return STATUS_OK;
+		return vcpu_write_tsc_aux(vcpu, value);
 	case MSR_DEBUGCTL:
 		if ((value & ~3ull) != 0) // LBR and BTF alone
 			return STATUS_FAIL(STATUS_FAULT);

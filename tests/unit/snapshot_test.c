@@ -208,6 +208,24 @@ static void impossible_registers_are_refused_by_name(void **state)
 	REFUSE(bad->xcr0 = 0, "xcr0");
 }
 
+// SDM vol. 1, 3.3.7.1.
+static void addresses_have_the_width_that_cr4_may_give(void **state)
+{
+	struct vcpu_state wide = *state_of(vm, 0);
+	struct vcpu_limits limits = {.cr4 = vm->vcpus[0]->cr4_allowed & ~(uint64_t)CR4_LA57,
+		.efer = UINT64_MAX, .xcr0 = 7, .physical_bits = 52};
+	struct state_error error;
+
+	(void)state;
+	wide.kernel_gs_base = BIT(50);
+	assert_int_equal(vcpu_state_check(&wide, &limits, &error), STATUS_INVALID);
+	assert_string_equal(error.field, "kernel_gs_base");
+	limits.cr4 |= CR4_LA57;
+	assert_int_equal(vcpu_state_check(&wide, &limits, &error), STATUS_OK);
+	wide.kernel_gs_base = BIT(56);
+	assert_int_equal(vcpu_state_check(&wide, &limits, &error), STATUS_INVALID);
+}
+
 static void impossible_events_are_refused(void **state)
 {
 	(void)state;
@@ -454,6 +472,7 @@ int main(void)
 		TEST(a_cut_at_any_byte_is_found),
 		TEST(a_change_of_any_byte_is_found),
 		TEST(impossible_registers_are_refused_by_name),
+		TEST(addresses_have_the_width_that_cr4_may_give),
 		TEST(impossible_events_are_refused),
 		TEST(impossible_shadows_and_tables_are_refused),
 		TEST(positions_come_back),
