@@ -135,7 +135,7 @@ static void debug_steps(void)
 	for (unsigned i = 0; i < SNIPPET_COUNT(stepped); i++)
 		dr6 |= steps_report(&stepped[i]);
 	lapic_write(LAPIC_TIMER, 0x60);
-	lapic_write(LAPIC_TMICT, 100000);
+	lapic_write(LAPIC_TMICT, 10000000); // far off
 	dr6 |= steps_report(&halt[0]);
 	lapic_write(LAPIC_TMICT, 0);
 	lapic_write(LAPIC_TIMER, LAPIC_MASKED);
