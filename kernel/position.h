@@ -48,6 +48,7 @@ struct tick_source {
 	uint64_t lead_max;
 	// Set by the self-test.
 	bool is_exact;
+	bool tsc_passes; // a guest's RDTSC need not exit: vmx/counting.h, vcpu_set_tsc_at_entry
 	int8_t correction[TICK_KINDS_MAX]; // ticks of an exit of this kind beyond what has retired
 	char verdict[200]; // one line for people
 };

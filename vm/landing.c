@@ -194,6 +194,7 @@ bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 	if (landing->config.shape_seed != 0)
 		early = left > SHAPE_SKID_MAX
 			? random_next(&landing->random_shape) % (SHAPE_SKID_MAX + 1) : left;
+	vcpu_set_tsc_at_entry(vcpu->vcpu, tsc - vcpu->vm->tsc_base + vcpu->tsc_shift);
 	landing->stepping = in_step_span(landing) || !arm(vcpu, left - early);
 	if (!landing->stepping)
 		return true;
@@ -357,7 +358,9 @@ static void attach_here(void *argument)
 
 	timer_add(&vcpu->landing->timer);
 	vcpu_load(vcpu->vcpu);
-	vcpu_set_counting(vcpu->vcpu, true);
+	vcpu_set_counting(vcpu->vcpu,
+		position_source->tsc_passes && vcpu->landing->config.shape_seed == 0
+			? VCPU_COUNTING_TSC_PASSES : VCPU_COUNTING);
 	vcpu_unload(vcpu->vcpu);
 }
 

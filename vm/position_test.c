@@ -30,6 +30,7 @@ enum {
 	ENTRIES_MAX = 20000, // of one sequence
 	ROUNDS = 8,
 	TIMER_AFTER = 200, // ticks, of the host interrupt in the middle
+	TSC_AT_ENTRY = 1000000, // of the guest, where its RDTSC does not exit
 	LOOPS = 300,
 	LOOPS_COUNTER = 1000, // so that a counter's interrupt, which is late, is in the middle too
 };
@@ -150,6 +151,7 @@ static void run(struct sequence *sequence)
 	for (unsigned i = 0; i < ENTRIES_MAX; i++) {
 		if (sequence->step)
 			vcpu_request_step(test.vcpu);
+		vcpu_set_tsc_at_entry(test.vcpu, TSC_AT_ENTRY + sequence->ticks);
 		enter(&exit);
 		interrupt_arm(false);
 		sequence->ticks += exit.ticks;
@@ -322,7 +324,6 @@ static void guest_prepare(void)
 	memcpy(test.page + HANDLER, cpuid_code, 2);
 	vcpu_load(test.vcpu);
 	vcpu_reset(test.vcpu, VCPU_RESET_POWER);
-	vcpu_set_counting(test.vcpu, true);
 	timer_add(&test.timer);
 }
 
@@ -336,9 +337,41 @@ static void loops_measure(void)
 		fail(not_regular());
 }
 
+// What a guest's RDTSC behind `nops` instructions reads beyond what it should.
+static uint64_t tsc_read(unsigned nops, bool step, bool interrupt)
+{
+	char code[NOPS_MAX * 2 + 4];
+	struct sequence sequence = {.code = (const uint8_t *)code, .bytes = nops + 4u,
+		.step = step, .interrupt = interrupt};
+	const uint64_t *gpr = vcpu_gpr(test.vcpu);
+
+	memset(code, 0x90, sizeof(code));
+	memcpy(code + nops, "\x0f\x31\x0f\xa2", 4); // rdtsc; cpuid
+	run(&sequence);
+	return (gpr[GPR_RDX] << 32 | (uint32_t)gpr[GPR_RAX]) - TSC_AT_ENTRY - nops;
+}
+
+// A guest reads the TSC that belongs to its position, whatever the host does meanwhile. If not, the
+// source is none the worse: RDTSC exits then.
+static bool tsc_measure(void)
+{
+	static const uint16_t nops[] = {0, 1, 50, NOPS_MAX * 2};
+	bool same = true;
+
+	vcpu_set_counting(test.vcpu, VCPU_COUNTING_TSC_PASSES);
+	vcpu_tsc_lead = 0;
+	vcpu_tsc_lead = tsc_read(0, false, false);
+	for (unsigned i = 0; i < ARRAY_COUNT(nops); i++)
+		same = same && tsc_read(nops[i], false, false) == 0 &&
+			tsc_read(nops[i], true, false) == 0 && tsc_read(nops[i], false, true) == 0;
+	vcpu_set_counting(test.vcpu, VCPU_COUNTING);
+	return same && test.problem == NULL;
+}
+
 // Returns what a REP counts beyond its iterations.
 static int sequences_measure(void)
 {
+	vcpu_set_counting(test.vcpu, VCPU_COUNTING);
 	overhead_measure();
 	if (test.problem == NULL)
 		nops_measure();
@@ -369,11 +402,12 @@ static void verdict_write(struct tick_source *source, int rep)
 	else
 		snprintf(source->verdict, sizeof(source->verdict), "%s counts %s exactly (entry "
 			"%llu, cpuid %+d, out %+d, rdmsr %+d, hlt %+d, nested fault %+d, rdtscp "
-			"%+d, rep %s%+d)", source->name, source->unit,
+			"%+d, rep %s%+d, rdtsc %s)", source->name, source->unit,
 			(unsigned long long)vcpu_counting_overhead, correction[VMEXIT_CPUID],
 			correction[VMEXIT_IO], correction[VMEXIT_MSR_READ], correction[VMEXIT_HLT],
 			correction[VMEXIT_MEMORY], correction[TICK_KIND_RDTSCP],
-			source->counts_instructions ? "n" : "", rep);
+			source->counts_instructions ? "n" : "", rep,
+			source->tsc_passes ? "passes" : "exits");
 }
 
 static bool source_is_exact(struct tick_source *source)
@@ -386,6 +420,7 @@ static bool source_is_exact(struct tick_source *source)
 	position_source = source;
 	if (source->find == NULL || source->find(&test.problem) == STATUS_OK)
 		rep = sequences_measure();
+	source->tsc_passes = test.problem == NULL && source->start == NULL && tsc_measure();
 	position_source = NULL;
 	source->is_exact = test.problem == NULL;
 	verdict_write(source, rep);

@@ -6,14 +6,23 @@
 #include "vmx/vcpu.h"
 
 // While counting, `ticks` of an exit is what position_source counted in the guest since the entry;
-// RDTSC and RDTSCP exit. RDRAND and RDSEED are undefined where the CPU can be told so.
+// RDTSC and RDTSCP exit, or answer by vcpu_set_tsc_at_entry. RDRAND and RDSEED are undefined where
+// the CPU can be told so.
 // vcpu_counting_overhead, what the world switch alone counts, is taken off each time.
-static always_inline void vcpu_set_counting(struct vcpu *vcpu, bool on)
+enum vcpu_counting { VCPU_COUNTING_OFF, VCPU_COUNTING, VCPU_COUNTING_TSC_PASSES };
+static always_inline void vcpu_set_counting(struct vcpu *vcpu, enum vcpu_counting how)
 {
-	vcpu_engine.set_counting(vcpu, on);
+	vcpu_engine.set_counting(vcpu, how);
 }
 
 extern uint64_t vcpu_counting_overhead;
+
+// With VCPU_COUNTING_TSC_PASSES: the guest's TSC at its first instruction, when it is entered next.
+// It goes on from there as the host's does, so that the host's own instructions are not seen: exact
+// where the self-test has measured vcpu_tsc_lead, the part of the overhead before the guest's first
+// instruction.
+void vcpu_set_tsc_at_entry(struct vcpu *vcpu, uint64_t tsc);
+extern uint64_t vcpu_tsc_lead;
 
 // While counting: the next entry ends, with VMEXIT_INTERRUPT, before more than `ticks` of the TSC
 // have passed in the guest, unless another exit comes first; a tick early where the TSC counts

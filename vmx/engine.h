@@ -20,6 +20,7 @@ struct vcpu {
 	uint64_t dr[4], xcr0, tsc_aux;
 	void *fpu; // XSAVE area
 	unsigned breakpoint_hits; // of the instruction that is being executed: bits of DR6
+	uint64_t tsc_at_entry; // vcpu_set_tsc_at_entry
 };
 _Static_assert(offsetof(struct vcpu, host) == 16 * 8, "*_run.S");
 _Static_assert(offsetof(struct vcpu, breakpoints_possible) == 17 * 8, "breakpoint.h");

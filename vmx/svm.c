@@ -220,8 +220,11 @@ static always_inline void shadow_note(struct svm_vcpu *svm)
 static void run_counted(struct vcpu *vcpu, struct svm_vmcb *vmcb)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t before = position_start();
+	uint64_t tsc = vcpu->tsc_at_entry + svm->run_ticks - vcpu_tsc_lead, before;
 
+	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS); // the TSC's offset among them
+	before = position_start();
+	vmcb->tsc_offset = tsc - before;
 	svm_run(vcpu, vmcb);
 	svm->run_ticks += position_stop(before) - vcpu_counting_overhead;
 }
@@ -311,15 +314,15 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 		enter_slow(vcpu, exit);
 }
 
-static void svm_set_counting(struct vcpu *vcpu, bool on)
+static void svm_set_counting(struct vcpu *vcpu, unsigned how)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	svm->precise = (uint8_t)((svm->precise & ~SVM_PRECISE_COUNT) |
-		(on ? SVM_PRECISE_COUNT : 0));
+		(how != VCPU_COUNTING_OFF ? SVM_PRECISE_COUNT : 0));
 	svm->vmcb->intercept3 &= ~(uint32_t)SVM_INTERCEPT_RDTSC;
 	svm->vmcb->intercept4 &= ~(uint32_t)SVM_INTERCEPT_RDTSCP;
-	if (on) {
+	if (how == VCPU_COUNTING) {
 		svm->vmcb->intercept3 |= SVM_INTERCEPT_RDTSC;
 		svm->vmcb->intercept4 |= SVM_INTERCEPT_RDTSCP;
 	}

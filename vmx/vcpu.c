@@ -30,7 +30,7 @@ enum {
 };
 
 struct vcpu_engine vcpu_engine;
-uint64_t vcpu_counting_overhead;
+uint64_t vcpu_counting_overhead, vcpu_tsc_lead;
 
 static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",
@@ -208,6 +208,11 @@ enum status vcpu_write_tsc_aux(struct vcpu *vcpu, uint64_t value)
 	if (vcpu_is_loaded(vcpu))
 		wrmsr(MSR_TSC_AUX, value);
 	return STATUS_OK;
+}
+
+void vcpu_set_tsc_at_entry(struct vcpu *vcpu, uint64_t tsc)
+{
+	vcpu->tsc_at_entry = tsc;
 }
 
 void vcpu_common_get_state(const struct vcpu *vcpu, struct vcpu_state *state)

@@ -208,7 +208,7 @@ struct vcpu_engine {
 	void (*request_nmi_window)(struct vcpu *vcpu);
 	void (*request_step)(struct vcpu *vcpu);
 	void (*inject_software_interrupt)(struct vcpu *vcpu, uint8_t vector, unsigned length);
-	void (*set_counting)(struct vcpu *vcpu, bool on);
+	void (*set_counting)(struct vcpu *vcpu, unsigned how); // enum vcpu_counting
 	void (*spoil)(struct vcpu *vcpu);
 	bool (*limit)(struct vcpu *vcpu, uint64_t ticks); // NULL: as if it answered false
 	void (*print_entry_failure)(const struct vcpu *vcpu);

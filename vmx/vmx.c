@@ -233,11 +233,12 @@ static __attribute__((cold, noinline)) void entry_refused(struct vmx_vcpu *vmx,
 // time. Interrupts are off, so nothing else runs between.
 static __attribute__((noinline)) bool run_counted(struct vmx_vcpu *vmx, struct vmexit *exit)
 {
-	uint64_t before;
+	uint64_t tsc = vmx->vcpu.tsc_at_entry - vcpu_tsc_lead, before;
 	bool entered;
 
 	vmx->vcpu.host = NULL;
 	before = position_start();
+	vmx_write(VMCS_TSC_OFFSET, tsc - before);
 	entered = vmx_run_guest(&vmx->vcpu, vmx->launched);
 	exit->ticks = position_stop(before) - vcpu_counting_overhead;
 	return entered;
@@ -296,14 +297,15 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 }
 
 // Whose runs shall be repeatable finds no random numbers either: they are hidden in CPUID.
-static void vmx_set_counting(struct vcpu *vcpu, bool on)
+static void vmx_set_counting(struct vcpu *vcpu, unsigned how)
 {
+	const bool on = how != VCPU_COUNTING_OFF;
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	const uint32_t proc2 = vmx_features.proc2_counting, proc = (uint32_t)VMX_PROC_RDTSC;
 
 	vmx_write(VMCS_PROC2_CONTROLS,
 		(vmx_read(VMCS_PROC2_CONTROLS) & ~(uint64_t)proc2) | (on ? proc2 : 0));
-	vmx->proc_always = (vmx->proc_always & ~proc) | (on ? proc : 0);
+	vmx->proc_always = (vmx->proc_always & ~proc) | (how == VCPU_COUNTING ? proc : 0);
 	vmx->counting = on;
 	vmx->armed = true; // the controls are written with the next entry
 }

@@ -36,6 +36,12 @@ enum {
 struct fake_x86 fake_x86;
 struct vcpu_engine vcpu_engine;
 uint64_t vcpu_counting_overhead;
+
+void vcpu_set_tsc_at_entry(struct vcpu *vcpu, uint64_t tsc)
+{
+	(void)vcpu;
+	(void)tsc;
+}
 static struct cpu this_cpu;
 
 static struct {

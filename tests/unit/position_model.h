@@ -24,7 +24,7 @@ struct cpu fake_cpu;
 uint64_t fake_cpu_tsc;
 bool fake_cpu_interrupts;
 struct vcpu_engine vcpu_engine;
-uint64_t vcpu_counting_overhead;
+uint64_t vcpu_counting_overhead, vcpu_tsc_lead;
 
 // How this CPU counts.
 static struct model {
@@ -37,6 +37,7 @@ static struct model {
 	unsigned jitter;        // now and then too much
 	unsigned per_two;       // every second instruction counts this much more
 	bool steps_software;    // INT n is stepped by the engine itself
+	bool tsc_leaps;         // a guest's TSC is another one in a step
 	// Its performance counter, which counts what retires in the guest, and branches.
 	bool has_branches, has_instructions;
 	unsigned skid;          // instructions from the overflow to the interrupt
@@ -50,6 +51,8 @@ static struct {
 	bool step, has_event;
 	uint8_t event;
 	uint64_t ticks, executed;
+	uint64_t tsc; // at the entry
+	unsigned counting;
 	uint64_t deadline;
 	uint64_t entries;
 	enum pmu_event counter;
@@ -257,6 +260,15 @@ static void repeat(void)
 	}
 }
 
+// An entry's overhead has this before the guest's first instruction.
+enum { MODEL_LEAD = 33 };
+
+static uint64_t guest_tsc(void)
+{
+	return guest.tsc + guest.ticks - model.overhead + MODEL_LEAD - vcpu_tsc_lead +
+		(model.tsc_leaps && guest.step);
+}
+
 // Returns false where the instruction exits.
 static bool execute(struct vmexit *exit)
 {
@@ -312,8 +324,15 @@ static bool execute(struct vmexit *exit)
 		return exits(exit, VMEXIT_MSR_WRITE);
 	case 0x22:
 		return exits(exit, VMEXIT_CR_WRITE);
-	case 0x01:
 	case 0x31:
+		if (guest.counting == VCPU_COUNTING_TSC_PASSES) {
+			guest.state.gpr[GPR_RAX] = (uint32_t)guest_tsc();
+			guest.state.gpr[GPR_RDX] = guest_tsc() >> 32;
+			go(2);
+			return true;
+		}
+		__attribute__((fallthrough));
+	case 0x01:
 		return exits(exit, VMEXIT_RDTSC);
 	case 0x09:
 		return exits(exit, VMEXIT_CACHE);
@@ -411,10 +430,16 @@ static void model_request_step(struct vcpu *vcpu)
 	guest.step = true;
 }
 
-static void model_set_counting(struct vcpu *vcpu, bool on)
+static void model_set_counting(struct vcpu *vcpu, unsigned how)
 {
 	(void)vcpu;
-	(void)on;
+	guest.counting = how;
+}
+
+void vcpu_set_tsc_at_entry(struct vcpu *vcpu, uint64_t tsc)
+{
+	(void)vcpu;
+	guest.tsc = tsc;
 }
 
 #endif

@@ -45,6 +45,19 @@ static void exact_ones_are_accepted(void **state)
 	expect_exact((struct model){.overhead = 1, .exiting = 1, .steps_software = true}, 1,
 		"rep n+0");
 	expect_exact((struct model){.overhead = 0}, 0, "rep n+0");
+	assert_int_equal(vcpu_tsc_lead, MODEL_LEAD);
+	assert_true(position_source->tsc_passes);
+	assert_non_null(strstr(verdict, "rdtsc passes"));
+}
+
+// The source is as good as any other: RDTSC is asked for.
+static void a_tsc_that_leaps_is_not_passed(void **state)
+{
+	(void)state;
+	expect_exact((struct model){.overhead = 59, .tsc_leaps = true}, 0, "rep n+0");
+	assert_false(position_source->tsc_passes);
+	assert_non_null(strstr(verdict, "rdtsc exits"));
+	assert_int_equal(guest.counting, VCPU_COUNTING);
 }
 
 // A time-stamp counter that tells the time.
@@ -122,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_ones_are_accepted),
+		cmocka_unit_test(a_tsc_that_leaps_is_not_passed),
 		cmocka_unit_test(clocks_are_refused),
 		cmocka_unit_test(overcounts_are_refused),
 		cmocka_unit_test(a_rep_that_counts_one_is_refused),

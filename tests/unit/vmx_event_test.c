@@ -324,7 +324,7 @@ static void a_limit_is_the_preemption_timers(void **state)
 	(void)state;
 	vmx_features.stay = LONGEST;
 	vmx_features.timer_shift = 0;
-	vcpu_set_counting(VCPU, true);
+	vcpu_set_counting(VCPU, VCPU_COUNTING);
 	assert_true(vcpu_limit(VCPU, 1000));
 	assert_int_equal(vmx_test_exit(VMX_REASON_TIMER, 0).kind, VMEXIT_INTERRUPT);
 	assert_int_equal(vmx_test_entered.timer, 1000);
@@ -353,7 +353,7 @@ static void counting_takes_the_time_stamps(void **state)
 	(void)state;
 	plain_exit();
 	assert_ptr_equal(VCPU->host, NULL); // the fake's world switch does not write it
-	vcpu_set_counting(VCPU, true);
+	vcpu_set_counting(VCPU, VCPU_COUNTING);
 	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDRAND) != 0);
 	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDSEED) != 0);
 	vcpu_counting_overhead = 0;
@@ -367,7 +367,12 @@ static void counting_takes_the_time_stamps(void **state)
 	vmx_test_cpu.attention = true;
 	assert_int_equal(plain_exit().ticks, 0); // not entered
 	vmx_test_cpu.attention = false;
-	vcpu_set_counting(VCPU, false);
+	vcpu_set_counting(VCPU, VCPU_COUNTING_TSC_PASSES);
+	vcpu_set_tsc_at_entry(VCPU, 0);
+	plain_exit();
+	assert_true((vmx_test_entered.proc & VMX_PROC_RDTSC) == 0);
+	assert_true(FIELD(TSC_OFFSET) + vcpu_tsc_lead > UINT64_MAX / 2); // minus the host's
+	vcpu_set_counting(VCPU, VCPU_COUNTING_OFF);
 	plain_exit();
 	assert_true((vmx_test_entered.proc & VMX_PROC_RDTSC) == 0);
 	assert_true((FIELD(PROC2_CONTROLS) & VMX_PROC2_RDRAND) == 0);
