@@ -40,14 +40,15 @@ VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_check.c vmx/svm_control.c
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
-	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/insn.c \
-	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
-	vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c vm/monitor.c vm/monitor_cpus.c \
-	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_registers.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/paging.c \
-	vm/pc.c vm/position_test.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_ram.c \
+	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/idle.c \
+	vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
+	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c \
+	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_info.c \
+	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
+	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
+	vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_position.c vm/snapshot_ram.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
-	vm/twin.c vm/vcpu.c vm/vm.c
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
 
@@ -242,13 +243,13 @@ unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
-unit_landing := kernel/pmu.c kernel/position.c vm/landing.c
+unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/bus.c vm/env.c \
 	vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)

@@ -4,7 +4,7 @@
 #include "emul/lapic.h"
 #include "kernel/console.h"
 #include "kernel/x86.h"
-#include "vm/vm.h"
+#include "vm/landing.h"
 
 void vm_inject_gp(struct vm_vcpu *vcpu)
 {
@@ -148,7 +148,10 @@ static void exit_pause(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t
 	if (length == 0)
 		return;
 	vcpu_advance(vcpu->vcpu, length);
-	cpu_self()->attention = true;
+	if (vcpu->vm->landing != NULL)
+		landing_yield(vcpu->vm);
+	else
+		cpu_self()->attention = true;
 }
 
 static void exit_exception(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)

@@ -19,9 +19,10 @@ void vm_wait_a_moment(void)
 void vm_time_start(struct vm *vm)
 {
 	ASSERT(vm->time_stands && (vm->vcpu_count == 1 || vcpus_rest(vm)));
-	vm->tsc_base = vm->vcpus[0]->landing != NULL ? LANDING_TSC_BASE
-						     : rdtsc() - vm->paused_tsc;
+	vm->tsc_base = vm->landing != NULL ? LANDING_TSC_BASE : rdtsc() - vm->paused_tsc;
 	vm->time_stands = false;
+	if (vm->landing != NULL)
+		landing_resume(vm);
 }
 
 void vm_time_stop_at(struct vm *vm, uint64_t tsc)
@@ -34,7 +35,7 @@ void vm_time_stop_at(struct vm *vm, uint64_t tsc)
 
 void vm_time_stop(struct vm *vm)
 {
-	vm_time_stop_at(vm, vm->vcpus[0]->landing != NULL ? landing_now(vm) : rdtsc());
+	vm_time_stop_at(vm, vm->landing != NULL ? landing_now(vm) : rdtsc());
 }
 
 void vm_run_update(struct vm *vm)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A vcpu whose position is kept, and which can be stopped at an exact one.
+// A machine whose position is kept, and which can be stopped at an exact one.
 //
 // Time of such a machine is a function of its position: TSC ticks since creation are the position's
 // ticks, plus what was skipped while it was halted. So its timers come at exact positions, and two
@@ -9,6 +9,13 @@
 // Landing: the host's timer is armed for a little before the nearest of target and guest deadline,
 // and single steps do the rest. Nothing is delivered between: at a boundary the order is target,
 // events, injection, entry.
+//
+// Turns (turns.c): all vcpus are on one core, and one of them runs; ticks are those of all. A turn
+// ends at an exact position: after a number of ticks, at PAUSE, or where the vcpu has nothing to
+// do. Who is next is a function of the machine's state.
+//
+// Idle (idle.c): where no vcpu has anything to do, time jumps to the next deadline. A live machine
+// waits there until the host's time has come as far; input ends the wait early.
 #ifndef VM_LANDING_H
 #define VM_LANDING_H
 
@@ -24,31 +31,49 @@ static inline bool landing_config_is_on(const struct landing_config *config)
 		config->shape_seed != 0;
 }
 
-// Before the vcpu has a core. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: no exact source of positions
-// here, or several vcpus, or a TSC of another frequency than the host's.
-must_check enum status landing_create(struct vm_vcpu *vcpu, const struct landing_config *config);
-void landing_destroy(struct vm_vcpu *vcpu);
-// The vcpu has its core now, where it rests; and before it loses it.
-void landing_attach(struct vm_vcpu *vcpu);
-void landing_detach(struct vm_vcpu *vcpu);
+// Before the vcpus have a core. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: no exact source of positions
+// here, or a TSC of another frequency than the host's.
+must_check enum status landing_create(struct vm *vm);
+void landing_destroy(struct vm *vm);
+// The vcpus have their core now, where they rest; and before they lose it.
+void landing_attach(struct vm *vm);
+void landing_detach(struct vm *vm);
 
-// For saving and loading: ticks since creation, and those that were skipped while halted.
+// For saving and loading: ticks since creation, and those that were skipped while halted; whose
+// turn it is, and until when.
 struct landing_time {
-	uint64_t ticks, skipped;
+	uint64_t ticks, skipped, turn_end;
+	uint32_t turn;
+	uint8_t reserved[4];
 };
-struct landing_time landing_time(const struct vm_vcpu *vcpu);
-void landing_set_time(struct vm_vcpu *vcpu, const struct landing_time *time);
-// `vcpu` takes the place of `before`: what is the host's goes along, as a target and the test
-// facilities' state.
-void landing_take_over(struct vm_vcpu *vcpu, const struct vm_vcpu *before);
+struct landing_time landing_time(const struct vm *vm);
+void landing_set_time(struct vm *vm, const struct landing_time *time);
+// `vm` has what `twin` had, and the other way round: what is the host's stays where it was, as a
+// target and the test facilities' state.
+void landing_take_over(struct vm *vm, const struct vm *twin);
 
 struct position landing_position(const struct vm_vcpu *vcpu);
 
-// Where `position` is ahead of the vcpu; one target at a time. With POSITION_ANY_RIP the first
-// boundary at or after its ticks. A boundary with these ticks and another RIP or RCX is passed; one
+// A place to stop at: the vcpu whose turn it is, at its position; and while it is halted there, the
+// machine's time, as landing_now() has it, or later.
+struct landing_target {
+	struct position at;
+	uint64_t time;
+	uint32_t vcpu;
+	uint32_t reserved;
+};
+
+// Where `target` is ahead of the machine; one at a time. With POSITION_ANY_RIP the first boundary at
+// or after its ticks, of any vcpu. A boundary with these ticks and another RIP or RCX is passed; one
 // with more ticks ends the search, and the callback gets that one.
-void landing_set(struct vm_vcpu *vcpu, const struct position *position, landing_callback *callback,
+void landing_set(struct vm *vm, const struct landing_target *target, landing_callback *callback,
 	void *owner);
+void landing_clear(struct vm *vm);
+
+// Whether the machine's time follows the host's from now on. While it rests, or on its core.
+void landing_set_live(struct vm *vm, bool live);
+// The machine begins to run: its time and the host's are even.
+void landing_resume(struct vm *vm);
 
 // For the run loop.
 // Added to the machine's time: no host timer that is set for one of its deadlines ever comes.
@@ -60,11 +85,28 @@ void landing_at_boundary(struct vm_vcpu *vcpu);
 // False: an instruction was executed, there is nothing to enter for.
 must_check bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc);
 // What the exit has counted; and, after it was handled, what that completed.
+// The entry that comes next is a step.
+void landing_step_next(struct vm *vm);
 // The exit was of RDTSCP.
 void landing_correct_rdtscp(struct vm_vcpu *vcpu);
 void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
 void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
-// The vcpu is halted and nothing is due: time jumps to the next deadline. False: there is none.
-must_check bool landing_skip_halt(struct vm_vcpu *vcpu);
+
+// turns.c.
+struct vm_vcpu *landing_turn(const struct vm *vm); // whose turn it is
+// `vcpu` has nothing to do, or its turn is over. True: it is another's now.
+must_check bool landing_pass_turn(struct vm_vcpu *vcpu);
+bool landing_turn_is_over(const struct vm *vm);
+// The vcpu whose turn it is lets others go before.
+void landing_yield(struct vm *vm);
+// It may have something to do now.
+void landing_wake(const struct vm_vcpu *vcpu);
+
+// idle.c. No vcpu has anything to do. True: time has gone on to the next deadline; false: there is
+// none, or it is not due yet by the host's time. Then the core may sleep.
+must_check bool landing_idle(struct vm_vcpu *vcpu);
+// Input from outside is there: if the machine waits, its time is what the host's says. Whether it
+// did.
+bool landing_end_wait(struct vm *vm);
 
 #endif

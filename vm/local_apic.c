@@ -3,6 +3,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/cpu.h"
+#include "vm/landing.h"
 
 static struct vm_vcpu *vcpu_of(const struct device *device)
 {
@@ -134,7 +135,9 @@ void local_apic_deliver(struct vm_vcpu *vcpu, const struct interrupt_message *me
 
 	if (likely(vcpu->core == cpu)) {
 		take(vcpu, message, now);
-		if (cpu->guest != vcpu->vcpu) // another vcpu runs here: let this one have a look
+		if (vcpu->vm->landing != NULL)
+			landing_wake(vcpu);
+		else if (cpu->guest != vcpu->vcpu) // another runs here: let this one have a look
 			cpu_kick(cpu);
 	} else {
 		post(vcpu, message);
@@ -149,6 +152,8 @@ void local_apic_lint0(struct vm_vcpu *vcpu, bool level, struct guest_time now)
 		local_apic_enter(vcpu);
 		vcpu->lapic->model->line(vcpu->lapic, now, LAPIC_INPUT_LINT0, level);
 		local_apic_leave(vcpu, now);
+		if (unlikely(vcpu->vm->landing != NULL))
+			landing_wake(vcpu);
 		return;
 	}
 	__atomic_store_n(&vcpu->mailbox.lint0, VM_LINT0_CHANGED | (level ? VM_LINT0_HIGH : 0),

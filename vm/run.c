@@ -104,6 +104,8 @@ static __attribute__((noinline)) bool inject_choose(struct vm_vcpu *vcpu, uint64
 	busy = !vcpu->halted && !vcpu->waits_for_startup;
 	vcpu->quiet = busy && !vcpu->nmi_pending && !interrupt_is_pending(vcpu)
 		? lapic_word(vcpu->lapic) : VM_QUIET_NEVER;
+	if (!busy)
+		vcpu->idle = lapic_word(vcpu->lapic);
 	return busy;
 }
 
@@ -141,7 +143,38 @@ static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 	}
 }
 
-// Step 1. False: the vcpu shall rest.
+static void lapic_timer_expire(struct vm_vcpu *vcpu, struct guest_time now)
+{
+	if (vcpu->lapic_deadline.ns > now.ns)
+		return;
+	vcpu->lapic_deadline = GUEST_TIME_NEVER;
+	local_apic_enter(vcpu);
+	vcpu->lapic->model->timer(vcpu->lapic, now, LAPIC_TIMER);
+	local_apic_leave(vcpu, now);
+}
+
+// Of a machine whose position is kept: whoever has the turn sees to all that is due.
+static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct guest_time now;
+
+	if (!outside_take(vcpu)) {
+		landing_step_next(vm); // the next boundary comes soon
+		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
+	}
+	now = vm_time(vm, landing_now(vm));
+	events_deliver(vm, now);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i]->lapic_deadline.ns <= now.ns)
+			landing_wake(vm->vcpus[i]);
+		lapic_timer_expire(vm->vcpus[i], now);
+	}
+	vm_vcpu_timer_update(vcpu);
+	return !landing_turn_is_over(vm) || !landing_pass_turn(vcpu);
+}
+
+// Step 1. False: the vcpu shall rest, or its turn is over.
 static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	struct vm *vm = vcpu->vm;
@@ -149,7 +182,7 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 
 	// Whoever asked for a reset or the like does not go on until the home has seen to it.
 	if (unlikely(__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0)) {
-		if (vcpu->index == 0)
+		if (vcpu->index == 0 || vm->landing != NULL)
 			vm_run_update(vm);
 		return false;
 	}
@@ -159,14 +192,11 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 		return false;
 	if (vcpu->signals != 0)
 		signals_take(vcpu, now);
+	if (unlikely(vm->landing != NULL))
+		return attend_turn(vcpu);
 	if (vcpu->index == 0)
 		events_deliver(vm, now);
-	if (vcpu->lapic_deadline.ns <= now.ns) {
-		vcpu->lapic_deadline = GUEST_TIME_NEVER;
-		local_apic_enter(vcpu);
-		vcpu->lapic->model->timer(vcpu->lapic, now, LAPIC_TIMER);
-		local_apic_leave(vcpu, now);
-	}
+	lapic_timer_expire(vcpu, now);
 	vm_vcpu_timer_update(vcpu);
 	return true;
 }
@@ -188,12 +218,18 @@ static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct
 		count = NULL;
 		if (precise)
 			landing_at_boundary(vcpu);
-		if (unlikely(vcpu->signals != 0 || tsc >= vcpu->timer.deadline) &&
+		if (unlikely(vcpu->signals != 0 || tsc >= vcpu->timer.deadline ||
+			    (precise && landing_turn_is_over(vcpu->vm))) &&
 			!attend(vcpu, tsc))
 			return true;
 		if (unlikely(lapic_word(vcpu->lapic) != vcpu->quiet) && !inject_choose(vcpu, tsc)) {
-			if ((vcpu->signals & ~(uint32_t)VM_SIGNAL_TEST) == 0 &&
-				!(precise && landing_skip_halt(vcpu)))
+			if ((vcpu->signals & ~(uint32_t)VM_SIGNAL_TEST) != 0)
+				continue;
+			if (!precise)
+				return cpu->attention;
+			if (landing_pass_turn(vcpu))
+				return true;
+			if (!landing_idle(vcpu))
 				return cpu->attention;
 			continue;
 		}
@@ -251,7 +287,7 @@ static bool run_slice(struct vm_vcpu *vcpu, const struct cpu *cpu, struct core *
 	if (unlikely(!vcpu->pause_intercepted)) {
 		vcpu->pause_intercepted = true;
 		vcpu_load(vcpu->vcpu);
-		vcpu_intercept_pause(vcpu->vcpu, true);
+		vcpu_intercept_pause(vcpu->vcpu, VCPU_PAUSE_LOOPS);
 	}
 	again = core_slice_begin(core, tsc);
 	busy = run_here(vcpu, cpu, false);
@@ -274,7 +310,7 @@ bool vm_vcpu_run(struct loop_task *task)
 	if (unlikely(vcpu->pause_intercepted)) {
 		vcpu->pause_intercepted = false;
 		vcpu_load(vcpu->vcpu);
-		vcpu_intercept_pause(vcpu->vcpu, false);
+		vcpu_intercept_pause(vcpu->vcpu, VCPU_PAUSE_NEVER);
 	}
 	return run_here(vcpu, cpu, false);
 }
@@ -288,5 +324,5 @@ bool vm_vcpu_run_precisely(struct loop_task *task)
 		return vm_vcpu_rest(vcpu);
 	if (vcpu->resting && !vm_vcpu_wake(vcpu))
 		return true;
-	return run_here(vcpu, cpu_self(), true);
+	return landing_turn(vcpu->vm) == vcpu && run_here(vcpu, cpu_self(), true);
 }

@@ -133,7 +133,7 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->debugcon = vm->config.debugcon;
 	machine->debug_exit = vm->config.debug_exit;
 	machine->has_memory = memory;
-	machine->has_position = vm->vcpus[0]->landing != NULL;
+	machine->has_position = vm->landing != NULL;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		const char *name = vm->devices[i].device->model->name;
 
@@ -198,6 +198,7 @@ enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *s
 	snapshot_write_begin(stream);
 	snapshot_write_table(stream, machine_table.name, 0, &machine_table, &machine);
 	snapshot_write_table(stream, standing_table.name, 0, &standing_table, &standing);
+	snapshot_position_write(vm, stream);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		snapshot_vcpu_write(vm->vcpus[i], stream);
 	for (uint32_t i = 0; i < vm->device_count; i++)
@@ -368,6 +369,8 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 			&standing);
 	if (status == STATUS_OK)
 		standing_set(twin, &standing);
+	if (status == STATUS_OK)
+		status = snapshot_position_read(twin, stream);
 	for (uint32_t i = 0; i < twin->vcpu_count && status == STATUS_OK; i++)
 		status = snapshot_vcpu_read(twin->vcpus[i], stream);
 	for (uint32_t i = 0; i < twin->device_count && status == STATUS_OK; i++)

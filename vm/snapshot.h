@@ -5,7 +5,7 @@
 //   state    0       time, requests, how it stands
 //   vcpu     i       struct vcpu_state
 //   run      i       what the run loop keeps of it
-//   position i       of a machine that keeps it: vm/landing.h
+//   position         of a machine that keeps it: vm/landing.h
 //   fpu      i       FPU and vectors, as XSAVE's standard format has them
 //   lapic    i       its local APIC
 //   MODEL    i       device i, by the state table of its model
@@ -57,7 +57,12 @@ const struct state_table *snapshot_table(const struct vm *vm,
 // snapshot_vcpu.c
 void snapshot_vcpu_write(struct vm_vcpu *vcpu, struct snapshot_stream *stream);
 must_check enum status snapshot_vcpu_read(struct vm_vcpu *vcpu, struct snapshot_stream *stream);
-extern const struct state_table snapshot_run_table, snapshot_position_table;
+extern const struct state_table snapshot_run_table;
+
+// snapshot_position.c
+void snapshot_position_write(const struct vm *vm, struct snapshot_stream *stream);
+must_check enum status snapshot_position_read(struct vm *vm, struct snapshot_stream *stream);
+extern const struct state_table snapshot_position_table;
 
 // snapshot_ram.c
 void snapshot_ram_write(const struct vm *vm, struct snapshot_stream *stream);

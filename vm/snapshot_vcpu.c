@@ -6,7 +6,6 @@
 #include "kernel/base/assert.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
-#include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/snapshot.h"
 #include "vmx/vcpu_check.h"
@@ -20,7 +19,8 @@ struct run {
 	uint32_t signals;
 	struct mtrr mtrr;
 	bool halted, waits_for_startup, nmi_pending;
-	uint8_t reserved[5];
+	bool idle; // it waits, and has found nothing that would wake it
+	uint8_t reserved[4];
 };
 
 #define SIGNALS_KEPT (VM_SIGNAL_NMI | VM_SIGNAL_INIT | VM_SIGNAL_STARTUP)
@@ -56,18 +56,12 @@ static const struct state_field run_fields[] = {
 	STATE_BOOL(struct run, halted),
 	STATE_BOOL(struct run, waits_for_startup),
 	STATE_BOOL(struct run, nmi_pending),
+	STATE_BOOL(struct run, idle),
 	STATE_PAD(struct run, reserved),
 };
 
 const struct state_table snapshot_run_table =
 	STATE_TABLE("run", 1, struct run, run_fields, run_check);
-
-static const struct state_field position_fields[] = {
-	STATE_VALUE(struct landing_time, ticks, 0, BIT(60)),
-	STATE_VALUE(struct landing_time, skipped, 0, BIT(60)),
-};
-const struct state_table snapshot_position_table =
-	STATE_TABLE("position", 1, struct landing_time, position_fields, NULL);
 
 struct call {
 	struct vm_vcpu *vcpu;
@@ -104,6 +98,7 @@ static void run_get(const struct vm_vcpu *vcpu, struct run *run)
 	run->halted = vcpu->halted;
 	run->waits_for_startup = vcpu->waits_for_startup;
 	run->nmi_pending = vcpu->nmi_pending;
+	run->idle = vcpu->vm->landing != NULL && vcpu->idle == lapic_word(vcpu->lapic);
 }
 
 // What is derived from these starts anew: fresh values of struct vm_vcpu.
@@ -116,6 +111,8 @@ static void run_set(struct vm_vcpu *vcpu, const struct run *run, const struct vc
 	vcpu->halted = run->halted;
 	vcpu->waits_for_startup = run->waits_for_startup;
 	vcpu->nmi_pending = run->nmi_pending;
+	if (run->idle)
+		vcpu->idle = lapic_word(vcpu->lapic);
 	vcpu->tpr = (uint8_t)state->cr8;
 }
 
@@ -132,12 +129,6 @@ void snapshot_vcpu_write(struct vm_vcpu *vcpu, struct snapshot_stream *stream)
 	run_get(vcpu, &run);
 	snapshot_write_table(stream, "vcpu", vcpu->index, &vcpu_state_table, &state);
 	snapshot_write_table(stream, "run", vcpu->index, &snapshot_run_table, &run);
-	if (vcpu->landing != NULL) {
-		struct landing_time time = landing_time(vcpu);
-
-		snapshot_write_table(stream, "position", vcpu->index, &snapshot_position_table,
-			&time);
-	}
 	fpu = vcpu_fpu(vcpu->vcpu, &bytes);
 	snapshot_section_begin(stream, "fpu", vcpu->index, FPU_VERSION, bytes);
 	snapshot_put(stream, fpu, bytes);
@@ -179,30 +170,6 @@ static enum status fpu_read(struct vm_vcpu *vcpu, const struct vcpu_limits *limi
 	if (status != STATUS_OK)
 		return snapshot_refuse(stream, "fpu", vcpu->index, &error);
 	snapshot_section_next(stream);
-	return STATUS_OK;
-}
-
-// The machine's time follows from it.
-static enum status position_read(struct vm_vcpu *vcpu, struct snapshot_stream *stream)
-{
-	struct landing_time time = {0, 0};
-	uint64_t wanted = vcpu->vm->paused_tsc;
-	enum status status;
-
-	if (vcpu->landing == NULL)
-		return STATUS_OK;
-	status = snapshot_read_table(stream, "position", vcpu->index, &snapshot_position_table,
-		&time);
-	if (status != STATUS_OK)
-		return status;
-	if (time.ticks > wanted || time.skipped != wanted - time.ticks) {
-		const struct state_error error = {.field = "ticks", .value = time.ticks,
-			.min = wanted - time.skipped, .max = wanted - time.skipped,
-			.reason = "not those of the machine's time"};
-
-		return snapshot_refuse(stream, "position", vcpu->index, &error);
-	}
-	landing_set_time(vcpu, &time);
 	return STATUS_OK;
 }
 
@@ -272,9 +239,7 @@ enum status snapshot_vcpu_read(struct vm_vcpu *vcpu, struct snapshot_stream *str
 	if (call.status != STATUS_OK)
 		return snapshot_fail(stream, STATUS_INVALID,
 			"vcpu %u: this CPU does not take these registers together", vcpu->index);
-	status = position_read(vcpu, stream);
-	if (status == STATUS_OK)
-		status = fpu_read(vcpu, &limits, stream);
+	status = fpu_read(vcpu, &limits, stream);
 	if (status == STATUS_OK)
 		status = snapshot_read_table(stream, "lapic", vcpu->index,
 			vcpu->lapic->model->state, vcpu->lapic);

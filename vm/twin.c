@@ -23,14 +23,15 @@ static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
 		status = vcpus_create(twin);
 	if (status == STATUS_OK)
 		status = pc_create(twin);
-	if (status == STATUS_OK && vm->vcpus[0]->landing != NULL)
-		status = landing_create(twin->vcpus[0], &twin->config.landing);
+	if (status == STATUS_OK && vm->landing != NULL)
+		status = landing_create(twin);
 	return status;
 }
 
 // No vcpu is on a core.
 static void parts_destroy(struct vm *twin, bool memory)
 {
+	landing_destroy(twin);
 	vcpus_destroy(twin);
 	pc_destroy(twin);
 	if (memory)
@@ -59,7 +60,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 		return status;
 	}
 	vcpus_attach(twin);
-	landing_attach(twin->vcpus[0]);
+	landing_attach(twin);
 	pc_reset(twin, DEVICE_RESET_POWER);
 	*created = twin;
 	return STATUS_OK;
@@ -67,7 +68,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 
 void twin_destroy(struct vm *twin, bool memory)
 {
-	landing_detach(twin->vcpus[0]);
+	landing_detach(twin);
 	vcpus_detach(twin);
 	parts_destroy(twin, memory);
 }
@@ -113,8 +114,6 @@ static void counts_keep(struct vm_vcpu *vcpu, const struct vm_vcpu *before)
 	vcpu->tested_total = before->tested_total;
 	vcpu->tested_rip = before->tested_rip;
 	vcpu->test_distance = before->test_distance;
-	if (vcpu->landing != NULL)
-		landing_take_over(vcpu, before);
 }
 
 struct pair {
@@ -155,7 +154,10 @@ static void swap(void *argument)
 	SWAP(resets);
 	SWAP(panics);
 	SWAP(receive_pending);
+	SWAP(landing);
 #undef SWAP
+	if (vm->landing != NULL)
+		landing_take_over(vm, twin);
 	adopt(vm);
 	adopt(twin);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)

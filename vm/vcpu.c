@@ -35,11 +35,26 @@ static uint64_t deadline_ticks(const struct vm *vm, struct guest_time deadline)
 	return ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER;
 }
 
+// Where the vcpus take turns, whoever has it is called for all of them.
+static void turn_timer_update(const struct vm *vm)
+{
+	struct guest_time deadline = vm->queue.next_deadline;
+
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpus[i]->lapic_deadline.ns < deadline.ns)
+			deadline = vm->vcpus[i]->lapic_deadline;
+	timer_set(&landing_turn(vm)->timer, deadline_ticks(vm, deadline));
+}
+
 void vm_vcpu_timer_update(struct vm_vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 	struct guest_time deadline = vcpu->lapic_deadline;
 
+	if (unlikely(vm->landing != NULL)) {
+		turn_timer_update(vm);
+		return;
+	}
 	if (vcpu->index == 0 && vm->queue.next_deadline.ns < deadline.ns)
 		deadline = vm->queue.next_deadline;
 	timer_set(&vcpu->timer, deadline_ticks(vm, deadline));
@@ -231,7 +246,7 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->resting = true;
-	vcpu->quiet = VM_QUIET_NEVER;
+	vcpu->quiet = vcpu->idle = VM_QUIET_NEVER;
 	vcpu->task.run = vm_vcpu_run;
 	vcpu->task.runs_long = true;
 	cpuid_profile_build(&config, &vcpu->cpuid);
@@ -272,7 +287,8 @@ enum status vcpus_create(struct vm *vm)
 void vcpus_attach(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		core_attach(vm->vcpus[i], vm->config.pin[i]);
+		core_attach(vm->vcpus[i], vm->landing != NULL && i > 0
+			? (uint8_t)vm->vcpus[0]->core->index : vm->config.pin[i]);
 }
 
 // A core that still has one may be about to kick the home: vcpu->core stays.
@@ -292,7 +308,6 @@ void vcpus_destroy(struct vm *vm)
 			continue;
 		if (vcpu->vcpu != NULL)
 			vcpu_destroy(vcpu->vcpu);
-		landing_destroy(vcpu);
 		free(vcpu->lapic);
 		mem_pages_free(vcpu, PAGES_OF(*vcpu));
 		vm->vcpus[i] = NULL;

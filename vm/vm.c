@@ -18,9 +18,6 @@
 #include "vm/pc.h"
 #include "vm/save_load_test.h"
 
-// Room in the queue that input from outside leaves for the devices' bottom halves.
-enum { VM_FIFO_RESERVE = 64 };
-
 // A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
 enum { REPORTS_MAX = 16 };
 
@@ -30,7 +27,7 @@ enum { REPORTS_MAX = 16 };
 struct guest_time vm_now(const struct vm *vm)
 {
 	if (!vm->time_stands)
-		return vm_time(vm, vm->vcpus[0]->landing != NULL ? landing_now(vm) : rdtsc());
+		return vm_time(vm, vm->landing != NULL ? landing_now(vm) : rdtsc());
 	return (struct guest_time){clock_tsc_ns(vm->paused_tsc)};
 }
 
@@ -54,7 +51,7 @@ static enum status parts_create(struct vm *vm)
 	if (status == STATUS_OK)
 		status = pc_create(vm);
 	if (status == STATUS_OK && landing_config_is_on(&vm->config.landing))
-		status = landing_create(vm->vcpus[0], &vm->config.landing);
+		status = landing_create(vm);
 	if (status == STATUS_OK && vm->config.save_load_exits != 0)
 		status = save_load_create(vm);
 	return status;
@@ -64,6 +61,7 @@ static enum status parts_create(struct vm *vm)
 static void parts_destroy(struct vm *vm)
 {
 	save_load_destroy(vm);
+	landing_destroy(vm);
 	vcpus_destroy(vm);
 	pc_destroy(vm);
 	memory_destroy(vm);
@@ -109,7 +107,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 		return status;
 	}
 	vcpus_attach(vm); // from here on its cores look at it
-	landing_attach(vm->vcpus[0]);
+	landing_attach(vm);
 	*created = vm;
 	return STATUS_OK;
 }
@@ -117,7 +115,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 void vm_destroy(struct vm *vm)
 {
 	vm_hold(vm);
-	landing_detach(vm->vcpus[0]);
+	landing_detach(vm);
 	vcpus_detach(vm); // and from here on no more
 	parts_destroy(vm);
 }
@@ -289,9 +287,13 @@ void vm_carry_out_requests(struct vm *vm)
 		reset_carry_out(vm);
 }
 
+// Where the vcpus take turns, whoever runs looks.
 void vm_events_changed(struct vm *vm)
 {
-	vm_vcpu_signal(vm->vcpus[0], VM_SIGNAL_EVENTS);
+	uint32_t lookers = vm->landing != NULL ? vm->vcpu_count : 1;
+
+	for (uint32_t i = 0; i < lookers; i++)
+		vm_vcpu_signal(vm->vcpus[i], VM_SIGNAL_EVENTS);
 }
 
 // Requests may come from several vcpus before the home carries them out. Those with an argument
@@ -312,21 +314,6 @@ void vm_request(struct vm *vm, unsigned request, uint32_t argument)
 			vm_vcpu_signal(vm->vcpus[i], VM_SIGNAL_REST);
 }
 
-// Under the device lock, which others than the home need to add an event.
-static enum status event_add(struct vm *vm, const struct event *events, unsigned count)
-{
-	enum status status = STATUS_OK;
-
-	bus_enter(&vm->bus);
-	if (event_fifo_room(&vm->queue) < VM_FIFO_RESERVE + count) // all or none
-		status = STATUS_BUSY;
-	for (unsigned i = 0; i < count && status == STATUS_OK; i++)
-		status = event_post(&vm->queue, &events[i]);
-	bus_unlock(&vm->bus);
-	vm_events_changed(vm);
-	return status;
-}
-
 static void reset_resting(void *argument)
 {
 	struct vm *vm = argument;
@@ -345,7 +332,7 @@ enum status vm_reset_request(struct vm *vm)
 	if (vm->state == VM_CREATED)
 		return STATUS_FAIL(STATUS_REFUSED);
 	if (vm->state == VM_RUNNING)
-		return event_add(vm, &event, 1);
+		return outside_post(vm, &event, 1);
 	smp_call(vm_home(vm), reset_resting, vm); // nothing is running that could be in the way
 	return STATUS_OK;
 }
@@ -360,7 +347,7 @@ enum status vm_power_button(struct vm *vm)
 		return STATUS_FAIL(STATUS_REFUSED);
 	events[1] = events[0];
 	events[1].value = 0;
-	return event_add(vm, events, 2);
+	return outside_post(vm, events, 2);
 }
 
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
@@ -376,7 +363,7 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 	room = uart->model->receive_room(uart, UART16550_PORT_CHARACTERS);
 	if (room > count)
 		room = count;
-	while (taken < room && event_fifo_room(&vm->queue) > VM_FIFO_RESERVE) {
+	while (taken < room && outside_room(vm) > 0) {
 		size_t part = room - taken;
 		struct event event = {.kind = EVENT_CHARACTERS, .device = uart->id,
 			.index = UART16550_PORT_CHARACTERS};
@@ -385,8 +372,7 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 			part = EVENT_PAYLOAD_MAX;
 		event.payload_bytes = (uint8_t)part;
 		memcpy(event.payload, bytes + taken, part);
-		if (event_post(&vm->queue, &event) != STATUS_OK)
-			break;
+		outside_add(vm, &event);
 		taken += part;
 	}
 	vm->receive_pending = taken > 0;

@@ -35,6 +35,7 @@
 #include "vm/bus.h"
 #include "vm/guest_ram.h"
 #include "vm/mtrr.h"
+#include "vm/outside.h"
 #include "vm/paging.h"
 #include "vmx/cpuid.h"
 #include "vmx/vcpu.h"
@@ -156,8 +157,9 @@ struct vm_vcpu {
 	// The local APIC's word as of which there is nothing to inject; never equal while there may
 	// be, or while the vcpu is halted.
 	uint64_t quiet;
+	// The same of a vcpu that waits, while others of the machine run on its core: turns.c.
+	uint64_t idle;
 	struct timer timer; // the host timer for the nearest deadline
-	struct landing *landing; // NULL: its position is not kept
 	struct guest_time lapic_deadline;
 	bool halted;
 	bool waits_for_startup;
@@ -226,6 +228,8 @@ struct vm {
 	uint32_t panics; // reports through pvpanic
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
 	struct save_load_test *save_load_test; // (c) NULL: not wanted
+	struct landing *landing; // NULL: its position is not kept
+	struct outside outside;
 };
 
 // A request of the machine's own: an entry failed.
@@ -319,7 +323,7 @@ void vm_vcpu_init(struct vm_vcpu *vcpu, struct guest_time now);
 void vm_vcpu_startup(struct vm_vcpu *vcpu);
 
 bool vm_vcpu_run(struct loop_task *task); // run.c
-bool vm_vcpu_run_precisely(struct loop_task *task); // of a vcpu with a `landing`
+bool vm_vcpu_run_precisely(struct loop_task *task); // of a machine with a `landing`
 
 static always_inline bool vm_vcpu_is_here(const struct vm_vcpu *vcpu)
 {

@@ -119,7 +119,7 @@ must_check enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value);
 must_check enum status svm_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 void svm_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 void svm_intercept_tpr(struct vcpu *vcpu, bool intercept);
-void svm_intercept_pause(struct vcpu *vcpu, bool intercept);
+void svm_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which);
 void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t svm_tsc_offset(const struct vcpu *vcpu);
 uint64_t svm_tsc_ratio(uint64_t wanted);

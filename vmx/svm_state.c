@@ -367,14 +367,15 @@ void svm_intercept_tpr(struct vcpu *vcpu, bool intercept)
 
 // A PAUSE that comes more than the threshold's ticks after the one before begins a new count: APM
 // vol. 2, 15.14.4. Without the filter each PAUSE exits.
-void svm_intercept_pause(struct vcpu *vcpu, bool intercept)
+void svm_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
+	const bool loops = which == VCPU_PAUSE_LOOPS;
 	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 
 	vmcb->intercept3 = (vmcb->intercept3 & ~(uint32_t)SVM_INTERCEPT_PAUSE) |
-		(intercept ? (uint32_t)SVM_INTERCEPT_PAUSE : 0);
-	vmcb->pause_count = svm_features.pause_filter ? SVM_PAUSE_COUNT : 0;
-	vmcb->pause_threshold = svm_features.pause_threshold ? SVM_PAUSE_THRESHOLD : 0;
+		(which != VCPU_PAUSE_NEVER ? (uint32_t)SVM_INTERCEPT_PAUSE : 0);
+	vmcb->pause_count = loops && svm_features.pause_filter ? SVM_PAUSE_COUNT : 0;
+	vmcb->pause_threshold = loops && svm_features.pause_threshold ? SVM_PAUSE_THRESHOLD : 0;
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 }
 

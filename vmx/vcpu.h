@@ -157,6 +157,9 @@ struct vcpu_code {
 	uint8_t cpl;
 };
 
+// Which PAUSEs exit: of LOOPS those of a guest that waits, where the CPU can tell, else each.
+enum vcpu_pause { VCPU_PAUSE_NEVER, VCPU_PAUSE_LOOPS, VCPU_PAUSE_EACH };
+
 // What an engine does. The functions below it are the way to call them.
 struct vcpu_engine {
 	const char *name; // "svm", "vmx"
@@ -192,7 +195,7 @@ struct vcpu_engine {
 	enum status (*write_cr4)(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 	void (*set_tpr)(struct vcpu *vcpu, uint8_t cr8);
 	void (*intercept_tpr)(struct vcpu *vcpu, bool intercept);
-	void (*intercept_pause)(struct vcpu *vcpu, bool intercept);
+	void (*intercept_pause)(struct vcpu *vcpu, enum vcpu_pause which);
 	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);
 	uint64_t (*tsc_offset)(const struct vcpu *vcpu);
 	uint64_t (*tsc_ratio)(uint64_t wanted);
@@ -338,9 +341,9 @@ static always_inline void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept)
 }
 
 // Whether a guest that waits with PAUSE exits: many rounds later where the CPU can count them.
-static always_inline void vcpu_intercept_pause(struct vcpu *vcpu, bool intercept)
+static always_inline void vcpu_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
-	vcpu_engine.intercept_pause(vcpu, intercept);
+	vcpu_engine.intercept_pause(vcpu, which);
 }
 
 // The guest's TSC is the host's times its ratio, plus `offset`. A ratio has 48 bits behind the

@@ -210,7 +210,7 @@ must_check enum status vmx_write_cr0(struct vcpu *vcpu, uint64_t value);
 must_check enum status vmx_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 void vmx_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept);
-void vmx_intercept_pause(struct vcpu *vcpu, bool intercept);
+void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which);
 void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t vmx_tsc_offset(const struct vcpu *vcpu);
 uint64_t vmx_tsc_ratio(uint64_t wanted);

@@ -466,17 +466,17 @@ void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept)
 
 // 26.1.3: loops are told from single PAUSEs at privilege level 0 alone; elsewhere a time slice ends
 // the wait. Without that each PAUSE exits.
-void vmx_intercept_pause(struct vcpu *vcpu, bool intercept)
+void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint32_t pause = intercept ? (uint32_t)VMX_PROC_PAUSE : 0;
+	uint32_t pause = which != VCPU_PAUSE_NEVER ? (uint32_t)VMX_PROC_PAUSE : 0;
 
 	ASSERT(vcpu_is_loaded(vcpu));
-	if (vmx_features.pause_loop) {
+	if (vmx_features.pause_loop && which != VCPU_PAUSE_EACH) {
 		vmx_write(VMCS_PLE_GAP, VMX_PAUSE_GAP);
 		vmx_write(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);
 		vmx_write(VMCS_PROC2_CONTROLS,
-			vmx_features.proc2 | (intercept ? VMX_PROC2_PAUSE_LOOP : 0));
+			vmx_features.proc2 | (which == VCPU_PAUSE_LOOPS ? VMX_PROC2_PAUSE_LOOP : 0));
 		return;
 	}
 	vmx->proc_always = (vmx->proc_always & ~(uint32_t)VMX_PROC_PAUSE) | pause;

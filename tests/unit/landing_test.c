@@ -274,7 +274,6 @@ void log_write(enum log_level level, const char *format, ...)
 
 static void machine_create(unsigned which)
 {
-	static const struct landing_config config = {.step_all = false};
 	const char *reason = NULL;
 
 	memset(&model, 0, sizeof(model));
@@ -291,7 +290,7 @@ static void machine_create(unsigned which)
 	assert_int_equal(position_sources[which].find(&reason), STATUS_OK);
 	position_source = &position_sources[which];
 	vcpu_counting_overhead = which == 1 ? BRANCHES_OF_HOST : 0;
-	assert_int_equal(landing_create(&vcpu, &config), STATUS_OK);
+	assert_int_equal(landing_create(&vm), STATUS_OK);
 }
 
 // One turn of the run loop; the port's handler completes the instruction.
@@ -320,16 +319,16 @@ static void ignore(struct vm_vcpu *of, const struct position *here, void *owner)
 
 static void path_record(unsigned which)
 {
-	struct position near;
+	struct landing_target near = {.time = 0};
 
 	machine_create(which);
 	while (model.executed < PATH) {
-		path[model.executed] = near = landing_position(&vcpu);
-		near.rip = 0xdead;
-		landing_set(&vcpu, &near, ignore, NULL);
+		path[model.executed] = near.at = landing_position(&vcpu);
+		near.at.rip = 0xdead;
+		landing_set(&vm, &near, ignore, NULL);
 		turn();
 	}
-	landing_destroy(&vcpu);
+	landing_destroy(&vm);
 }
 
 static struct {
@@ -360,7 +359,7 @@ static void land(unsigned which, unsigned skid, unsigned overcount)
 		if (landed.target >= PATH)
 			break;
 		hits = landed.hits + landed.misses;
-		landing_set(&vcpu, &path[landed.target], note, path);
+		landing_set(&vm, &(struct landing_target){.at = path[landed.target]}, note, path);
 		while (landed.hits + landed.misses == hits) {
 			landing_at_boundary(&vcpu);
 			if (landed.hits + landed.misses == hits)
@@ -369,7 +368,7 @@ static void land(unsigned which, unsigned skid, unsigned overcount)
 		}
 	}
 	assert_true(landed.hits + landed.misses > 5);
-	landing_destroy(&vcpu);
+	landing_destroy(&vm);
 }
 
 // Positions of branches have RIP and RCX to tell them apart.

@@ -44,6 +44,12 @@ void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
 	__atomic_fetch_or(&vcpu->signals, signals, __ATOMIC_SEQ_CST);
 }
 
+void landing_wake(const struct vm_vcpu *vcpu)
+{
+	(void)vcpu; // no position is kept
+	fail();
+}
+
 void vm_vcpu_timer_update(struct vm_vcpu *vcpu)
 {
 	(void)vcpu;

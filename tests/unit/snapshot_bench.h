@@ -214,37 +214,49 @@ struct landing {
 	struct landing_time time;
 };
 
-enum status landing_create(struct vm_vcpu *vcpu, const struct landing_config *config)
+enum status landing_create(struct vm *of)
 {
-	(void)config;
-	vcpu->landing = calloc(1, sizeof(*vcpu->landing));
+	of->landing = calloc(1, sizeof(*of->landing));
 	return STATUS_OK;
 }
 
-struct landing_time landing_time(const struct vm_vcpu *vcpu)
+void landing_destroy(struct vm *of)
 {
-	return vcpu->landing->time;
+	free(of->landing);
 }
 
-void landing_set_time(struct vm_vcpu *vcpu, const struct landing_time *time)
+struct landing_time landing_time(const struct vm *of)
 {
-	vcpu->landing->time = *time;
+	return of->landing->time;
 }
 
-void landing_take_over(struct vm_vcpu *vcpu, const struct vm_vcpu *before)
+void landing_set_time(struct vm *of, const struct landing_time *time)
 {
-	assert_true(vcpu->landing != NULL && before->landing != NULL);
+	of->landing->time = *time;
 }
 
-void landing_attach(struct vm_vcpu *vcpu)
+void landing_take_over(struct vm *of, const struct vm *twin)
+{
+	assert_true(of->landing != NULL && twin->landing != NULL);
+}
+
+void landing_attach(struct vm *of)
+{
+	(void)of;
+}
+
+void landing_detach(struct vm *of)
+{
+	(void)of;
+}
+
+void landing_wake(const struct vm_vcpu *vcpu)
 {
 	(void)vcpu;
 }
 
-void landing_detach(struct vm_vcpu *vcpu)
-{
-	(void)vcpu;
-}
+static struct tick_source source = {.scale = 1};
+const struct tick_source *position_source = &source;
 
 void vcpus_attach(struct vm *of)
 {
@@ -308,7 +320,6 @@ enum status vcpus_create(struct vm *of)
 void vcpus_destroy(struct vm *of)
 {
 	for (uint32_t i = 0; i < of->vcpu_count; i++) {
-		free(of->vcpus[i]->landing);
 		free(of->vcpus[i]->lapic);
 		free(of->vcpus[i]->vcpu);
 		free(of->vcpus[i]);

@@ -202,13 +202,13 @@ static void setters_clear_their_clean_bits(void **state)
 	assert_true((VMCB->intercept_cr & SVM_INTERCEPT_CR8_WRITE) == 0);
 	svm_features.pause_filter = true;
 	svm_features.pause_threshold = false;
-	vcpu_intercept_pause(VCPU, true); // APM vol. 2, 15.14.4
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_LOOPS); // APM vol. 2, 15.14.4
 	assert_int_equal(svm_test_dirtied(), SVM_CLEAN_INTERCEPTS);
 	assert_true((VMCB->intercept3 & BIT(23)) != 0);
 	assert_int_equal(VMCB->pause_count, SVM_PAUSE_COUNT);
 	assert_int_equal(VMCB->pause_threshold, 0);
 	svm_features.pause_filter = false;
-	vcpu_intercept_pause(VCPU, false);
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_NEVER);
 	assert_int_equal(svm_test_dirtied(), SVM_CLEAN_INTERCEPTS);
 	assert_true((VMCB->intercept3 & BIT(23)) == 0);
 	assert_int_equal(VMCB->pause_count, 0);

@@ -380,7 +380,7 @@ static void pause_exits(void **state)
 
 	for (unsigned i = 0; i < 2; i++) {
 		svm_test_setup(state);
-		vcpu_intercept_pause(VCPU, i != 0);
+		vcpu_intercept_pause(VCPU, i != 0 ? VCPU_PAUSE_LOOPS : VCPU_PAUSE_NEVER);
 		step_prepare();
 		assert_true((VMCB->intercept3 & SVM_INTERCEPT_PAUSE) != 0);
 		assert_false(exit_with(SVM_EXIT_PAUSE, &exit));

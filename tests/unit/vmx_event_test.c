@@ -440,24 +440,24 @@ static void a_breakpoint_traps_after_emulation(void **state)
 static void waits_with_pause_exit(void **state)
 {
 	(void)state;
-	vcpu_intercept_pause(VCPU, true);
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_LOOPS);
 	plain_exit();
 	assert_int_equal(vmx_test_entered.proc & VMX_PROC_PAUSE, 0);
 	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2 | VMX_PROC2_PAUSE_LOOP);
 	assert_int_equal(FIELD(PLE_GAP), VMX_PAUSE_GAP);
 	assert_int_equal(FIELD(PLE_WINDOW), VMX_PAUSE_WINDOW);
 	assert_int_equal(vmx_test_exit(VMX_REASON_PAUSE, 0).kind, VMEXIT_PAUSE);
-	vcpu_intercept_pause(VCPU, false);
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_NEVER);
 	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2);
 	vmx_features.pause_loop = false;
-	vcpu_intercept_pause(VCPU, true);
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_LOOPS);
 	vcpu_request_nmi_window(VCPU);
 	plain_exit();
 	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) != 0);
 	plain_exit();
 	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) != 0);
 	assert_int_equal(FIELD(PROC2_CONTROLS), vmx_features.proc2);
-	vcpu_intercept_pause(VCPU, false);
+	vcpu_intercept_pause(VCPU, VCPU_PAUSE_NEVER);
 	plain_exit();
 	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) == 0);
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/outside.h"
+
+#include "kernel/base/assert.h"
+#include "vm/landing.h"
+
+// Room in the queue that input from outside leaves for the devices' bottom halves.
+enum { FIFO_RESERVE = 64 };
+
+static bool waits_for_boundary(const struct vm *vm)
+{
+	return vm->landing != NULL;
+}
+
+static uint32_t queue_room(const struct vm *vm)
+{
+	uint32_t room = event_fifo_room(&vm->queue);
+
+	return room > FIFO_RESERVE ? room - FIFO_RESERVE : 0;
+}
+
+uint32_t outside_room(const struct vm *vm)
+{
+	return waits_for_boundary(vm) ? OUTSIDE_MAX - vm->outside.count : queue_room(vm);
+}
+
+static void queue_add(struct vm *vm, const struct event *event)
+{
+	enum status status = event_post(&vm->queue, event);
+
+	ASSERT(status == STATUS_OK);
+}
+
+void outside_add(struct vm *vm, const struct event *event)
+{
+	struct outside *outside = &vm->outside;
+
+	ASSERT(outside_room(vm) > 0);
+	if (waits_for_boundary(vm))
+		outside->events[(outside->first + outside->count++) % OUTSIDE_MAX] = *event;
+	else
+		queue_add(vm, event);
+}
+
+enum status outside_post(struct vm *vm, const struct event *events, unsigned count)
+{
+	enum status status = STATUS_OK;
+
+	bus_enter(&vm->bus);
+	if (outside_room(vm) < count)
+		status = STATUS_BUSY;
+	for (unsigned i = 0; i < count && status == STATUS_OK; i++)
+		outside_add(vm, &events[i]);
+	bus_unlock(&vm->bus);
+	vm_events_changed(vm);
+	return status;
+}
+
+static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
+{
+	return (struct outside_place){.at = landing_position(vcpu),
+		.time = landing_now(vcpu->vm) - LANDING_TSC_BASE, .vcpu = vcpu->index,
+		.waiting = waiting};
+}
+
+// Between an event's injection and its delivery there is no boundary that could be found again.
+bool outside_take(struct vm_vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct outside *outside = &vm->outside;
+
+	if (likely(__atomic_load_n(&outside->count, __ATOMIC_RELAXED) == 0))
+		return true;
+	if (vcpu_event_pending(vcpu->vcpu))
+		return false;
+	bus_enter(&vm->bus);
+	if (outside->count > 0) {
+		bool waited = landing_end_wait(vm);
+		const struct outside_place place = place_here(vcpu, waited);
+
+		while (outside->count > 0 && queue_room(vm) > 0) {
+			const struct event *event = &outside->events[outside->first];
+			enum status status = outside->recorder == NULL ? STATUS_OK :
+				outside->recorder->event(outside->recorder, vm, &place, event);
+
+			if (status == STATUS_BUSY)
+				break;
+			if (status == STATUS_OK)
+				queue_add(vm, event);
+			outside->first = (outside->first + 1) % OUTSIDE_MAX;
+			outside->count--;
+		}
+	}
+	bus_unlock(&vm->bus);
+	return outside->count == 0;
+}
+
+void outside_give(struct vm *vm, const struct event *event)
+{
+	bus_enter(&vm->bus);
+	queue_add(vm, event);
+	bus_unlock(&vm->bus);
+	vm_events_changed(vm);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What reaches a machine from outside: characters, buttons, requests, completions of back ends.
+//
+// All of it comes as events, from any core, under the device lock. A machine whose position is not
+// kept takes them into its event queue at once. One whose position is kept takes them at a boundary
+// of its own choice: they wait here until then, and whoever records the machine is told each with
+// its place. Who replays one gives events himself, and refuses those from outside.
+#ifndef VM_OUTSIDE_H
+#define VM_OUTSIDE_H
+
+#include "kernel/event.h"
+#include "kernel/position.h"
+
+struct vm;
+struct vm_vcpu;
+
+enum { OUTSIDE_MAX = 64 };
+
+// Where an event from outside is taken: as struct landing_target has it.
+struct outside_place {
+	struct position at;
+	uint64_t time; // machine's time in ticks: landing_now() - LANDING_TSC_BASE
+	uint32_t vcpu;
+	bool waiting; // no vcpu had anything to do: the event ended a wait
+	uint8_t reserved[3];
+};
+
+// What a recorder does: on the machine's core, under the device lock; nothing here may wait or
+// allocate.
+struct outside_recorder {
+	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: the event is dropped.
+	enum status (*event)(struct outside_recorder *recorder, struct vm *vm,
+		const struct outside_place *place, const struct event *event);
+};
+
+// Under the device lock, but for `recorder`.
+struct outside {
+	struct outside_recorder *recorder; // NULL: none. Changes while the machine rests
+	uint32_t first, count;
+	struct event events[OUTSIDE_MAX];
+};
+
+// All of them or none: STATUS_BUSY, try again. Any core; takes the device lock.
+must_check enum status outside_post(struct vm *vm, const struct event *events, unsigned count);
+// How many more would be taken. Under the device lock.
+uint32_t outside_room(const struct vm *vm);
+// The same under the device lock, which the caller has and gives back; one that has room.
+void outside_add(struct vm *vm, const struct event *event);
+
+// For the run loop of a machine whose position is kept, at a boundary: what waits goes to the event
+// queue. False: something waits on, for a boundary where it can be taken.
+must_check bool outside_take(struct vm_vcpu *vcpu);
+// For who replays: an event of the log, at a landing's callback.
+void outside_give(struct vm *vm, const struct event *event);
+
+#endif
