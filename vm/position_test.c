@@ -245,6 +245,9 @@ static void kinds_measure(void)
 	if ((cpuid(0x80000001, 0).edx & BIT(27)) != 0)
 		KIND_AS("\x0f\x01\xf9", VMEXIT_RDTSC, TICK_KIND_RDTSCP);
 	KIND("\x0f\x09", VMEXIT_CACHE);            // wbinvd
+	vcpu_intercept_pause(test.vcpu, VCPU_PAUSE_EACH);
+	KIND("\xf3\x90", VMEXIT_PAUSE);
+	vcpu_intercept_pause(test.vcpu, VCPU_PAUSE_NEVER);
 	test.source->correction[VMEXIT_CR8_WRITE] = test.source->correction[VMEXIT_CR_WRITE];
 	test.source->correction[VMEXIT_DR_WRITE] = test.source->correction[VMEXIT_CR_WRITE];
 	test.source->correction[VMEXIT_XSETBV] = test.source->correction[VMEXIT_CACHE];

@@ -9,6 +9,10 @@
 // at an exact position shared by many.
 enum { TURN_TICKS = 1000000 };
 
+// The machine's time goes on by this at a PAUSE, as the host's does, which hands the core on: else
+// vcpus that wait for a time, with PAUSE, would take that many turns.
+enum { PAUSE_TICKS = 4096 };
+
 // Not those that the host sets, which tell nothing about the guest.
 #define SIGNALS_OF_GUEST ((uint32_t)(VM_SIGNAL_NMI | VM_SIGNAL_INIT | VM_SIGNAL_STARTUP))
 
@@ -61,7 +65,10 @@ bool landing_turn_is_over(const struct vm *vm)
 
 void landing_yield(struct vm *vm)
 {
+	if (vm->vcpu_count == 1) // it may be a step's
+		return;
 	vm->landing->turn_end = vm->landing->ticks;
+	vm->landing->skipped += PAUSE_TICKS;
 }
 
 void landing_wake(const struct vm_vcpu *vcpu)

@@ -469,15 +469,16 @@ void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept)
 void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint32_t pause = which != VCPU_PAUSE_NEVER ? (uint32_t)VMX_PROC_PAUSE : 0;
+	bool loops = which == VCPU_PAUSE_LOOPS && vmx_features.pause_loop;
+	uint32_t pause = which != VCPU_PAUSE_NEVER && !loops ? (uint32_t)VMX_PROC_PAUSE : 0;
 
 	ASSERT(vcpu_is_loaded(vcpu));
-	if (vmx_features.pause_loop && which != VCPU_PAUSE_EACH) {
+	if (vmx_features.pause_loop) {
 		vmx_write(VMCS_PLE_GAP, VMX_PAUSE_GAP);
 		vmx_write(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);
-		vmx_write(VMCS_PROC2_CONTROLS,
-			vmx_features.proc2 | (which == VCPU_PAUSE_LOOPS ? VMX_PROC2_PAUSE_LOOP : 0));
-		return;
+		vmx_write(VMCS_PROC2_CONTROLS, vmx_features.proc2 |
+			(vmx->counting ? vmx_features.proc2_counting : 0) |
+			(loops ? VMX_PROC2_PAUSE_LOOP : 0));
 	}
 	vmx->proc_always = (vmx->proc_always & ~(uint32_t)VMX_PROC_PAUSE) | pause;
 	vmx->proc = (vmx->proc & ~(uint32_t)VMX_PROC_PAUSE) | pause;

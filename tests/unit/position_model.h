@@ -52,7 +52,7 @@ static struct {
 	uint8_t event;
 	uint64_t ticks, executed;
 	uint64_t tsc; // at the entry
-	unsigned counting;
+	unsigned counting, pause;
 	uint64_t deadline;
 	uint64_t entries;
 	enum pmu_event counter;
@@ -288,6 +288,8 @@ static bool execute(struct vmexit *exit)
 			guest.state.rip += 2;
 		return true;
 	case 0xf3:
+		if (code[1] == 0x90 && guest.pause == VCPU_PAUSE_EACH)
+			return exits(exit, VMEXIT_PAUSE);
 		if (code[1] == 0x90)
 			go(2);
 		else
@@ -428,6 +430,12 @@ static void model_request_step(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	guest.step = true;
+}
+
+static void model_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
+{
+	(void)vcpu;
+	guest.pause = which;
 }
 
 static void model_set_counting(struct vcpu *vcpu, unsigned how)

@@ -147,6 +147,7 @@ int main(void)
 		.rip = model_rip, .get_state = model_get_state, .set_state = model_set_state,
 		.event_pending = model_event_pending, .inject_interrupt = model_inject_interrupt,
 		.inject_exception = model_inject_exception, .request_step = model_request_step,
-		.set_counting = model_set_counting};
+		.set_counting = model_set_counting,
+		.intercept_pause = model_intercept_pause};
 	return cmocka_run_group_tests_name("position", tests, NULL, NULL);
 }
