@@ -195,7 +195,7 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit 
 	line_editor local_apic mc146818 mem memory_map message monitor monitor_command \
 	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
 	reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
-	task_switch uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	task_switch turns uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -244,6 +244,7 @@ unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c
+unit_turns := kernel/event.c vm/idle.c vm/outside.c vm/turns.c
 UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
@@ -277,7 +278,8 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
 # The CPU's area is the test's.
-$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o: \
+$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
+	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule

@@ -42,6 +42,17 @@ void timer_init_cpu(void)
 		ASSERT_UNREACHABLE("a CPU has no TSC deadline though the boot CPU does");
 }
 
+bool timer_counts_tsc(void)
+{
+	return !tsc_deadline && tsc_to_apic.mult == BIT(32);
+}
+
+void timer_start_for_entry(uint32_t ticks)
+{
+	cpu_self()->timer_programmed = 0; // of none of the timers
+	apic_timer_start(ticks);
+}
+
 static void nearest_find(struct cpu *cpu)
 {
 	cpu->timer_nearest = TIMER_NEVER;

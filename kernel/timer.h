@@ -31,6 +31,12 @@ void timer_program(void);
 // The same without that microsecond: for whoever makes sure himself that the guest gets on.
 void timer_program_exactly(void);
 
+// For a guest's run that is to end at an exact tick of the TSC: whether the hardware counts those.
+bool timer_counts_tsc(void);
+// The hardware fires in `ticks`, whatever else is due; not 0. With interrupts held back, right
+// before the entry. The deadlines come back with the next timer_program().
+void timer_start_for_entry(uint32_t ticks);
+
 // Whether this CPU's timer_program() has anything to do: two instructions relative to GS, since the
 // run loop asks before every entry.
 static always_inline bool timer_needs_program(void)

@@ -3,6 +3,7 @@
 
 step/NAME    a payload of which every instruction is a single step: the plain run's transcript
 shaped/NAME  the same with a hardware's skid
+turns/NAME   a payload of several vcpus, which take turns at exact positions
 linux        a Linux boot is stopped at random positions, and registers are hashed there: the same
              in a plain run, in one with skid, and where whole spans are single-stepped; none is
              missed. LANDINGS=N: how many (100,000 nightly)
@@ -21,6 +22,7 @@ STEPPED = ("exceptions", "hlt", "mmio", "modes", "msr", "nmi", "ports", "reset_c
            "reset_triple", "step")
 SHAPED = ("exceptions", "hlt", "interrupts", "mmio", "modes", "msr", "nmi", "ports",
           "step")
+TURNS = ("smp_atomic", "smp_idle", "smp_ipi", "smp_reset", "smp_start", "smp_tlb", "smp_xsave")
 STEP_TIMEOUT = 120
 LANDINGS = {engine: int(os.environ.get("LANDINGS", default))
             for engine, default in (("svm", "4000"), ("vmx", "2000"))}
@@ -41,6 +43,9 @@ def cases(options, engine):
     for name in SHAPED:
         yield "shaped/" + name, lambda directory, n=name: run_payload(
             options, engine, n, directory, "hardware_shaped = 11")
+    for name in TURNS:
+        yield "turns/" + name, lambda directory, n=name: payloads.run(
+            options, n, "reprise", directory, engine=engine, keys=("step = 0:1",))
     yield "linux", lambda directory: run_linux(options, engine, directory)
     if engine == "svm":  # the other emulator always counts
         yield "refused", lambda directory: run_refused(options, directory)

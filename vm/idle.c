@@ -46,7 +46,7 @@ static uint64_t target_time(const struct vm_vcpu *vcpu)
 	const struct landing *landing = vcpu->vm->landing;
 	struct position here = landing_position(vcpu);
 
-	return landing->callback != NULL && landing->target.vcpu == vcpu->index &&
+	return landing->callback != NULL && landing_target_fits(&landing->target, vcpu) &&
 		position_equal(&here, &landing->target.at) ? landing->target.time : TIMER_NEVER;
 }
 
@@ -56,6 +56,17 @@ static void skip_to(struct vm *vm, uint64_t time)
 
 	if ((int64_t)(time - now) > 0)
 		vm->landing->skipped += time - now;
+}
+
+// The target cannot be reached: who waits for it is told where the machine stands.
+static void give_up(struct vm_vcpu *vcpu)
+{
+	struct landing *landing = vcpu->vm->landing;
+	landing_callback *callback = landing->callback;
+	const struct position here = landing_position(vcpu);
+
+	landing->callback = NULL;
+	callback(vcpu, &here, landing->owner);
 }
 
 bool landing_idle(struct vm_vcpu *vcpu)
@@ -72,6 +83,8 @@ bool landing_idle(struct vm_vcpu *vcpu)
 		skip_to(vm, next);
 		return true;
 	}
+	if (!landing->live && landing->callback != NULL)
+		give_up(vcpu); // it will never be there
 	if (landing->live && next != TIMER_NEVER)
 		timer_set(&landing->timer, next + landing->live_offset);
 	return false;

@@ -10,15 +10,7 @@
 #include "vm/landing_internal.h"
 #include "vmx/counting.h"
 
-enum {
-	SHAPE_SKID_MAX = 200,
-	// Before the lag is believed; and more than these without a smaller one.
-	LAG_SAMPLES = 16,
-	LAG_SLACK = 24,
-	LAG_SAMPLES_STEADY = 128,
-	LAG_SLACK_STEADY = 8,
-	LAG_SPREAD = 48, // above the lag; no nearer the timer is armed
-};
+enum { SHAPE_SKID_MAX = 200 };
 
 struct position landing_position(const struct vm_vcpu *vcpu)
 {
@@ -52,8 +44,6 @@ void landing_take_over(struct vm *vm, const struct vm *twin)
 	landing->target = from->target;
 	landing->callback = from->callback;
 	landing->owner = from->owner;
-	landing->lag = from->lag;
-	landing->lag_samples = from->lag_samples;
 	landing->live = from->live;
 	landing->random_test = from->random_test;
 	landing->random_shape = from->random_shape;
@@ -95,7 +85,7 @@ static bool target_is_here(const struct vm_vcpu *vcpu)
 		return false;
 	here = landing_position(vcpu);
 	return here.ticks > target->at.ticks || target->at.rip == POSITION_ANY_RIP ||
-		(position_equal(&here, &target->at) && vcpu->index == target->vcpu &&
+		(position_equal(&here, &target->at) && landing_target_fits(target, vcpu) &&
 			(!vcpu->halted || landing_now(vcpu->vm) >= target->time));
 }
 
@@ -138,7 +128,7 @@ static uint64_t distance(const struct vm_vcpu *vcpu, uint64_t tsc)
 static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 {
 	struct landing *landing = vcpu->vm->landing;
-	uint64_t tsc, slack;
+	uint64_t tsc;
 
 	if (position_source->arm != NULL) {
 		// The counter may count the world switch too, and must not overflow in it.
@@ -150,16 +140,8 @@ static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 	}
 	if (vcpu_limit(vcpu->vcpu, left))
 		return true;
-	if (landing->lag_samples < LAG_SAMPLES) {
-		if (left <= position_source->lead_max)
-			return false;
-	} else {
-		slack = landing->lag_since > LAG_SAMPLES_STEADY ? LAG_SLACK_STEADY : LAG_SLACK;
-		if (left <= slack + LAG_SPREAD || landing->stuck)
-			return false;
-		left += landing->lag > slack ? landing->lag - slack : 0;
-	}
-	landing->armed = left;
+	if (left <= position_source->lead_max)
+		return false;
 	tsc = rdtsc();
 	timer_set(&landing->timer, left < TIMER_NEVER - tsc ? tsc + left : TIMER_NEVER);
 	timer_program_exactly();
@@ -218,19 +200,6 @@ void landing_correct_rdtscp(struct vm_vcpu *vcpu)
 		correction[VMEXIT_RDTSC]);
 }
 
-static void lag_note(struct landing *landing, uint64_t ran)
-{
-	uint64_t lag = landing->armed - ran;
-
-	if (ran == 0 || lag > landing->armed)
-		return;
-	landing->lag_since++;
-	if (landing->lag_samples++ == 0 || lag < landing->lag) {
-		landing->lag = lag;
-		landing->lag_since = 0;
-	}
-}
-
 void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 {
 	struct landing *landing = vcpu->vm->landing;
@@ -243,11 +212,8 @@ void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 	if (landing->counted)
 		position_source->arm(cpu_self()->index, 0);
 	landing->counted = false;
-	landing->stuck = landing->timed && ran == 0;
 	if (landing->timed) {
 		landing->timed = false;
-		if (exit->kind == VMEXIT_INTERRUPT && rdtsc() >= landing->timer.deadline)
-			lag_note(landing, ran);
 		timer_set(&landing->timer, TIMER_NEVER);
 		if (timer_needs_program())
 			timer_program();

@@ -63,9 +63,11 @@ struct landing_target {
 	uint32_t reserved;
 };
 
-// Where `target` is ahead of the machine; one at a time. With POSITION_ANY_RIP the first boundary at
-// or after its ticks, of any vcpu. A boundary with these ticks and another RIP or RCX is passed; one
-// with more ticks ends the search, and the callback gets that one.
+#define LANDING_ANY_VCPU UINT32_MAX // for `vcpu` of a target
+
+// Where `target` is ahead of the machine; one at a time. With POSITION_ANY_RIP the first boundary
+// at or after its ticks, of any vcpu. A boundary with these ticks and another RIP or RCX is passed;
+// one with more ticks ends the search, and the callback gets that one.
 void landing_set(struct vm *vm, const struct landing_target *target, landing_callback *callback,
 	void *owner);
 void landing_clear(struct vm *vm);

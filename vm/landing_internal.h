@@ -16,12 +16,6 @@ struct landing {
 	void *owner;
 	bool stepping;       // the present entry is a step
 	bool timed, counted; // the present entry has the host's timer, or the counter's interrupt
-	// What the host runs between arming its timer and the guest's first instruction is time
-	// that the guest does not have: at least `lag`, after some samples.
-	uint64_t armed; // ticks for the present entry, the lag's allowance included
-	uint64_t lag;
-	uint64_t lag_samples, lag_since; // since the smallest
-	bool stuck;     // the timer came before the guest ran at all: a step is next
 	bool step_next; // somebody waits for a boundary
 	uint32_t turn;     // index of the vcpu that runs
 	uint64_t turn_end; // in ticks; LANDING_TURN_OPEN: nobody else has work
@@ -44,6 +38,12 @@ static inline uint64_t landing_random(uint64_t *state)
 	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
 	return value ^ value >> 31;
+}
+
+static inline bool landing_target_fits(const struct landing_target *target,
+	const struct vm_vcpu *vcpu)
+{
+	return target->vcpu == vcpu->index || target->vcpu == LANDING_ANY_VCPU;
 }
 
 // The test facility: a machine that is stopped at random positions. landing_test.c.

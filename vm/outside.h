@@ -28,9 +28,11 @@ struct outside_place {
 // What a recorder does: on the machine's core, under the device lock; nothing here may wait or
 // allocate.
 struct outside_recorder {
-	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: the event is dropped.
+	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: it is dropped.
 	enum status (*event)(struct outside_recorder *recorder, struct vm *vm,
 		const struct outside_place *place, const struct event *event);
+	// The machine has ended, and rests. Whoever is called here calls vm->config.ended later.
+	void (*ended)(struct outside_recorder *recorder, struct vm *vm);
 };
 
 // Under the device lock, but for `recorder`.

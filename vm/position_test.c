@@ -126,10 +126,10 @@ static uint64_t plain_ticks(unsigned count)
 // The host interrupt in the middle: of the counter, or by the host's timer.
 static void interrupt_arm(bool on)
 {
-	if (test.source->arm != NULL)
-		test.source->arm(cpu_self()->index, on ? TIMER_AFTER : 0);
-	else
+	if (test.source->arm == NULL)
 		timer_set(&test.timer, on ? rdtsc() + TIMER_AFTER : TIMER_NEVER);
+	else
+		test.source->arm(cpu_self()->index, on ? TIMER_AFTER : 0);
 }
 
 static void lateness_check(const struct sequence *sequence, const struct vmexit *exit)
@@ -164,7 +164,6 @@ static void run(struct sequence *sequence)
 }
 
 static const char cpuid_code[] = "\x0f\xa2";
-
 static uint64_t run_text(const char *code, size_t bytes, uint16_t cx, unsigned kind)
 {
 	struct sequence sequence = {.code = (const uint8_t *)code, .bytes = bytes, .cx = cx};
@@ -179,12 +178,11 @@ static uint64_t run_text(const char *code, size_t bytes, uint16_t cx, unsigned k
 // the world switch's own.
 static void overhead_measure(void)
 {
-	static const struct sequence nothing = {.cx = 0};
 	struct vmexit exit;
 
 	vcpu_counting_overhead = 0;
 	for (unsigned i = 0; i < ROUNDS && test.problem == NULL; i++) {
-		registers_set(&nothing);
+		registers_set(&(struct sequence){.cx = 0});
 		vcpu_inject_interrupt(test.vcpu, 0x20);
 		vcpu_request_step(test.vcpu);
 		enter(&exit);
@@ -265,11 +263,6 @@ static void software_measure(const char *code, size_t bytes, unsigned kind)
 		fail("an instruction did not exit as expected");
 }
 
-static unsigned sequence_code(const char *code, unsigned index)
-{
-	return (uint8_t)code[index];
-}
-
 // The same count whatever the host does meanwhile. Returns it.
 static uint64_t sequence_check(const char *code, size_t bytes, uint16_t cx, bool retires)
 {
@@ -281,7 +274,7 @@ static uint64_t sequence_check(const char *code, size_t bytes, uint16_t cx, bool
 	run(&stepped);
 	run(&interrupted);
 	log_debug("position: %02x %02x: %llu ticks, %llu in %llu steps, %llu interruptions: %llu",
-		sequence_code(code, 0), sequence_code(code, 1), (unsigned long long)plain.ticks,
+		(uint8_t)code[0], (uint8_t)code[1], (unsigned long long)plain.ticks,
 		(unsigned long long)stepped.ticks, (unsigned long long)stepped.steps,
 		(unsigned long long)interrupted.interrupts,
 		(unsigned long long)interrupted.ticks);
@@ -371,6 +364,41 @@ static bool tsc_measure(void)
 	return same && test.problem == NULL;
 }
 
+// What a run of at most `limit` ticks counts.
+static uint64_t limited_ticks(const char *code, size_t bytes, uint16_t cx, unsigned limit)
+{
+	struct vmexit exit;
+
+	memcpy(test.page + CODE, code, bytes);
+	registers_set(&(struct sequence){.cx = cx});
+	if (!vcpu_limit(test.vcpu, limit))
+		return 0;
+	enter(&exit);
+	return exit.kind == VMEXIT_INTERRUPT ? exit.ticks : UINT64_MAX;
+}
+
+// Whether the host's timer ends a run at an exact tick. If not, steps make up for it.
+static bool limit_measure(void)
+{
+	static const uint8_t limits[] = {2, 3, 10, 77, 150};
+	static const char rep[] = "\xf3\xaa\x0f\xa2"; // rep stosb; cpuid
+	char nops[NOPS_MAX];
+	uint64_t ticks;
+	bool exact;
+
+	memset(nops, 0x90, sizeof(nops));
+	vcpu_limit_lag = 0;
+	ticks = limited_ticks(nops, sizeof(nops), 0, NOPS_MAX);
+	vcpu_limit_lag = NOPS_MAX - ticks - 1;
+	exact = ticks < NOPS_MAX;
+	for (unsigned i = 0; i < ARRAY_COUNT(limits) && exact; i++)
+		exact = limited_ticks(nops, sizeof(nops), 0, limits[i]) == limits[i] - 1u &&
+			limited_ticks(rep, sizeof(rep) - 1, 300, limits[i]) == limits[i] - 1u;
+	if (!exact)
+		vcpu_limit_lag = VCPU_LIMIT_NONE;
+	return exact;
+}
+
 // Returns what a REP counts beyond its iterations.
 static int sequences_measure(void)
 {
@@ -424,6 +452,9 @@ static bool source_is_exact(struct tick_source *source)
 	if (source->find == NULL || source->find(&test.problem) == STATUS_OK)
 		rep = sequences_measure();
 	source->tsc_passes = test.problem == NULL && source->start == NULL && tsc_measure();
+	if (test.problem == NULL && source->start == NULL && vcpu_engine.limit_is_measured)
+		log_info("position: a run ends at %s tick",
+			limit_measure() ? "an exact" : "no exact");
 	position_source = NULL;
 	source->is_exact = test.problem == NULL;
 	verdict_write(source, rep);

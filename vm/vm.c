@@ -246,7 +246,9 @@ static void end(struct vm *vm, enum vm_end how, uint32_t status)
 	vm->end = (uint8_t)how;
 	vm->end_status = status;
 	vm_time_stop(vm);
-	if (vm->config.ended != NULL)
+	if (vm->outside.recorder != NULL)
+		vm->outside.recorder->ended(vm->outside.recorder, vm);
+	else if (vm->config.ended != NULL)
 		vm->config.ended(vm->config.owner);
 }
 
@@ -355,7 +357,7 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 	const struct device *uart = vm->uart;
 	size_t room, taken = 0;
 
-	if (vm->state != VM_RUNNING || vm->receive_pending)
+	if (vm->state != VM_RUNNING || vm->receive_pending || vm->outside.count != 0)
 		return 0;
 	// Who has the lock may be waiting for this CPU to take output: see console_guest_output.
 	if (!bus_try_enter(&vm->bus))
@@ -375,7 +377,7 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 		outside_add(vm, &event);
 		taken += part;
 	}
-	vm->receive_pending = taken > 0;
+	vm->receive_pending = taken > 0 && vm->landing == NULL; // there it waits outside
 	bus_unlock(&vm->bus);
 	if (taken > 0)
 		vm_events_changed(vm);

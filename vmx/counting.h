@@ -27,6 +27,11 @@ extern uint64_t vcpu_tsc_lead;
 // While counting: the next entry ends, with VMEXIT_INTERRUPT, before more than `ticks` of the TSC
 // have passed in the guest, unless another exit comes first; a tick early where the TSC counts
 // instructions. False: this CPU has nothing that would do it, or not so soon.
+// An engine that has limit_is_measured does it where the self-test has found vcpu_limit_lag: ticks
+// between the start of the host's timer and the guest's first instruction, less the one that is
+// early. VCPU_LIMIT_NONE: not.
+#define VCPU_LIMIT_NONE UINT64_MAX
+extern uint64_t vcpu_limit_lag;
 must_check static always_inline bool vcpu_limit(struct vcpu *vcpu, uint64_t ticks)
 {
 	return vcpu_engine.limit != NULL && vcpu_engine.limit(vcpu, ticks);

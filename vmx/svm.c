@@ -16,6 +16,7 @@
 #include "kernel/cpu.h"
 #include "kernel/mem.h"
 #include "kernel/position.h"
+#include "kernel/timer.h"
 #include "kernel/x86.h"
 #include "vmx/counting.h"
 
@@ -223,6 +224,10 @@ static void run_counted(struct vcpu *vcpu, struct svm_vmcb *vmcb)
 	uint64_t tsc = vcpu->tsc_at_entry + svm->run_ticks - vcpu_tsc_lead, before;
 
 	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS); // the TSC's offset among them
+	if (svm->limit != 0) {
+		timer_start_for_entry(svm->limit);
+		svm->limit = 0;
+	}
 	before = position_start();
 	vmcb->tsc_offset = tsc - before;
 	svm_run(vcpu, vmcb);
@@ -278,6 +283,7 @@ static __attribute__((noinline)) void enter_slow(struct vcpu *vcpu, struct vmexi
 	svm->run_ticks = 0;
 	while (enter_specially(vcpu, exit))
 		;
+	svm->limit = 0;
 	exit->ticks = svm->run_ticks;
 }
 
@@ -314,6 +320,21 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 		enter_slow(vcpu, exit);
 }
 
+// By the host's timer, which counts the TSC's ticks: what is between its start and the guest's
+// first instruction is always the same. A host timer that is due before ends the entry as well.
+static bool svm_limit(struct vcpu *vcpu, uint64_t ticks)
+{
+	enum { LIMIT_MAX = 1 << 30 };
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t host = cpu_self()->timer_nearest - rdtsc();
+
+	if (vcpu_limit_lag == VCPU_LIMIT_NONE || !timer_counts_tsc() || ticks < 2)
+		return false;
+	if (host > ticks) // one that is over due has been programmed, and is a large number
+		svm->limit = (uint32_t)((ticks < LIMIT_MAX ? ticks : LIMIT_MAX) + vcpu_limit_lag);
+	return true;
+}
+
 static void svm_set_counting(struct vcpu *vcpu, unsigned how)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -332,6 +353,7 @@ static void svm_set_counting(struct vcpu *vcpu, unsigned how)
 const struct vcpu_engine svm_engine = {
 	.name = "svm",
 	.step_misses_shadow = true,
+	.limit_is_measured = true,
 	.cpu_init = svm_cpu_init,
 	.describe = svm_describe,
 	.create = svm_create,
@@ -377,6 +399,7 @@ const struct vcpu_engine svm_engine = {
 	.request_step = svm_request_step,
 	.inject_software_interrupt = svm_inject_software_interrupt,
 	.set_counting = svm_set_counting,
+	.limit = svm_limit,
 	.spoil = svm_spoil,
 	.print_entry_failure = svm_print_entry_failure,
 };

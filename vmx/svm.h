@@ -67,6 +67,7 @@ struct svm_vcpu {
 	struct svm_step step;
 	uint64_t shadow_rip;     // of an entry in an interrupt shadow: SVM_PRECISE_SHADOWED
 	uint64_t run_ticks;      // of this vcpu_enter, while counting
+	uint32_t limit;          // of the next entry, for the host's timer; 0: none
 	uint8_t software_length; // of the INT n that `event` is
 	// Where its ASID comes from; another core, or a later generation: it needs a new one.
 	uint32_t asid_core;

@@ -31,6 +31,7 @@ enum {
 
 struct vcpu_engine vcpu_engine;
 uint64_t vcpu_counting_overhead, vcpu_tsc_lead;
+uint64_t vcpu_limit_lag = VCPU_LIMIT_NONE;
 
 static const char *const kind_names[VMEXIT_KIND_COUNT] = {
 	[VMEXIT_INTERRUPT] = "interrupt", [VMEXIT_IO] = "io", [VMEXIT_MEMORY] = "memory",

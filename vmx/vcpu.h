@@ -166,6 +166,7 @@ struct vcpu_engine {
 	// A step that begins at MOV SS or POP SS, and may be at STI, would run the next instruction
 	// too: the caller executes these in software.
 	bool step_misses_shadow;
+	bool limit_is_measured; // vmx/counting.h
 	enum status (*cpu_init)(const char **reason);
 	void (*describe)(char *text, size_t bytes);
 	enum status (*create)(struct nested_map *map, struct vcpu **vcpu);

@@ -24,7 +24,7 @@ struct cpu fake_cpu;
 uint64_t fake_cpu_tsc;
 bool fake_cpu_interrupts;
 struct vcpu_engine vcpu_engine;
-uint64_t vcpu_counting_overhead, vcpu_tsc_lead;
+uint64_t vcpu_counting_overhead, vcpu_tsc_lead, vcpu_limit_lag;
 
 // How this CPU counts.
 static struct model {
@@ -38,6 +38,7 @@ static struct model {
 	unsigned per_two;       // every second instruction counts this much more
 	bool steps_software;    // INT n is stepped by the engine itself
 	bool tsc_leaps;         // a guest's TSC is another one in a step
+	bool limit_varies;      // what is before the guest's first instruction
 	// Its performance counter, which counts what retires in the guest, and branches.
 	bool has_branches, has_instructions;
 	unsigned skid;          // instructions from the overflow to the interrupt
@@ -52,6 +53,7 @@ static struct {
 	uint8_t event;
 	uint64_t ticks, executed;
 	uint64_t tsc; // at the entry
+	uint64_t limit; // ticks from the timer's start; 0: none
 	unsigned counting, pause;
 	uint64_t deadline;
 	uint64_t entries;
@@ -261,7 +263,7 @@ static void repeat(void)
 }
 
 // An entry's overhead has this before the guest's first instruction.
-enum { MODEL_LEAD = 33 };
+enum { MODEL_LEAD = 33, MODEL_LIMIT_LAG = 41 };
 
 static uint64_t guest_tsc(void)
 {
@@ -369,6 +371,9 @@ static void model_enter(struct vcpu *vcpu, struct vmexit *exit)
 			}
 			if (counter_interrupts())
 				break;
+			if (guest.limit != 0 && guest.ticks - model.overhead + MODEL_LIMIT_LAG +
+				(model.limit_varies && guest.limit % 2 != 0) >= guest.limit)
+				break;
 			if (!execute(exit))
 				break;
 			if (guest.step) {
@@ -379,6 +384,7 @@ static void model_enter(struct vcpu *vcpu, struct vmexit *exit)
 		}
 	}
 	guest.has_event = guest.step = false;
+	guest.limit = 0;
 	if (model.jitter != 0 && ++guest.entries % 5 == 0)
 		guest.ticks += model.jitter;
 	exit->ticks = (position_source->find != NULL ? guest.counted : guest.ticks) -
@@ -430,6 +436,13 @@ static void model_request_step(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	guest.step = true;
+}
+
+static bool model_limit(struct vcpu *vcpu, uint64_t ticks)
+{
+	(void)vcpu;
+	guest.limit = vcpu_limit_lag != VCPU_LIMIT_NONE ? ticks + vcpu_limit_lag : 0;
+	return guest.limit != 0;
 }
 
 static void model_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)

@@ -48,6 +48,15 @@ static void exact_ones_are_accepted(void **state)
 	assert_int_equal(vcpu_tsc_lead, MODEL_LEAD);
 	assert_true(position_source->tsc_passes);
 	assert_non_null(strstr(verdict, "rdtsc passes"));
+	assert_int_equal(vcpu_limit_lag, MODEL_LIMIT_LAG - 1);
+}
+
+// Landing takes steps then.
+static void a_limit_that_varies_is_not_used(void **state)
+{
+	(void)state;
+	expect_exact((struct model){.overhead = 59, .limit_varies = true}, 0, "rep n+0");
+	assert_int_equal(vcpu_limit_lag, VCPU_LIMIT_NONE);
 }
 
 // The source is as good as any other: RDTSC is asked for.
@@ -136,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_ones_are_accepted),
 		cmocka_unit_test(a_tsc_that_leaps_is_not_passed),
+		cmocka_unit_test(a_limit_that_varies_is_not_used),
 		cmocka_unit_test(clocks_are_refused),
 		cmocka_unit_test(overcounts_are_refused),
 		cmocka_unit_test(a_rep_that_counts_one_is_refused),
@@ -148,6 +158,7 @@ int main(void)
 		.event_pending = model_event_pending, .inject_interrupt = model_inject_interrupt,
 		.inject_exception = model_inject_exception, .request_step = model_request_step,
 		.set_counting = model_set_counting,
-		.intercept_pause = model_intercept_pause};
+		.intercept_pause = model_intercept_pause, .limit = model_limit,
+		.limit_is_measured = true};
 	return cmocka_run_group_tests_name("position", tests, NULL, NULL);
 }
