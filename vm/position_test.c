@@ -342,7 +342,7 @@ static uint64_t tsc_read(unsigned nops, bool step, bool interrupt)
 	const uint64_t *gpr = vcpu_gpr(test.vcpu);
 
 	memset(code, 0x90, sizeof(code));
-	memcpy(code + nops, "\x0f\x31\x0f\xa2", 4); // rdtsc; cpuid
+	memcpy(code + nops, (uint8_t[]){0x0f, 0x31, 0x0f, 0xa2}, 4); // rdtsc; cpuid
 	run(&sequence);
 	return (gpr[GPR_RDX] << 32 | (uint32_t)gpr[GPR_RAX]) - TSC_AT_ENTRY - nops;
 }
