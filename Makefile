@@ -140,8 +140,13 @@ $(B)/reprise.0.elf: $(OBJS) linker.ld $(B)/ksyms.0.o
 $(B)/reprise.elf: $(B)/ksyms.1.o
 	@echo "  LD $@"
 	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $< /usr/lib/libgnuefi.a -o $@
-$(B)/BOOTX64.EFI: $(B)/reprise.elf
-	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
+# objcopy writes out all of .bss.
+define make_efi
+@objcopy --target=efi-app-x86_64 -S -R .note $< $@
+@tools/trimpe.py $@
+endef
+$(B)/BOOTX64.EFI: $(B)/reprise.elf tools/trimpe.py
+	$(make_efi)
 
 # The kernel with a test in the place of boot/main.c: see tests/smp.py.
 SMP_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/smp.c.o $(B)/ksyms.0.o
@@ -151,8 +156,8 @@ $(B)/smp_test.elf: $(SMP_OBJS) linker.ld
 LA57_OBJS := $(SMP_OBJS:$(B)/boot/pvh.S.o=$(B)/tests/kernel/la57.S.o)
 $(B)/la57_test.elf: $(LA57_OBJS) linker.ld
 	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(LA57_OBJS) /usr/lib/libgnuefi.a -o $@
-$(B)/smp_test.efi: $(B)/smp_test.elf
-	@objcopy --target=efi-app-x86_64 -S -R .note $< $@
+$(B)/smp_test.efi: $(B)/smp_test.elf tools/trimpe.py
+	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
