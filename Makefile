@@ -21,7 +21,7 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_values.c boot/cpio.c boot/efi.c \
 	boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S \
 	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
-	boot/pvh.S boot/pvh.c boot/quiesce.c boot/text.c
+	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/uart.c
 
@@ -76,9 +76,8 @@ EFI_INCS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI
 
 OBJS := $(patsubst %,$(B)/%.o,$(SRCS)) $(NEWLIB_SRCS:%=$(B)/newlib/%.o) \
 	$(ZYDIS_SRCS:%=$(B)/zydis/%.o)
-EFI_CRT := /usr/lib/crt0-efi-x86_64.o /usr/lib/libgnuefi.a
 LINK := ld -pie --no-dynamic-linker -Bsymbolic -z max-page-size=4096 -z noexecstack \
-	--gc-sections --build-id=none --no-warn-rwx-segments -T linker.ld
+	-z pack-relative-relocs --gc-sections --build-id=none --no-warn-rwx-segments -T linker.ld
 
 .PHONY: all
 all: $(B)/reprise.elf $(B)/BOOTX64.EFI
@@ -136,10 +135,10 @@ $(B)/ksyms.1.S: $(B)/reprise.0.elf tools/ksyms.awk
 $(B)/ksyms.%.o: $(B)/ksyms.%.S
 	@gcc -c $< -o $@
 $(B)/reprise.0.elf: $(OBJS) linker.ld $(B)/ksyms.0.o
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $(B)/ksyms.0.o /usr/lib/libgnuefi.a -o $@
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $(B)/ksyms.0.o -o $@
 $(B)/reprise.elf: $(B)/ksyms.1.o
 	@echo "  LD $@"
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $< /usr/lib/libgnuefi.a -o $@
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(OBJS) $< -o $@
 # objcopy writes out all of .bss.
 define make_efi
 @objcopy --target=efi-app-x86_64 -S -R .note $< $@
@@ -151,11 +150,11 @@ $(B)/BOOTX64.EFI: $(B)/reprise.elf tools/trimpe.py
 # The kernel with a test in the place of boot/main.c: see tests/smp.py.
 SMP_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/smp.c.o $(B)/ksyms.0.o
 $(B)/smp_test.elf: $(SMP_OBJS) linker.ld
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(SMP_OBJS) /usr/lib/libgnuefi.a -o $@
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(SMP_OBJS) -o $@
 # The same, entered with five-level paging on.
 LA57_OBJS := $(SMP_OBJS:$(B)/boot/pvh.S.o=$(B)/tests/kernel/la57.S.o)
 $(B)/la57_test.elf: $(LA57_OBJS) linker.ld
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(LA57_OBJS) /usr/lib/libgnuefi.a -o $@
+	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(LA57_OBJS) -o $@
 $(B)/smp_test.efi: $(B)/smp_test.elf tools/trimpe.py
 	$(make_efi)
 
@@ -199,7 +198,7 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit 
 	insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
 	line_editor local_apic mc146818 mem memory_map message monitor monitor_command \
 	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
-	reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
+	relocate reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
 	task_switch turns uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
@@ -213,6 +212,7 @@ unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_landing.c boot/config_values.c boot/ini.c boot/path.c \
 	boot/text.c
+unit_relocate := boot/relocate.c
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c

@@ -88,9 +88,6 @@ pvh_long_mode:
 
 	// ImageBase has link address 0: where it is now is the difference that relocation adds.
 	leaq ImageBase(%rip), %rdi
-	leaq _DYNAMIC(%rip), %rsi
-	xorl %edx, %edx
-	xorl %ecx, %ecx
 	call _relocate
 	movq %rbx, %rdi
 	call pvh_main
