@@ -171,6 +171,11 @@ static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 		lapic_timer_expire(vm->vcpus[i], now);
 	}
 	vm_vcpu_timer_update(vcpu);
+	// Where an event, or an INIT, asked for a reset: nobody enters before that any more.
+	if (unlikely(__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0)) {
+		vm_run_update(vm);
+		return false;
+	}
 	return !landing_turn_is_over(vm) || !landing_pass_turn(vcpu);
 }
 
