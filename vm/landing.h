@@ -86,11 +86,11 @@ uint64_t landing_now(const struct vm *vm);
 void landing_at_boundary(struct vm_vcpu *vcpu);
 // False: an instruction was executed, there is nothing to enter for.
 must_check bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc);
-// What the exit has counted; and, after it was handled, what that completed.
 // The entry that comes next is a step.
 void landing_step_next(struct vm *vm);
 // The exit was of RDTSCP.
 void landing_correct_rdtscp(struct vm_vcpu *vcpu);
+// What the exit has counted; and, after it was handled, what that completed.
 void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
 void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
 
