@@ -9,6 +9,7 @@ CACHE ?= $(or $(REPRISE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reprise)
 B := build
 NEWLIB := $(CACHE)/src/newlib/newlib/libc
 ZYDIS := $(CACHE)/src/zydis
+XXHASH := $(CACHE)/src/xxhash
 
 BASE_SRCS := kernel/base/state.c kernel/base/status.c
 
@@ -50,7 +51,10 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
 	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
-SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) $(BOOT_SRCS)
+REPLAY_SRCS := replay/hash.c
+
+SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) \
+	$(REPLAY_SRCS) $(BOOT_SRCS)
 
 NEWLIB_SRCS := ctype/ctype_ ctype/isprint ctype/isspace errno/errno reent/impure reent/reent \
 	reent/sbrkr stdio/snprintf stdio/vfprintf stdio/vsnprintf stdlib/nano-mallocr \
@@ -68,14 +72,16 @@ ARCH := -ffreestanding -fpie -mno-red-zone -mgeneral-regs-only -fcf-protection=n
 	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. \
 	-ffile-prefix-map=$(CACHE)=cache
 DEFS := -U__linux__ -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYAN_NO_LIBC \
-	-DZYDIS_DISABLE_FORMATTER -DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
-INCS := -I. -Ikernel/newlib -isystem $(NEWLIB)/include -isystem $(ZYDIS)/include
+	-DZYDIS_DISABLE_FORMATTER -DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 \
+	-DZYDIS_DISABLE_KNC -DXXH_NO_XXH3
+INCS := -I. -Ikernel/newlib -isystem $(NEWLIB)/include -isystem $(ZYDIS)/include \
+	-isystem $(XXHASH)
 CFLAGS := -std=gnu17 -O2 -g $(ARCH) $(DEFS) $(INCS) -MMD -MP
 EFI_INCS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
 	-DHAVE_USE_MS_ABI
 
 OBJS := $(patsubst %,$(B)/%.o,$(SRCS)) $(NEWLIB_SRCS:%=$(B)/newlib/%.o) \
-	$(ZYDIS_SRCS:%=$(B)/zydis/%.o)
+	$(ZYDIS_SRCS:%=$(B)/zydis/%.o) $(B)/xxhash/xxhash.o
 LINK := ld -pie --no-dynamic-linker -Bsymbolic -z max-page-size=4096 -z noexecstack \
 	-z pack-relative-relocs --gc-sections --build-id=none --no-warn-rwx-segments -T linker.ld
 
@@ -111,6 +117,9 @@ $(B)/newlib/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 $(B)/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(CFLAGS) -w -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
+$(B)/xxhash/%.o: $(B)/flags.stamp | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(CFLAGS) -w -c $(XXHASH)/$*.c -o $@
 
 # The guest's DSDT: AML as a list of bytes.
 $(B)/vm/dsdt_aml.inc: vm/dsdt.asl | $(B)/deps.stamp
@@ -187,6 +196,7 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB)
 $(B)/guest/smp_%.elf: $(B)/guest/smp_%.c.o $(GUEST_LIB) $(GUEST_SMP) tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB) $(GUEST_SMP)
+
 # Firmware for Bochs.
 $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 	@tools/mkuboot.py /usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
@@ -195,7 +205,7 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini \
-	insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
+	hash insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
 	line_editor local_apic mc146818 mem memory_map message monitor monitor_command \
 	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
 	relocate reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
@@ -261,19 +271,24 @@ unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
 unit_insn_model := $(UNIT_INSN)
 unit_insn_random := $(UNIT_INSN)
+unit_hash := replay/hash.c
 unit_e820 := $(UNIT_BOOT)
 unit_direct_boot := $(UNIT_BOOT)
 unit_direct_boot_elf := $(UNIT_BOOT)
 unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_tables.c
 
 UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
-	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include -MMD -MP
+	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include \
+	-isystem $(XXHASH) -MMD -MP
 UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
-UNIT_ZYDIS := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o)
+UNIT_LIBRARIES := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o) $(B)/unit/xxhash/xxhash.o
 
 $(B)/unit/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(UNIT_CFLAGS) -w -fno-sanitize=undefined -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
+$(B)/unit/xxhash/%.o: $(B)/flags.stamp | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(UNIT_CFLAGS) -w -c $(XXHASH)/$*.c -o $@
 $(B)/unit/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
@@ -289,7 +304,7 @@ $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
 $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
-		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_ZYDIS)
+		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_LIBRARIES)
 	@gcc -fsanitize=address,undefined $$^ -lcmocka -o $$@
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
@@ -303,7 +318,8 @@ UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)
 # What needs no emulator. Each line of build/checks is NAME<tab>COMMAND.
 CHECK_C := $(filter %.c,$(SRCS))
 CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
-CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h vm/*.h vmx/*.h)
+CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h replay/*.h \
+	vm/*.h vmx/*.h)
 HEADER_WARN := -Wall -Wextra -Wno-unused-function
 define CHECKS
 style	tools/check-style.sh

@@ -27,7 +27,8 @@ allow vm vmx emul drivers kernel kernel/base
 allow replay vm vmx emul drivers kernel kernel/base
 allow net vm vmx emul drivers kernel kernel/base
 
-if grep -nwE 'VMCB|VMCS|vmcb|vmcs' boot/* drivers/*.[ch] emul/*.[ch] kernel/*.[ch] vm/*.[ch] |
+if grep -nwE 'VMCB|VMCS|vmcb|vmcs' boot/* drivers/*.[ch] emul/*.[ch] kernel/*.[ch] replay/*.[ch] \
+    vm/*.[ch] |
     grep -v 'vmx/vcpu.h'; then
     echo "check-folders: vendors' words outside vmx/"
     status=1

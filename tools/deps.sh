@@ -113,6 +113,8 @@ fetch() {
         c6f3a88b9d93420904241b231ca8647303be3bfb3cfef6adc8d1ea9207291033
     fetch_source zydis zydis zydis_4.0.0.orig.tar.gz \
         e990107f80c62afc1deb51de230023a1098db801b8ea6bf483e296d45459e234
+    fetch_source xxhash xxhash xxhash_0.8.1.orig.tar.gz \
+        3bb6b7d6f30c591dd65aaaff1c8b7a5b94d81687998ca9400082c739a690436c
 }
 
 guest() {
