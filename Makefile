@@ -51,7 +51,11 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
 	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
-REPLAY_SRCS := replay/hash.c
+LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
+	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
+	replay/log_ram.c replay/log_reader.c replay/log_record.c replay/log_seek.c \
+	replay/log_store.c replay/log_writer.c
+REPLAY_SRCS := $(LOG_SRCS) replay/hash.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) \
 	$(REPLAY_SRCS) $(BOOT_SRCS)
@@ -206,7 +210,8 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
 	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini \
 	hash insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
-	line_editor local_apic mc146818 mem memory_map message monitor monitor_command \
+	line_editor local_apic log_check log_header log_index log_reader log_record log_store \
+	log_writer mc146818 mem memory_map message monitor monitor_command \
 	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
 	relocate reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
 	task_switch turns uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
@@ -272,6 +277,8 @@ unit_insn := $(UNIT_INSN)
 unit_insn_model := $(UNIT_INSN)
 unit_insn_random := $(UNIT_INSN)
 unit_hash := replay/hash.c
+UNIT_LOG := $(LOG_SRCS) kernel/crc32c.c tests/log/sample.c tests/unit/log_fake.c
+$(foreach u,$(filter log_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_LOG)))
 unit_e820 := $(UNIT_BOOT)
 unit_direct_boot := $(UNIT_BOOT)
 unit_direct_boot_elf := $(UNIT_BOOT)

@@ -89,6 +89,14 @@ FAULTS = (
     ("clock-not-kept", "vm/pc.c", "vm->receive_pending = false;",
      "vm->receive_pending = false;\n\tmc146818_configure(vm->rtc, vm->config.rtc_epoch);",
      "linux-pvh", "linux-pvh"),
+    ("log-crc-unchecked", "replay/log_load.c", "!log_chunk_is_intact(chunk->bytes)", "false",
+     "unit", "unit/log_reader$"),
+    ("log-id-ignored", "replay/log_format.c", "header->log_id != log_id", "false",
+     "unit", "unit/log_reader$"),
+    ("log-end-without-room", "replay/log_writer.c", "log_index_bytes_max(&writer->index, 2)", "0",
+     "unit", "unit/log_writer$"),
+    ("log-vcpu-forgotten", "replay/log_record.c", "\tcodec->last_vcpu = record->vcpu;\n", "",
+     "unit", "unit/log_record$"),
 )
 
 
