@@ -103,7 +103,8 @@ $(B)/deps.stamp: tools/deps.sh tools/packages.txt
 # Other flags, other objects. It is written when they change alone.
 $(B)/flags.stamp: FORCE
 	@mkdir -p $(B)
-	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' >$@.new
+	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' \
+		'$(HOST_CFLAGS)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 .PHONY: FORCE
 
@@ -200,6 +201,22 @@ $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB)
 $(B)/guest/smp_%.elf: $(B)/guest/smp_%.c.o $(GUEST_LIB) $(GUEST_SMP) tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB) $(GUEST_SMP)
+
+# What people run on their own machine: the image's sources, with this machine's C library.
+TOOL_SRCS := tools/log_diff.c tools/log_file.c tools/log_stats.c tools/reprise-log.c
+HOST_LOG_SRCS := $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
+MAKE_LOG_SRCS := tests/log/make.c tests/log/sample.c
+HOST_CFLAGS := -std=gnu17 -D_FILE_OFFSET_BITS=64 -I. -O2 -g -MMD -MP
+.PHONY: tools
+tools: $(B)/reprise-log
+
+$(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@gcc $(HOST_CFLAGS) $(WARN) -c $< -o $@
+$(B)/reprise-log: $(patsubst %,$(B)/host/%.o,$(TOOL_SRCS) $(HOST_LOG_SRCS))
+	@gcc $^ -o $@
+$(B)/log_make: $(patsubst %,$(B)/host/%.o,$(MAKE_LOG_SRCS) $(HOST_LOG_SRCS))
+	@gcc $^ -o $@
 
 # Firmware for Bochs.
 $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
@@ -327,6 +344,7 @@ CHECK_C := $(filter %.c,$(SRCS))
 CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
 CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h replay/*.h \
 	vm/*.h vmx/*.h)
+HOST_SRCS := $(TOOL_SRCS) $(MAKE_LOG_SRCS)
 HEADER_WARN := -Wall -Wextra -Wno-unused-function
 define CHECKS
 style	tools/check-style.sh
@@ -336,21 +354,23 @@ registers	tools/check-sse.sh $(B)/reprise.elf
 folders	tools/check-folders.sh
 headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
+clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
 endef
 export CHECKS
 $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit payloads payloads-vmx state state-vmx bad-config boot-vmx smp machines \
-	faults landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi bench \
-	bench-vmx
+SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config boot-vmx smp \
+	machines faults landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi \
+	bench bench-vmx
 .PHONY: check test nightly bench tests-built
+CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(UNIT_PROGRAMS) $(B)/checks \
+tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(CHECK_BUILT) \
 	$(B)/esp.img $(B)/u-boot.rom
-check: all $(UNIT_PROGRAMS) $(B)/checks
-	@tests/run.py check unit
+check: all $(CHECK_BUILT)
+	@tests/run.py check unit log-tool
 test: tests-built
 	@tests/run.py $(SUITES)
 bench: all guests
@@ -387,6 +407,7 @@ image: $(B)/reprise-usb.img
 clean:
 	rm -rf $(B)
 
+-include $(wildcard $(B)/host/*/*.d $(B)/host/*/*/*.d)
 -include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
 -include $(wildcard $(OBJS:.o=.d) $(B)/tests/kernel/*.d)

@@ -95,6 +95,9 @@ FAULTS = (
      "unit", "unit/log_reader$"),
     ("log-end-without-room", "replay/log_writer.c", "log_index_bytes_max(&writer->index, 2)", "0",
      "unit", "unit/log_writer$"),
+    ("log-form-changed", "replay/log_abi.h", "LOG_FORM_INDEX = 0x02,\n\tLOG_FORM_SEQUENCE = 0x04,",
+     "LOG_FORM_INDEX = 0x04,\n\tLOG_FORM_SEQUENCE = 0x02,", "log-tool",
+     "log-tool/records-are-printed$"),
     ("log-vcpu-forgotten", "replay/log_record.c", "\tcodec->last_vcpu = record->vcpu;\n", "",
      "unit", "unit/log_record$"),
 )

@@ -25,6 +25,7 @@ import bench  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
 import landing  # noqa: E402
+import log_tool  # noqa: E402
 import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
@@ -75,6 +76,11 @@ def suite_check(options):
         name, command = line.rstrip("\n").split("\t", 1)
         yield Case("check/" + name,
                    lambda directory, c=command: command_run(["sh", "-c", c], 600, options.top))
+
+
+def suite_log_tool(options):
+    for name, run in log_tool.cases(options):
+        yield Case("log-tool/" + name, run)
 
 
 def suite_faults(options, engine):
@@ -139,8 +145,8 @@ def suites_of_engine(engine):
             for name, suite in found.items()}
 
 
-SUITES = {"unit": suite_unit, "check": suite_check, "machines": suite_machines,
-          "machines-cores": suite_machines_cores}
+SUITES = {"unit": suite_unit, "check": suite_check, "log-tool": suite_log_tool,
+          "machines": suite_machines, "machines-cores": suite_machines_cores}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Headers and records as recordings have them, for tests. The same seed makes the same.
+// Headers and records as recordings have them, for tests, and for the programs that make logs for
+// other tests. The same seed makes the same.
 #ifndef TESTS_LOG_SAMPLE_H
 #define TESTS_LOG_SAMPLE_H
 
