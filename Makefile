@@ -104,7 +104,7 @@ $(B)/deps.stamp: tools/deps.sh tools/packages.txt
 $(B)/flags.stamp: FORCE
 	@mkdir -p $(B)
 	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' \
-		'$(HOST_CFLAGS)' >$@.new
+		'$(HOST_CFLAGS) $(FUZZ_CFLAGS)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 .PHONY: FORCE
 
@@ -206,9 +206,13 @@ $(B)/guest/smp_%.elf: $(B)/guest/smp_%.c.o $(GUEST_LIB) $(GUEST_SMP) tests/guest
 TOOL_SRCS := tools/log_diff.c tools/log_file.c tools/log_stats.c tools/reprise-log.c
 HOST_LOG_SRCS := $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 MAKE_LOG_SRCS := tests/log/make.c tests/log/sample.c
+FUZZ_LOG_SRCS := tests/fuzz/log_fuzz.c tests/log/sample.c
 HOST_CFLAGS := -std=gnu17 -D_FILE_OFFSET_BITS=64 -I. -O2 -g -MMD -MP
-.PHONY: tools
+FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all -MMD -MP
+.PHONY: tools fuzzers
 tools: $(B)/reprise-log
+fuzzers: $(B)/fuzz/log_fuzz $(B)/fuzz/log_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -217,6 +221,16 @@ $(B)/reprise-log: $(patsubst %,$(B)/host/%.o,$(TOOL_SRCS) $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
 $(B)/log_make: $(patsubst %,$(B)/host/%.o,$(MAKE_LOG_SRCS) $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
+$(B)/fuzz/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
+	@mkdir -p $(@D)
+	@clang $(FUZZ_CFLAGS) $(WARN) -c $< -o $@
+$(B)/fuzz/log_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_LOG_SRCS) $(HOST_LOG_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/log_seeds.stamp: $(B)/log_make
+	@rm -rf $(@:.stamp=)
+	@mkdir -p $(@:.stamp=)
+	@$(B)/log_make --seeds $(@:.stamp=)
+	@touch $@
 
 # Firmware for Bochs.
 $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
@@ -344,7 +358,7 @@ CHECK_C := $(filter %.c,$(SRCS))
 CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
 CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h replay/*.h \
 	vm/*.h vmx/*.h)
-HOST_SRCS := $(TOOL_SRCS) $(MAKE_LOG_SRCS)
+HOST_SRCS := $(sort $(TOOL_SRCS) $(MAKE_LOG_SRCS) $(FUZZ_LOG_SRCS))
 HEADER_WARN := -Wall -Wextra -Wno-unused-function
 define CHECKS
 style	tools/check-style.sh
@@ -355,6 +369,7 @@ folders	tools/check-folders.sh
 headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
 clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
+fuzz-log	tools/check-fuzz.sh log 10000
 endef
 export CHECKS
 $(B)/checks: Makefile
@@ -367,9 +382,9 @@ SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config b
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(CHECK_BUILT) \
+tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(CHECK_BUILT) fuzzers \
 	$(B)/esp.img $(B)/u-boot.rom
-check: all $(CHECK_BUILT)
+check: all $(CHECK_BUILT) fuzzers
 	@tests/run.py check unit log-tool
 test: tests-built
 	@tests/run.py $(SUITES)
@@ -407,7 +422,7 @@ image: $(B)/reprise-usb.img
 clean:
 	rm -rf $(B)
 
--include $(wildcard $(B)/host/*/*.d $(B)/host/*/*/*.d)
+-include $(wildcard $(B)/host/*/*.d $(B)/host/*/*/*.d $(B)/fuzz/*/*.d $(B)/fuzz/*/*/*.d)
 -include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
 -include $(wildcard $(OBJS:.o=.d) $(B)/tests/kernel/*.d)

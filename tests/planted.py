@@ -100,6 +100,8 @@ FAULTS = (
      "log-tool/records-are-printed$"),
     ("log-vcpu-forgotten", "replay/log_record.c", "\tcodec->last_vcpu = record->vcpu;\n", "",
      "unit", "unit/log_record$"),
+    ("log-length-unchecked", "replay/log_bytes.c", "count > (size_t)(in->end - in->at)",
+     "in->at == NULL", "check", "check/fuzz-log$"),
 )
 
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Makes logs for tests/log_tool.py.
+// Makes logs for tests/log_tool.py, and what the fuzzer of tests/fuzz/log_fuzz.c starts from.
 //
 //	log_make FOLDER         closed.log, ram.log, open.log, snapshot.log, record.log, machine.log
+//	log_make --seeds FOLDER one file a seed: its mode, a byte of control, and the bytes
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "replay/log_format.h"
 #include "replay/log_ram.h"
 #include "replay/log_writer.h"
+#include "tests/fuzz/log_modes.h"
 #include "tests/log/sample.h"
 
 enum { STORE_BYTES = 1 << 20, RECORDS = 300 };
@@ -142,12 +144,67 @@ static void logs_make(const char *folder)
 	log_save(folder, "machine.log");
 }
 
+static void seed(const char *folder, const char *name, enum log_mode mode, uint64_t offset,
+	size_t count)
+{
+	const uint8_t head[] = {(uint8_t)mode, 0};
+
+	file_write(folder, name, head, sizeof(head), memory + offset, count);
+}
+
+// The payload of each chunk in a mode of its own.
+static void payload_seeds(const char *folder, const char *log)
+{
+	for (uint64_t offset = 0; offset < writer.next_offset;) {
+		struct log_chunk_header chunk;
+		uint64_t payload = offset + LOG_CHUNK_HEADER_BYTES;
+		char name[64];
+
+		memcpy(&chunk, memory + offset, sizeof(chunk));
+		snprintf(name, sizeof(name), "%s-chunk-%u", log, chunk.sequence);
+		if (chunk.type == LOG_CHUNK_RECORDS) {
+			uint8_t head[] = {LOG_MODE_RECORDS, 2, (uint8_t)chunk.records};
+
+			file_write(folder, name, head, sizeof(head), memory + payload,
+				chunk.payload_bytes);
+		} else {
+			seed(folder, name, chunk.type == LOG_CHUNK_HEADER ? LOG_MODE_HEADER :
+				LOG_MODE_INDEX, payload, chunk.payload_bytes);
+		}
+		offset += log_chunk_stored_bytes(chunk.payload_bytes, 8);
+		if (chunk.type == LOG_CHUNK_HEADER)
+			offset += log_pointer_stored_bytes(8);
+	}
+}
+
+static void seeds_make(const char *folder)
+{
+	sample_header(&header, 1);
+	header.leaves_count = 3;
+	begin(8, LOG_START_POWER_ON);
+	records(12, 5, 0);
+	end();
+	seed(folder, "raw", LOG_MODE_RAW, 0, writer.next_offset);
+	seed(folder, "repaired", LOG_MODE_REPAIRED, 0, writer.next_offset);
+	payload_seeds(folder, "closed");
+	begin(8, LOG_START_SNAPSHOT);
+	(void)!log_writer_snapshot(&writer, "snapshot", 8);
+	records(4, 1, 0);
+	seed(folder, "snapshot", LOG_MODE_REPAIRED, 0, writer.next_offset);
+	begin(8, LOG_START_POWER_ON);
+	records(60, 0, 0);
+	payload_seeds(folder, "long");
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: log_make FOLDER\n");
+	if (argc == 2) {
+		logs_make(argv[1]);
+	} else if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+		seeds_make(argv[2]);
+	} else {
+		fprintf(stderr, "usage: log_make [--seeds] FOLDER\n");
 		return 2;
 	}
-	logs_make(argv[1]);
 	return 0;
 }
