@@ -31,9 +31,9 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
 	emul/uart16550.c
 
-VMX_SRCS := vmx/cpuid.c vmx/nested.c vmx/svm.c vmx/svm_check.c vmx/svm_control.c \
-	vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c vmx/svm_step.c vmx/svm_tsc.c \
-	vmx/vcpu.c \
+VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
+	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
+	vmx/svm_step.c vmx/svm_tsc.c vmx/vcpu.c \
 	vmx/vcpu_check.c vmx/vcpu_control.c vmx/vmx.c vmx/vmx_check.c vmx/vmx_control.c \
 	vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c \
 	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
@@ -238,13 +238,13 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid debug_exit debugcon \
-	decode direct_boot direct_boot_elf e820 env event guest_ram i8042 i8254 i8259 ini \
-	hash insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
+UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid cpuid_frozen debug_exit \
+	debugcon decode direct_boot direct_boot_elf e820 env event guest_ram hash i8042 i8254 \
+	i8259 ini insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
 	line_editor local_apic log_check log_header log_index log_reader log_record log_store \
-	log_writer mc146818 mem memory_map message monitor monitor_command \
-	monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic \
-	relocate reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
+	log_writer mc146818 mem memory_map message monitor monitor_command monitor_snapshot \
+	monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic relocate \
+	reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
 	task_switch turns uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
@@ -274,7 +274,8 @@ unit_event := kernel/event.c
 unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
 unit_mtrr := vm/mtrr.c
-unit_cpuid := vmx/cpuid.c
+unit_cpuid := vmx/cpuid.c vmx/cpuid_frozen.c
+unit_cpuid_frozen := vmx/cpuid.c vmx/cpuid_frozen.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c vmx/svm_event.c \
 	vmx/svm_exit.c vmx/svm_state.c vmx/svm_tsc.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
 unit_svm_event := $(UNIT_SVM)
@@ -332,7 +333,8 @@ $(B)/unit/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
 # Privileged instructions and CPUID act on a CPU of the tests' own.
 $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.o \
-	$(B)/unit/tests/unit/cpuid_test.c.o $(B)/unit/kernel/pmu.c.o \
+	$(B)/unit/tests/unit/cpuid_test.c.o $(B)/unit/tests/unit/cpuid_frozen_test.c.o \
+	$(B)/unit/kernel/pmu.c.o \
 	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
 # The CPU's area is the test's.

@@ -31,6 +31,12 @@ static inline bool landing_config_is_on(const struct landing_config *config)
 		config->shape_seed != 0;
 }
 
+static inline bool vm_config_keeps_position(const struct vm_config *config)
+{
+	return config->recordable || config->rr.mode != VM_RR_NONE ||
+		landing_config_is_on(&config->landing);
+}
+
 // Before the vcpus have a core. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: no exact source of positions
 // here, or a TSC of another frequency than the host's.
 must_check enum status landing_create(struct vm *vm);

@@ -2,8 +2,7 @@
 // A guest of one page runs sequences whose instructions are known, and a source's ticks are
 // compared: what the world switch counts by itself, what each kind of exit counts of its
 // instruction, what a REP counts, and that neither a host interrupt, nor single steps, nor an
-// exception change the sum. The source is refused at the first difference, and the next one is
-// tried: kernel/position.c has them.
+// exception change the sum. Else the next of kernel/position.c's sources is tried.
 //
 // The guest is in real mode: the interrupt table is at 0, its stack above, and all vectors lead to
 // HANDLER, a CPUID.
@@ -20,6 +19,7 @@
 #include "kernel/timer.h"
 #include "kernel/x86.h"
 #include "vmx/counting.h"
+#include "vmx/cpuid_frozen.h"
 
 enum {
 	STACK_TOP = 0x600,
@@ -465,11 +465,11 @@ static bool source_is_exact(struct tick_source *source)
 static bool guest_create(void)
 {
 	test.page = mem_pages_alloc(1);
-	if (test.page == NULL || nested_map_create(&test.map) != STATUS_OK)
-		return false;
-	return nested_map_add(test.map, (struct gpa){0}, hpa_of(test.page), PAGE_BYTES,
-		       NESTED_READ_WRITE) == STATUS_OK &&
-		vcpu_create(test.map, &test.vcpu) == STATUS_OK;
+	return test.page != NULL && nested_map_create(&test.map) == STATUS_OK &&
+		nested_map_add(test.map, (struct gpa){0}, hpa_of(test.page), PAGE_BYTES,
+			NESTED_READ_WRITE) == STATUS_OK &&
+		vcpu_create(test.map, (struct cpuid_offer[]){cpuid_host_offer()},
+			&test.vcpu) == STATUS_OK;
 }
 
 void position_self_test(void)

@@ -138,10 +138,12 @@ void snapshot_vcpu_write(struct vm_vcpu *vcpu, struct snapshot_stream *stream)
 
 static void limits_fill(const struct vm_vcpu *vcpu, struct vcpu_limits *limits)
 {
+	const struct cpuid_offer offer = cpuid_profile_offer(&vcpu->cpuid);
+
 	*limits = (struct vcpu_limits){
 		.cr4 = vcpu->cr4_allowed,
-		.efer = cpuid_efer_mask(),
-		.xcr0 = cpuid_xcr0_mask(),
+		.efer = offer.efer,
+		.xcr0 = offer.xcr0,
 		.mxcsr = vcpu_mxcsr_mask(),
 		.physical_bits = vcpu->physical_bits,
 	};

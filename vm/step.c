@@ -203,6 +203,10 @@ void vm_exit_rdtsc(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc
 
 		length++;
 		landing_correct_rdtscp(vcpu);
+		if ((cpuid_profile_query(&vcpu->cpuid, 0x80000001, 0)->edx & BIT(27)) == 0) {
+			vm_inject_ud(vcpu);
+			return;
+		}
 		vcpu_get_state(vcpu->vcpu, &state);
 		gpr[GPR_RCX] = (uint32_t)state.tsc_aux;
 	}

@@ -236,8 +236,8 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	struct vm_vcpu *vcpu = mem_pages_alloc(PAGES_OF(*vcpu));
 	const struct cpuid_config config = {.apic_id = index, .vcpus = vm->vcpu_count,
 		.x2apic = vm->config.x2apic,
-		.deterministic = landing_config_is_on(&vm->config.landing),
 		.tsc_khz = (uint32_t)(vm->tsc_hz / 1000), .apic_khz = 1000000};
+	struct cpuid_offer offer;
 	enum status status;
 
 	if (vcpu == NULL)
@@ -249,13 +249,14 @@ static enum status vcpu_part_create(struct vm *vm, uint32_t index)
 	vcpu->quiet = vcpu->idle = VM_QUIET_NEVER;
 	vcpu->task.run = vm_vcpu_run;
 	vcpu->task.runs_long = true;
-	cpuid_profile_build(&config, &vcpu->cpuid);
+	cpuid_profile_build(&config, &vm->cpu, &vcpu->cpuid);
+	offer = cpuid_profile_offer(&vcpu->cpuid);
 	vcpu->physical_bits = (uint8_t)cpuid_profile_physical_bits(&vcpu->cpuid);
-	vcpu->cr4_allowed = cpuid_profile_cr4_mask(&vcpu->cpuid);
+	vcpu->cr4_allowed = offer.cr4;
 	vcpu->gigabyte_pages = cpuid_profile_has_gigabyte_pages(&vcpu->cpuid);
 	status = lapic_create(vcpu);
 	if (status == STATUS_OK)
-		status = vcpu_create(vm->nested, &vcpu->vcpu);
+		status = vcpu_create(vm->nested, &offer, &vcpu->vcpu);
 	if (status == STATUS_OK)
 		vcpu_set_tsc_ratio(vcpu->vcpu, vm->tsc_ratio);
 	return status;
@@ -279,6 +280,10 @@ enum status vcpus_create(struct vm *vm)
 	vm->tsc_hz = vm->config.tsc_hz != 0 ? vm->config.tsc_hz : clock_calibration()->tsc_hz;
 	vm->tsc_ratio = vcpus_tsc_ratio(vm->config.tsc_hz);
 	ASSERT(vm->tsc_ratio != 0);
+	if (vm->config.cpu != NULL)
+		vm->cpu = *vm->config.cpu;
+	else
+		cpuid_frozen_take(vm_config_keeps_position(&vm->config), &vm->cpu);
 	for (uint32_t i = 0; i < vm->vcpu_count && status == STATUS_OK; i++)
 		status = vcpu_part_create(vm, i);
 	return status;

@@ -50,7 +50,7 @@ static enum status parts_create(struct vm *vm)
 		status = vcpus_create(vm);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
-	if (status == STATUS_OK && landing_config_is_on(&vm->config.landing))
+	if (status == STATUS_OK && vm_config_keeps_position(&vm->config))
 		status = landing_create(vm);
 	if (status == STATUS_OK && vm->config.save_load_exits != 0)
 		status = save_load_create(vm);
@@ -68,14 +68,28 @@ static void parts_destroy(struct vm *vm)
 	mem_pages_free(vm, PAGES_OF(*vm));
 }
 
-enum status vm_create(const struct vm_config *config, struct vm **created,
-	char error[VM_ERROR_MAX])
+// Of a machine that was recorded elsewhere: whether its CPU is to be had here.
+static enum status cpu_check(const struct vm_config *config, char error[VM_ERROR_MAX])
+{
+	char reason[CPUID_REASON_MAX];
+
+	if (config->cpu == NULL)
+		return STATUS_OK;
+	ASSERT(vm_config_keeps_position(config));
+	if (!cpuid_frozen_compatible(config->cpu, reason)) {
+		snprintf(error, VM_ERROR_MAX, "the machine needs %s", reason);
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	if (reason[0] != '\0')
+		log_warn("%s: it had %s", config->name, reason);
+	return STATUS_OK;
+}
+
+// What is asked for, and what there is.
+static enum status config_check(const struct vm_config *config, char error[VM_ERROR_MAX])
 {
 	uint64_t free_bytes = mem_count().free_blocks * LARGE_PAGE_BYTES;
-	struct vm *vm;
-	enum status status;
 
-	ASSERT(config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX);
 	if (config->memory_bytes > free_bytes) {
 		snprintf(error, VM_ERROR_MAX,
 			"memory: %llu MiB asked for, %llu MiB free on this machine",
@@ -90,6 +104,18 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 			(unsigned long long)(config->tsc_hz / 1000));
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	}
+	return cpu_check(config, error);
+}
+
+enum status vm_create(const struct vm_config *config, struct vm **created,
+	char error[VM_ERROR_MAX])
+{
+	enum status status = config_check(config, error);
+	struct vm *vm;
+
+	ASSERT(config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX);
+	if (status != STATUS_OK)
+		return status;
 	vm = mem_pages_alloc(PAGES_OF(*vm));
 	if (vm == NULL) {
 		snprintf(error, VM_ERROR_MAX, "no memory for the machine itself");

@@ -37,7 +37,7 @@
 #include "vm/mtrr.h"
 #include "vm/outside.h"
 #include "vm/paging.h"
-#include "vmx/cpuid.h"
+#include "vmx/cpuid_frozen.h"
 #include "vmx/vcpu.h"
 
 enum {
@@ -64,6 +64,23 @@ struct landing_config {
 	bool trace;                     // tells each of those positions
 };
 
+// Recording and replaying. The names and their meanings are QEMU's where it has them.
+enum vm_rr_mode { VM_RR_NONE, VM_RR_RECORD, VM_RR_REPLAY };
+enum vm_rr_sink {
+	VM_RR_SINK_NONE,
+	VM_RR_SINK_RAM,       // the last `bytes`
+	VM_RR_SINK_DISK,      // host disk `disk`, all of it
+	VM_RR_SINK_PARTITION, // `name`: the label or GUID of a GPT partition
+	VM_RR_SINK_FILE,      // `name`: a path on the ESP
+};
+struct vm_rr {
+	uint8_t mode; // enum vm_rr_mode
+	uint8_t sink; // enum vm_rr_sink
+	uint32_t disk;
+	uint64_t bytes;
+	const char *name;
+};
+
 // Pointers must stay valid as long as the machine: a reset loads the kernel again.
 struct vm_config {
 	const char *name;
@@ -81,6 +98,12 @@ struct vm_config {
 	bool debugcon;   // a debug console at port 0xe9
 	bool debug_exit; // isa-debug-exit at port 0x501
 	uint64_t rtc_epoch; // seconds since 1970 at creation
+	// Its execution can be repeated to the instruction: its time is its position, and its CPU
+	// has nothing that would not be the same again (docs/replay_determinism.md). `rr` and
+	// `landing` imply it: vm_config_keeps_position.
+	bool recordable;
+	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
+	struct vm_rr rr;
 	struct landing_config landing;
 	// A test facility: see vm/save_load_test.h. 0: not used.
 	uint32_t save_load_exits;  // after how many exits the machine is saved and loaded
@@ -202,6 +225,7 @@ struct vm_vcpu {
 struct vm {
 	char name[VM_NAME_MAX];
 	struct vm_config config; // (c)
+	struct cpuid_frozen cpu; // (c) what its CPU is: for the header of a log
 	uint64_t tsc_hz;     // (c) of the guest's TSC
 	uint64_t tsc_ratio;  // (c) guest's ticks for one of the host's: vcpu_tsc_scale
 	uint64_t tsc_base;   // host TSC - tsc_base: ticks of the machine's time while running

@@ -6,8 +6,7 @@
 #include "vmx/vcpu.h"
 
 // While counting, `ticks` of an exit is what position_source counted in the guest since the entry;
-// RDTSC and RDTSCP exit, or answer by vcpu_set_tsc_at_entry. RDRAND and RDSEED are undefined where
-// the CPU can be told so.
+// RDTSC and RDTSCP exit, or answer by vcpu_set_tsc_at_entry.
 // vcpu_counting_overhead, what the world switch alone counts, is taken off each time.
 enum vcpu_counting { VCPU_COUNTING_OFF, VCPU_COUNTING, VCPU_COUNTING_TSC_PASSES };
 static always_inline void vcpu_set_counting(struct vcpu *vcpu, enum vcpu_counting how)

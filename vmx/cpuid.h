@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What CPUID tells a guest: the host's answers through a table of masks, virtualization hidden, and
-// a hypervisor leaf. Computed once when a machine is created, so an exit is one look-up.
+// What CPUID tells a guest: what its machine's CPU is (vmx/cpuid_frozen.h), what the configuration
+// decides, and a hypervisor leaf. Computed once when a vcpu is created, so an exit is one look-up.
 #ifndef VMX_CPUID_H
 #define VMX_CPUID_H
 
@@ -16,7 +16,6 @@ struct cpuid_config {
 	uint32_t apic_id; // of this vcpu
 	uint32_t vcpus;
 	bool x2apic;
-	bool deterministic; // without instructions whose result nobody else can repeat
 	uint32_t tsc_khz;  // leaf 0x40000010 EAX
 	uint32_t apic_khz; // leaf 0x40000010 EBX: LAPIC timer at divide 1
 };
@@ -25,6 +24,8 @@ struct cpuid_entry {
 	uint32_t leaf, subleaf;
 	struct cpuid value;
 };
+
+struct cpuid_frozen;
 
 struct cpuid_profile {
 	uint32_t count;
@@ -36,7 +37,17 @@ struct cpuid_profile {
 	struct cpuid_entry entries[CPUID_ENTRIES_MAX];
 };
 
-void cpuid_profile_build(const struct cpuid_config *config, struct cpuid_profile *profile);
+void cpuid_profile_build(const struct cpuid_config *config, const struct cpuid_frozen *frozen,
+	struct cpuid_profile *profile);
+
+// What a profile makes of the CPU, for whoever carries out what the guest does. What it does not
+// offer is refused, or undefined where the CPU can be told so.
+struct cpuid_offer {
+	uint64_t cr4, efer, xcr0; // bits that the guest may set
+	uint32_t signature;       // CPUID 1 EAX: what EDX is after a reset
+	bool rdtscp, rdpid, invpcid, rdrand, rdseed;
+};
+struct cpuid_offer cpuid_profile_offer(const struct cpuid_profile *profile);
 
 // Bits of leaf 1 that mirror the CPU's state: the caller sets OSXSAVE and clears APIC.
 #define CPUID_1_ECX_OSXSAVE BIT(27)
@@ -66,11 +77,7 @@ uint32_t cpuid_xsave_bytes(uint64_t xcr0);
 unsigned cpuid_profile_physical_bits(const struct cpuid_profile *profile);
 bool cpuid_profile_has_gigabyte_pages(const struct cpuid_profile *profile);
 
-// Bits of CR4 that exist for this guest.
-uint64_t cpuid_profile_cr4_mask(const struct cpuid_profile *profile);
-
-// Bits that a guest may set in EFER and XCR0.
-uint64_t cpuid_efer_mask(void);
-uint64_t cpuid_xcr0_mask(void);
+// The components of XSAVE that this CPU has and a guest may be offered; 1: it has no XSAVE.
+uint64_t cpuid_host_xcr0(void);
 
 #endif

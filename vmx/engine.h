@@ -19,6 +19,7 @@ struct vcpu {
 	// What the CPU's registers hold while it is loaded, and these while it is not.
 	uint64_t dr[4], xcr0, tsc_aux;
 	void *fpu; // XSAVE area
+	struct cpuid_offer offer; // (c) what this guest's CPU has
 	unsigned breakpoint_hits; // of the instruction that is being executed: bits of DR6
 	uint64_t tsc_at_entry; // vcpu_set_tsc_at_entry
 };
@@ -45,14 +46,13 @@ uint64_t nested_map_root(const struct nested_map *map);
 void *nested_map_pointer(const struct nested_map *map, struct gpa gpa);
 
 // For an engine's create and destroy: the parts that are here. STATUS_NO_MEMORY.
-must_check enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map);
+must_check enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map,
+	const struct cpuid_offer *offer);
 void vcpu_common_destroy(struct vcpu *vcpu);
 // For get_state and set_state: general and debug registers, XCR0, TSC_AUX.
 void vcpu_common_get_state(const struct vcpu *vcpu, struct vcpu_state *state);
 void vcpu_common_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
 
-// RDTSCP or RDPID: CPUID 80000001 EDX bit 27, leaf 7 ECX bit 22.
-bool vcpu_has_tsc_aux(void);
 // STATUS_FAULT: #GP, as the SDM and the APM have it for RDMSR and WRMSR of TSC_AUX.
 must_check enum status vcpu_read_tsc_aux(const struct vcpu *vcpu, uint64_t *value);
 must_check enum status vcpu_write_tsc_aux(struct vcpu *vcpu, uint64_t value);
@@ -64,7 +64,8 @@ enum fault_pair vcpu_fault_pair(uint8_t first, uint8_t second);
 // Writes to control registers and EFER that a CPU would refuse: false. `code_64`: CS.L.
 bool vcpu_cr0_is_allowed(const struct vcpu_paging *now, bool code_64, uint64_t value);
 bool vcpu_cr4_is_allowed(const struct vcpu_paging *now, uint64_t value, uint64_t allowed);
-bool vcpu_efer_is_allowed(const struct vcpu_paging *now, uint64_t value);
+// `offered`: the bits that the guest's CPUID has.
+bool vcpu_efer_is_allowed(const struct vcpu_paging *now, uint64_t offered, uint64_t value);
 // Bits of CR0 that exist; ET is always set.
 #define VCPU_CR0_WRITABLE (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | \
 	CR0_NW | CR0_CD | CR0_PG)

@@ -102,7 +102,8 @@ static void svm_describe(char *text, size_t bytes)
 		svm_features.tsc_ratio ? ", TSC scaling" : "");
 }
 
-static void vmcb_init(struct svm_vmcb *vmcb, const struct nested_map *map)
+static void vmcb_init(struct svm_vmcb *vmcb, const struct nested_map *map,
+	const struct cpuid_offer *offer)
 {
 	vmcb->intercept_cr = SVM_INTERCEPT_CR0_WRITE | SVM_INTERCEPT_CR4_WRITE;
 	vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
@@ -115,6 +116,7 @@ static void vmcb_init(struct svm_vmcb *vmcb, const struct nested_map *map)
 		SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
 		SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |
 		SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_XSETBV | SVM_INTERCEPT_RDPRU;
+	svm_instructions_hide(vmcb, offer);
 	vmcb->iopm = hpa_of(iopm).v;
 	vmcb->msrpm = hpa_of(msrpm).v;
 	vmcb->virtual_interrupt = SVM_V_INTR_MASKING;
@@ -132,7 +134,8 @@ static void svm_destroy(struct vcpu *vcpu)
 	free(svm);
 }
 
-static enum status svm_create(struct nested_map *map, struct vcpu **vcpu)
+static enum status svm_create(struct nested_map *map, const struct cpuid_offer *offer,
+	struct vcpu **vcpu)
 {
 	struct svm_vcpu *svm = calloc(1, sizeof(*svm));
 
@@ -140,11 +143,11 @@ static enum status svm_create(struct nested_map *map, struct vcpu **vcpu)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	svm->tsc_ratio = VCPU_TSC_RATIO_ONE;
 	svm->vmcb = mem_pages_alloc(1);
-	if (svm->vmcb == NULL || vcpu_common_create(&svm->vcpu, map) != STATUS_OK) {
+	if (svm->vmcb == NULL || vcpu_common_create(&svm->vcpu, map, offer) != STATUS_OK) {
 		svm_destroy(&svm->vcpu);
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	vmcb_init(svm->vmcb, map);
+	vmcb_init(svm->vmcb, map, offer);
 	*vcpu = &svm->vcpu;
 	return STATUS_OK;
 }
@@ -342,7 +345,8 @@ static void svm_set_counting(struct vcpu *vcpu, unsigned how)
 	svm->precise = (uint8_t)((svm->precise & ~SVM_PRECISE_COUNT) |
 		(how != VCPU_COUNTING_OFF ? SVM_PRECISE_COUNT : 0));
 	svm->vmcb->intercept3 &= ~(uint32_t)SVM_INTERCEPT_RDTSC;
-	svm->vmcb->intercept4 &= ~(uint32_t)SVM_INTERCEPT_RDTSCP;
+	if (vcpu->offer.rdtscp)
+		svm->vmcb->intercept4 &= ~(uint32_t)SVM_INTERCEPT_RDTSCP;
 	if (how == VCPU_COUNTING) {
 		svm->vmcb->intercept3 |= SVM_INTERCEPT_RDTSC;
 		svm->vmcb->intercept4 |= SVM_INTERCEPT_RDTSCP;

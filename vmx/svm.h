@@ -94,6 +94,9 @@ extern struct svm_features svm_features;
 // From the 48 bits behind a ratio's point to the MSR's 32.
 enum { SVM_TSC_RATIO_SHIFT = 16 };
 
+// Intercepts what the guest's CPU does not have and the host's has: svm_state.c.
+void svm_instructions_hide(struct svm_vmcb *vmcb, const struct cpuid_offer *offer);
+
 // vcpu->host: the core's own control block, which holds what VMSAVE keeps.
 void svm_run(struct vcpu *vcpu, struct svm_vmcb *guest);
 
@@ -163,7 +166,7 @@ static inline void svm_dirty(struct vcpu *vcpu, uint64_t bits)
 
 // Kinds of the exits from SVM_EXIT_INTR on that carry nothing else; 0: not one of them, or
 // VMEXIT_INTERRUPT.
-enum { SVM_PLAIN_KINDS = 0x2f };
+enum { SVM_PLAIN_KINDS = 0x43 };
 extern const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS];
 
 static always_inline uint8_t svm_next_rip_length(const struct svm_vmcb *vmcb)

@@ -40,6 +40,8 @@
 #define SVM_INTERCEPT_MWAIT   BIT(11)
 #define SVM_INTERCEPT_XSETBV  BIT(13)
 #define SVM_INTERCEPT_RDPRU   BIT(14)
+// Intercept vector 5, offset 0x14.
+#define SVM_INTERCEPT_INVPCID BIT(2)
 
 // Of the CR vector, offset 0.
 #define SVM_INTERCEPT_CR0_WRITE BIT(16)
@@ -112,6 +114,7 @@ enum svm_exit_code {
 	SVM_EXIT_MWAIT = 0x8b,
 	SVM_EXIT_XSETBV = 0x8d,
 	SVM_EXIT_RDPRU = 0x8e,
+	SVM_EXIT_INVPCID = 0xa2,
 	SVM_EXIT_NPF = 0x400,
 };
 // VMEXIT_INVALID is -1; some implementations write 32 bits of it.

@@ -33,6 +33,7 @@ const uint8_t svm_plain_kinds[SVM_PLAIN_KINDS] = {
 	[PLAIN(SVM_EXIT_MWAIT)] = VMEXIT_MONITOR,
 	[PLAIN(SVM_EXIT_XSETBV)] = VMEXIT_XSETBV,
 	[PLAIN(SVM_EXIT_RDPRU)] = VMEXIT_UNDEFINED,
+	[PLAIN(SVM_EXIT_INVPCID)] = VMEXIT_UNDEFINED,
 };
 
 static void decode_io(const struct svm_vmcb *vmcb, struct vmexit *exit)

@@ -401,6 +401,15 @@ void svm_msrpm_init(uint8_t *msrpm)
 		msrpm_pass(msrpm, msrs_passed[i]);
 }
 
+// RDRAND, RDSEED and RDPID have no intercept: hidden in CPUID, they run all the same.
+void svm_instructions_hide(struct svm_vmcb *vmcb, const struct cpuid_offer *offer)
+{
+	if (!offer->rdtscp)
+		vmcb->intercept4 |= SVM_INTERCEPT_RDTSCP;
+	if (!offer->invpcid && (cpuid(7, 0).ebx & BIT(10)) != 0)
+		vmcb->intercept5 |= SVM_INTERCEPT_INVPCID;
+}
+
 enum status svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	const struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -426,7 +435,7 @@ static enum status efer_write(struct vcpu *vcpu, uint64_t value)
 	struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	struct vcpu_paging now = svm_paging(vcpu);
 
-	if (!vcpu_efer_is_allowed(&now, value))
+	if (!vcpu_efer_is_allowed(&now, vcpu->offer.efer, value))
 		return STATUS_FAIL(STATUS_FAULT);
 	vmcb->efer = (value & ~EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
 	svm_dirty(vcpu, SVM_CLEAN_CRX);

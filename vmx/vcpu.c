@@ -23,7 +23,7 @@
 #define PRED_CMD_IBPB 1u
 
 enum {
-	FPU_PAGES = 2, // x87, SSE, AVX and what else cpuid_xcr0_mask() lets through
+	FPU_PAGES = 2, // x87, SSE, AVX and what else cpuid_host_xcr0() lets through
 	FPU_FCW = 0, FPU_FTW = 4, FPU_MXCSR = 24, FPU_MXCSR_MASK = 28, // SDM vol. 1, 10.5.1
 	FPU_XSTATE_BV = 512, // SDM vol. 1, 13.4
 	FPU_LEGACY_BYTES = 512, FPU_HEADER_END = 576,
@@ -102,9 +102,15 @@ void vcpu_destroy(struct vcpu *vcpu)
 	vcpu_engine.destroy(vcpu);
 }
 
-bool vcpu_has_tsc_aux(void)
+// RDTSCP or RDPID: CPUID 80000001 EDX bit 27, leaf 7 ECX bit 22.
+static bool host_has_tsc_aux(void)
 {
 	return (cpuid(0x80000001, 0).edx & BIT(27)) != 0 || (cpuid(7, 0).ecx & BIT(22)) != 0;
+}
+
+static bool has_tsc_aux(const struct vcpu *vcpu)
+{
+	return vcpu->offer.rdtscp || vcpu->offer.rdpid;
 }
 
 static bool has_xsave(void)
@@ -112,11 +118,11 @@ static bool has_xsave(void)
 	return (cr4_read() & CR4_OSXSAVE) != 0;
 }
 
-// All components, whether or not the guest's XCR0 has them at the moment.
+// All components, whether or not the guest's XCR0 has them at the moment, or its CPUID at all.
 static void fpu_save(void *area)
 {
 	if (has_xsave()) {
-		xsetbv(0, cpuid_xcr0_mask());
+		xsetbv(0, cpuid_host_xcr0());
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
 	} else {
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
@@ -126,7 +132,7 @@ static void fpu_save(void *area)
 static void fpu_restore(const void *area)
 {
 	if (has_xsave()) {
-		xsetbv(0, cpuid_xcr0_mask());
+		xsetbv(0, cpuid_host_xcr0());
 		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
 	} else {
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
@@ -144,7 +150,8 @@ static void fpu_reset(uint8_t *area)
 	area[FPU_XSTATE_BV] = 1;
 }
 
-// FXSAVE would tell nothing of SSE: the kernel's CR4.OSFXSR is clear.
+// FXSAVE would tell nothing of SSE: the kernel's CR4.OSFXSR is clear. Nor would XSAVE, if XCR0 is
+// that of a guest that has no SSE in it.
 uint32_t vcpu_mxcsr_mask(void)
 {
 	uint8_t room[FPU_HEADER_END + 64]; // stacks need not be aligned for XSAVE
@@ -152,10 +159,15 @@ uint32_t vcpu_mxcsr_mask(void)
 	uint32_t mask;
 
 	memset(room, 0, sizeof(room));
-	if (has_xsave())
+	if (has_xsave()) {
+		uint64_t xcr0 = xgetbv(0);
+
+		xsetbv(0, cpuid_host_xcr0());
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(3), "d"(0) : "memory");
-	else
+		xsetbv(0, xcr0);
+	} else {
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	}
 	memcpy(&mask, area + FPU_MXCSR_MASK, sizeof(mask));
 	return mask != 0 ? mask : 0xffbf;
 }
@@ -167,17 +179,20 @@ void *vcpu_fpu(struct vcpu *vcpu, size_t *bytes)
 	uint32_t mxcsr;
 
 	ASSERT(!vcpu_is_loaded(vcpu));
-	*bytes = has_xsave() ? cpuid_xsave_bytes(cpuid_xcr0_mask()) : FPU_LEGACY_BYTES;
+	*bytes = has_xsave() ? cpuid_xsave_bytes(vcpu->offer.xcr0) : FPU_LEGACY_BYTES;
 	memcpy(&mxcsr, area + FPU_MXCSR, sizeof(mxcsr));
 	mxcsr &= vcpu_mxcsr_mask();
 	memcpy(area + FPU_MXCSR, &mxcsr, sizeof(mxcsr));
 	return area;
 }
 
-enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map)
+enum status vcpu_common_create(struct vcpu *vcpu, struct nested_map *map,
+	const struct cpuid_offer *offer)
 {
-	ASSERT(cpuid_xsave_bytes(cpuid_xcr0_mask()) <= FPU_PAGES * PAGE_BYTES);
+	ASSERT(cpuid_xsave_bytes(cpuid_host_xcr0()) <= FPU_PAGES * PAGE_BYTES);
+	ASSERT((offer->xcr0 & ~cpuid_host_xcr0()) == 0);
 	vcpu->map = map;
+	vcpu->offer = *offer;
 	vcpu->core = VCPU_NOT_LOADED;
 	vcpu->fpu = mem_pages_alloc(FPU_PAGES);
 	if (vcpu->fpu == NULL)
@@ -195,7 +210,7 @@ void vcpu_common_destroy(struct vcpu *vcpu)
 
 enum status vcpu_read_tsc_aux(const struct vcpu *vcpu, uint64_t *value)
 {
-	if (!vcpu_has_tsc_aux())
+	if (!has_tsc_aux(vcpu))
 		return STATUS_FAIL(STATUS_FAULT);
 	*value = vcpu->tsc_aux;
 	return STATUS_OK;
@@ -203,7 +218,7 @@ enum status vcpu_read_tsc_aux(const struct vcpu *vcpu, uint64_t *value)
 
 enum status vcpu_write_tsc_aux(struct vcpu *vcpu, uint64_t value)
 {
-	if (value > UINT32_MAX || !vcpu_has_tsc_aux())
+	if (value > UINT32_MAX || !has_tsc_aux(vcpu))
 		return STATUS_FAIL(STATUS_FAULT);
 	vcpu->tsc_aux = value;
 	if (vcpu_is_loaded(vcpu))
@@ -236,7 +251,7 @@ static void registers_to_cpu(const struct vcpu *vcpu)
 	dr1_write(vcpu->dr[1]);
 	dr2_write(vcpu->dr[2]);
 	dr3_write(vcpu->dr[3]);
-	if (vcpu_has_tsc_aux())
+	if (host_has_tsc_aux())
 		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
 	if (has_xsave())
 		xsetbv(0, vcpu->xcr0);
@@ -265,7 +280,7 @@ enum status vcpu_xsetbv(struct vcpu *vcpu)
 	uint64_t value = (vcpu->gpr[GPR_RDX] << 32) | (uint32_t)vcpu->gpr[GPR_RAX];
 
 	if ((uint32_t)vcpu->gpr[GPR_RCX] != 0 || vcpu_cpl(vcpu) != 0 || (value & 1) == 0 ||
-		(value & ~cpuid_xcr0_mask()) != 0 || ((value & 4) != 0 && (value & 2) == 0))
+		(value & ~vcpu->offer.xcr0) != 0 || ((value & 4) != 0 && (value & 2) == 0))
 		return STATUS_FAIL(STATUS_FAULT);
 	vcpu->xcr0 = value;
 	if (has_xsave())
@@ -322,7 +337,7 @@ void vcpu_load_slow(struct vcpu *vcpu)
 	vcpu_engine.load(vcpu);
 }
 
-static struct vcpu_state reset_state(void)
+static struct vcpu_state reset_state(const struct vcpu *vcpu)
 {
 	struct vcpu_state state = {
 		.rip = 0xfff0,
@@ -341,7 +356,7 @@ static struct vcpu_state reset_state(void)
 	state.segment[SEGMENT_CS] = (struct vcpu_segment_state){0xf000, 0x9b, 0xffff, 0xffff0000};
 	state.segment[SEGMENT_LDTR].attributes = 0x82;
 	state.segment[SEGMENT_TR].attributes = 0x8b;
-	state.gpr[GPR_RDX] = cpuid(1, 0).eax;
+	state.gpr[GPR_RDX] = vcpu->offer.signature;
 	return state;
 }
 
@@ -363,7 +378,7 @@ static void init_keep(struct vcpu_state *state, const struct vcpu_state *before)
 
 void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind)
 {
-	struct vcpu_state state = reset_state(), before;
+	struct vcpu_state state = reset_state(vcpu), before;
 	enum status status;
 
 	if (kind == VCPU_RESET_INIT) {
@@ -378,9 +393,10 @@ void vcpu_reset(struct vcpu *vcpu, enum vcpu_reset_kind kind)
 	ASSERT(status == STATUS_OK);
 }
 
-enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
+enum status vcpu_create(struct nested_map *map, const struct cpuid_offer *offer,
+	struct vcpu **vcpu)
 {
-	enum status status = vcpu_engine.create(map, vcpu);
+	enum status status = vcpu_engine.create(map, offer, vcpu);
 
 	if (status == STATUS_OK) {
 		vcpu_load(*vcpu);

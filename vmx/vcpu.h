@@ -20,6 +20,7 @@
 #include "kernel/base/status.h"
 #include "kernel/base/types.h"
 #include "kernel/cpu.h"
+#include "vmx/cpuid.h"
 #include "vmx/nested.h"
 #include "vmx/vcpu_state.h"
 
@@ -111,8 +112,10 @@ must_check enum status vcpu_engine_cpu_init(const char **reason);
 // One line about the engine: revision, features. For `info version`.
 void vcpu_engine_describe(char *text, size_t bytes);
 
-// In the state after power-on (SDM vol. 3, table 9-1), not loaded. STATUS_NO_MEMORY.
-must_check enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu);
+// In the state after power-on (SDM vol. 3, table 9-1), not loaded. `offer`: of its CPUID, which may
+// have less than the host's. STATUS_NO_MEMORY.
+must_check enum status vcpu_create(struct nested_map *map, const struct cpuid_offer *offer,
+	struct vcpu **vcpu);
 void vcpu_destroy(struct vcpu *vcpu); // not loaded, or loaded here
 
 // Loads it on this core; the vcpu that was loaded here is unloaded. It must not be loaded on
@@ -169,7 +172,8 @@ struct vcpu_engine {
 	bool limit_is_measured; // vmx/counting.h
 	enum status (*cpu_init)(const char **reason);
 	void (*describe)(char *text, size_t bytes);
-	enum status (*create)(struct nested_map *map, struct vcpu **vcpu);
+	enum status (*create)(struct nested_map *map, const struct cpuid_offer *offer,
+		struct vcpu **vcpu);
 	void (*destroy)(struct vcpu *vcpu);
 	void (*load)(struct vcpu *vcpu);
 	void (*unload)(struct vcpu *vcpu);

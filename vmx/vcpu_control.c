@@ -3,7 +3,6 @@
 // Control registers: SDM vol. 3, 2.5 and 4.1.2; APM vol. 2, 3.1.
 #include "kernel/base/assert.h"
 #include "vmx/breakpoint.h"
-#include "vmx/cpuid.h"
 #include "vmx/engine.h"
 
 // SDM vol. 3, table 6-4: contributory exceptions.
@@ -53,9 +52,9 @@ bool vcpu_cr4_is_allowed(const struct vcpu_paging *now, uint64_t value, uint64_t
 }
 
 // LME cannot change while paging is on; LMA is the CPU's. APM vol. 2, 3.1.7 and 14.6.
-bool vcpu_efer_is_allowed(const struct vcpu_paging *now, uint64_t value)
+bool vcpu_efer_is_allowed(const struct vcpu_paging *now, uint64_t offered, uint64_t value)
 {
-	return (value & ~cpuid_efer_mask()) == 0 &&
+	return (value & ~offered) == 0 &&
 		(((value ^ now->efer) & EFER_LME) == 0 || (now->cr0 & CR0_PG) == 0);
 }
 

@@ -50,7 +50,8 @@ static void vmx_destroy(struct vcpu *vcpu)
 	free(vmx);
 }
 
-static enum status vmx_create(struct nested_map *map, struct vcpu **vcpu)
+static enum status vmx_create(struct nested_map *map, const struct cpuid_offer *offer,
+	struct vcpu **vcpu)
 {
 	struct vmx_vcpu *vmx = calloc(1, sizeof(*vmx));
 
@@ -64,7 +65,7 @@ static enum status vmx_create(struct nested_map *map, struct vcpu **vcpu)
 	vmx->tsc_ratio = VCPU_TSC_RATIO_ONE;
 	vmx->vmcs = mem_pages_alloc(2);
 	if (msr_bitmap == NULL || vmx->vmcs == NULL ||
-		vcpu_common_create(&vmx->vcpu, map) != STATUS_OK) {
+		vcpu_common_create(&vmx->vcpu, map, offer) != STATUS_OK) {
 		vmx_destroy(&vmx->vcpu);
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
@@ -74,16 +75,33 @@ static enum status vmx_create(struct nested_map *map, struct vcpu **vcpu)
 	return STATUS_OK;
 }
 
+// What the guest's CPU does not have is undefined, where a control does that.
+static uint32_t proc2_controls(const struct cpuid_offer *offer)
+{
+	uint32_t controls = vmx_features.proc2;
+
+	if (!offer->rdtscp && !offer->rdpid)
+		controls &= ~(uint32_t)VMX_PROC2_RDTSCP;
+	if (!offer->invpcid)
+		controls &= ~(uint32_t)VMX_PROC2_INVPCID;
+	if (!offer->rdrand)
+		controls |= vmx_features.proc2_hide & (uint32_t)VMX_PROC2_RDRAND;
+	if (!offer->rdseed)
+		controls |= vmx_features.proc2_hide & (uint32_t)VMX_PROC2_RDSEED;
+	return controls;
+}
+
 static void control_fields_write(struct vmx_vcpu *vmx)
 {
 	vmx->proc = vmx->proc_always = vmx_features.proc;
+	vmx->proc2 = proc2_controls(&vmx->vcpu.offer);
 	vmx->entry = vmx_features.entry;
 	vmx->timer = vmx_features.stay;
 	if (vmx_features.timer)
 		vmx_write(VMCS_PREEMPTION_TIMER, vmx->timer);
 	vmx_write(VMCS_PIN_CONTROLS, vmx_features.pin);
 	vmx_write(VMCS_PROC_CONTROLS, vmx->proc);
-	vmx_write(VMCS_PROC2_CONTROLS, vmx_features.proc2);
+	vmx_write(VMCS_PROC2_CONTROLS, vmx->proc2);
 	vmx_write(VMCS_EXIT_CONTROLS, vmx_features.exit);
 	vmx_write(VMCS_ENTRY_CONTROLS, vmx->entry);
 	vmx_write(VMCS_EXCEPTION_BITMAP, VMX_EXCEPTIONS_INTERCEPTED);
@@ -296,15 +314,12 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 	} while (vmx_exit_decode(vcpu, exit));
 }
 
-// Whose runs shall be repeatable finds no random numbers either: they are hidden in CPUID.
 static void vmx_set_counting(struct vcpu *vcpu, unsigned how)
 {
 	const bool on = how != VCPU_COUNTING_OFF;
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	const uint32_t proc2 = vmx_features.proc2_counting, proc = (uint32_t)VMX_PROC_RDTSC;
+	const uint32_t proc = (uint32_t)VMX_PROC_RDTSC;
 
-	vmx_write(VMCS_PROC2_CONTROLS,
-		(vmx_read(VMCS_PROC2_CONTROLS) & ~(uint64_t)proc2) | (on ? proc2 : 0));
 	vmx->proc_always = (vmx->proc_always & ~proc) | (how == VCPU_COUNTING ? proc : 0);
 	vmx->counting = on;
 	vmx->armed = true; // the controls are written with the next entry

@@ -65,6 +65,7 @@ struct vmx_vcpu {
 	uint32_t proc, entry; // controls, as the control structure has them
 	uint32_t timer;       // and the preemption timer
 	uint32_t proc_always;      // of `proc`: what no window or step changes
+	uint32_t proc2;            // as the guest's CPUID wants it; PAUSE adds to it
 	uint32_t tpr_threshold;
 	uint32_t limit; // of the preemption timer, for the next entry; 0: none
 	uint64_t step_rip;
@@ -90,7 +91,7 @@ struct vmx_features {
 	uint64_t basic, ept_vpid;
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint32_t pin, proc, proc2, exit, entry; // controls of every vcpu
-	uint32_t proc2_counting; // and those of one that counts
+	uint32_t proc2_hide; // instructions that can be made to exit: RDRAND, RDSEED
 	uint8_t invept, invvpid;                // the type that is used
 	bool mtf, timer, accessed_dirty, pause_loop;
 	uint8_t timer_shift; // TSC ticks to counts of the preemption timer

@@ -7,6 +7,9 @@
 #include "kernel/base/types.h"
 
 #define MSR_FEATURE_CONTROL    0x0000003au
+#define MSR_ARCH_CAPABILITIES  0x0000010au // with CPUID 7 EDX bit 29
+#define MSR_TSX_FORCE_ABORT    0x0000010fu // with CPUID 7 EDX bit 13
+#define MSR_TSX_CTRL           0x00000122u // with ARCH_CAPABILITIES_TSX_CTRL
 #define MSR_VMX_BASIC          0x00000480u
 #define MSR_VMX_MISC           0x00000485u
 #define MSR_VMX_CR0_FIXED0     0x00000486u
@@ -21,6 +24,9 @@
 
 #define FEATURE_CONTROL_LOCK   BIT(0)
 #define FEATURE_CONTROL_VMXON  BIT(2) // outside of SMX
+#define ARCH_CAPABILITIES_TSX_CTRL BIT(7)
+#define TSX_FORCE_ABORT_RTM    BIT(0)
+#define TSX_CTRL_RTM_DISABLE   BIT(0)
 #define VMX_BASIC_TRUE_CTLS    BIT(55)
 #define VMX_MISC_TIMER_SHIFT   0x1full
 

@@ -141,7 +141,7 @@ static void timers_detect(void)
 
 	vmx_features.mtf = (possible & VMX_PROC_MTF) != 0;
 	vmx_features.timer = (vmx_features.pin & VMX_PIN_TIMER) != 0;
-	vmx_features.proc2_counting = (uint32_t)(rdmsr(MSR_VMX_PROC2) >> 32 &
+	vmx_features.proc2_hide = (uint32_t)(rdmsr(MSR_VMX_PROC2) >> 32 &
 		(VMX_PROC2_RDRAND | VMX_PROC2_RDSEED));
 	if (!vmx_features.timer)
 		return;
@@ -200,6 +200,19 @@ enum status vmx_detect(const char **reason)
 	return memory_check(rdmsr(MSR_VMX_EPT_VPID_CAP), reason);
 }
 
+// No guest is offered transactions, and no control takes XBEGIN away. Where they succeed depends on
+// all that the CPU does besides: so each shall abort at once. SDM vol. 1, 16.3; vol. 4, table 2-2.
+static void transactions_disable(void)
+{
+	uint32_t features = cpuid(0, 0).eax >= 7 ? cpuid(7, 0).edx : 0;
+
+	if ((features & BIT(29)) != 0 &&
+		(rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPABILITIES_TSX_CTRL) != 0)
+		wrmsr(MSR_TSX_CTRL, rdmsr(MSR_TSX_CTRL) | TSX_CTRL_RTM_DISABLE);
+	else if ((features & BIT(13)) != 0)
+		wrmsr(MSR_TSX_FORCE_ABORT, rdmsr(MSR_TSX_FORCE_ABORT) | TSX_FORCE_ABORT_RTM);
+}
+
 enum status vmx_cpu_init(const char **reason)
 {
 	uint64_t cr0 = cr0_read(), cr4 = cr4_read() | CR4_VMXE;
@@ -223,6 +236,7 @@ enum status vmx_cpu_init(const char **reason)
 		mem_pages_free(region, 1);
 		return missing(reason, "VMXON failed: VT-x is in use already");
 	}
+	transactions_disable();
 	// Nothing may be left of whoever used VT-x before.
 	if (!invept(VMX_INVALIDATE_ALL, 0) && !invept(VMX_INVALIDATE_CONTEXT, 0))
 		return missing(reason, "INVEPT failed");

@@ -47,7 +47,7 @@ static enum status efer_write(struct vcpu *vcpu, uint64_t value)
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	struct vcpu_paging now = vmx_paging(vcpu);
 
-	if (!vcpu_efer_is_allowed(&now, value))
+	if (!vcpu_efer_is_allowed(&now, vcpu->offer.efer, value))
 		return STATUS_FAIL(STATUS_FAULT);
 	if (((value ^ vmx->efer) & EFER_NXE) != 0)
 		vmx_translations_flush(vcpu);

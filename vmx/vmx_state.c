@@ -476,9 +476,7 @@ void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 	if (vmx_features.pause_loop) {
 		vmx_write(VMCS_PLE_GAP, VMX_PAUSE_GAP);
 		vmx_write(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);
-		vmx_write(VMCS_PROC2_CONTROLS, vmx_features.proc2 |
-			(vmx->counting ? vmx_features.proc2_counting : 0) |
-			(loops ? VMX_PROC2_PAUSE_LOOP : 0));
+		vmx_write(VMCS_PROC2_CONTROLS, vmx->proc2 | (loops ? VMX_PROC2_PAUSE_LOOP : 0));
 	}
 	vmx->proc_always = (vmx->proc_always & ~(uint32_t)VMX_PROC_PAUSE) | pause;
 	vmx->proc = (vmx->proc & ~(uint32_t)VMX_PROC_PAUSE) | pause;

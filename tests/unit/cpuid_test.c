@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What CPUID tells a guest, on a host that has everything and on one that has little.
-#include "vmx/cpuid.h"
+#include "vmx/cpuid_frozen.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/fake_env.h"
+#include "vmx/vcpu.h"
 
 struct host_leaf {
 	uint32_t leaf, subleaf;
@@ -59,13 +60,25 @@ const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf)
 	return NULL;
 }
 
+uint32_t vcpu_mxcsr_mask(void)
+{
+	return 0xffff;
+}
+
 static struct cpuid_config config;
+static bool recordable;
 static struct cpuid_profile profile;
+static struct cpuid_offer offer;
 
 static void build(void)
 {
+	struct cpuid_frozen frozen;
+
 	memset(&profile, 0xa5, sizeof(profile));
-	cpuid_profile_build(&config, &profile);
+	memset(&frozen, 0xa5, sizeof(frozen));
+	cpuid_frozen_take(recordable, &frozen);
+	cpuid_profile_build(&config, &frozen, &profile);
+	offer = cpuid_profile_offer(&profile);
 }
 
 static int setup(void **state)
@@ -75,6 +88,7 @@ static int setup(void **state)
 	host_count = ARRAY_COUNT(rich);
 	config = (struct cpuid_config){.apic_id = 0, .vcpus = 1, .x2apic = true,
 		.tsc_khz = 3000000, .apic_khz = 100000};
+	recordable = false;
 	build();
 	return 0;
 }
@@ -178,16 +192,27 @@ static void x2apic_is_the_configurations(void **state)
 	expect_bits(query(1, 0).ecx, "24", "21");
 }
 
-static void random_numbers_are_not_repeatable(void **state)
+// RDRAND, RDSEED, XSAVEOPT.
+static void what_cannot_be_repeated_is_hidden(void **state)
 {
 	(void)state;
 	expect_bits(query(1, 0).ecx, "30", "");
 	expect_bits(query(7, 0).ebx, "18", "");
-	config.deterministic = true;
+	assert_true(offer.rdrand && offer.rdseed && offer.rdtscp && offer.rdpid && offer.invpcid);
+	recordable = true;
 	build();
-	expect_bits(query(1, 0).ecx, "", "30");
-	expect_bits(query(7, 0).ebx, "", "18");
-	config.deterministic = false;
+	expect_bits(query(1, 0).ecx, "26 28", "30");
+	expect_bits(query(7, 0).ebx, "5 10", "18");
+	expect_zeros(0x0d, 1);
+	assert_true(!offer.rdrand && !offer.rdseed);
+	assert_true(offer.rdtscp && offer.rdpid && offer.invpcid);
+}
+
+// EDX after a reset is CPUID 1 EAX: SDM vol. 3, table 9-1.
+static void the_signature_is_the_profiles(void **state)
+{
+	(void)state;
+	assert_int_equal(offer.signature, 0x00a20f10);
 }
 
 static void processors_are_counted(void **state)
@@ -237,7 +262,7 @@ static void xsave_sizes_follow_xcr0(void **state)
 	expect_zeros(0x0d, 3);
 	expect_zeros(0x0d, 9);
 	expect_zeros(0x0d, UINT32_MAX);
-	assert_true(cpuid_xcr0_mask() == 7);
+	assert_true(offer.xcr0 == 7 && cpuid_host_xcr0() == 7);
 }
 
 static void leaves_out_of_range_answer_zeros(void **state)
@@ -292,9 +317,9 @@ static void cr4_agrees_with_the_features(void **state)
 		CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_LA57;
 
 	(void)state;
-	assert_true(cpuid_profile_cr4_mask(&profile) == all);
+	assert_true(offer.cr4 == all);
 	use_poor_host();
-	assert_true(cpuid_profile_cr4_mask(&profile) ==
+	assert_true(offer.cr4 ==
 		(all & ~(CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PCIDE |
 			CR4_LA57)));
 }
@@ -302,10 +327,10 @@ static void cr4_agrees_with_the_features(void **state)
 static void efer_agrees_with_the_features(void **state)
 {
 	(void)state;
-	assert_true(cpuid_efer_mask() ==
+	assert_true(offer.efer ==
 		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR));
 	use_poor_host();
-	assert_true(cpuid_efer_mask() == (EFER_SCE | EFER_LME | EFER_LMA));
+	assert_true(offer.efer == (EFER_SCE | EFER_LME | EFER_LMA));
 }
 
 static void a_poor_host_is_not_embellished(void **state)
@@ -320,7 +345,8 @@ static void a_poor_host_is_not_embellished(void **state)
 	expect(6, 0, (struct cpuid){4, 0, 0, 0});
 	expect(0x0b, 0, (struct cpuid){0, 1, 0x100, 0});
 	expect_bits(query(1, 0).ecx, "0 13 21 24 31", "1 9 12 19 20 25 26 28 30");
-	assert_true(cpuid_xcr0_mask() == 1);
+	assert_true(offer.xcr0 == 1 && cpuid_host_xcr0() == 1);
+	assert_false(offer.rdtscp || offer.rdpid || offer.invpcid);
 	assert_int_equal(cpuid_profile_physical_bits(&profile), 36);
 	assert_false(cpuid_profile_has_gigabyte_pages(&profile));
 }
@@ -332,7 +358,8 @@ int main(void)
 		cmocka_unit_test_setup(amd_v_is_hidden, setup),
 		cmocka_unit_test_setup(the_hypervisor_names_itself, setup),
 		cmocka_unit_test_setup(x2apic_is_the_configurations, setup),
-		cmocka_unit_test_setup(random_numbers_are_not_repeatable, setup),
+		cmocka_unit_test_setup(what_cannot_be_repeated_is_hidden, setup),
+		cmocka_unit_test_setup(the_signature_is_the_profiles, setup),
 		cmocka_unit_test_setup(processors_are_counted, setup),
 		cmocka_unit_test_setup(topology_is_ours, setup),
 		cmocka_unit_test_setup(xsave_sizes_follow_xcr0, setup),

@@ -19,6 +19,7 @@
 #include "tests/unit/fake_env.h"
 #include "vm/position_test.h"
 #include "vmx/counting.h"
+#include "vmx/cpuid_frozen.h"
 
 struct cpu fake_cpu;
 uint64_t fake_cpu_tsc;
@@ -107,9 +108,16 @@ enum status nested_map_add(struct nested_map *map, struct gpa gpa, struct hpa hp
 	return STATUS_OK;
 }
 
-enum status vcpu_create(struct nested_map *map, struct vcpu **vcpu)
+struct cpuid_offer cpuid_host_offer(void)
+{
+	return (struct cpuid_offer){.xcr0 = 1};
+}
+
+enum status vcpu_create(struct nested_map *map, const struct cpuid_offer *offer,
+	struct vcpu **vcpu)
 {
 	(void)map;
+	(void)offer;
 	*vcpu = (struct vcpu *)(void *)&guest.state; // gpr comes first
 	return STATUS_OK;
 }

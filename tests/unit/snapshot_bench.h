@@ -146,14 +146,10 @@ uint32_t vcpu_mxcsr_mask(void)
 	return 0xffff;
 }
 
-uint64_t cpuid_efer_mask(void)
+struct cpuid_offer cpuid_profile_offer(const struct cpuid_profile *profile)
 {
-	return EFER_SCE | EFER_LME | EFER_NXE;
-}
-
-uint64_t cpuid_xcr0_mask(void)
-{
-	return 7;
+	(void)profile;
+	return (struct cpuid_offer){.efer = EFER_SCE | EFER_LME | EFER_NXE, .xcr0 = 7};
 }
 
 // What lies beside.

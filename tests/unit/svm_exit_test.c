@@ -35,6 +35,7 @@ static void plain_exits_tell_kind_and_length(void **state)
 		{0x86, VMEXIT_UNDEFINED}, {0x6e, VMEXIT_RDTSC}, {0x87, VMEXIT_RDTSC},
 		{0x89, VMEXIT_CACHE}, {0x8a, VMEXIT_MONITOR},
 		{0x8b, VMEXIT_MONITOR}, {0x8d, VMEXIT_XSETBV}, {0x8e, VMEXIT_UNDEFINED},
+		{0xa2, VMEXIT_UNDEFINED},
 	};
 
 	(void)state;

@@ -13,7 +13,7 @@ struct svm_vmcb svm_test_vmcb;
 struct fake_x86 fake_x86;
 struct svm_features svm_features;
 
-// What vmx/cpuid.c would answer of a CPU with NX, fast FXSAVE, XSAVE and AVX.
+// What vmx/cpuid.c would answer of a CPU with NX, fast FXSAVE, XSAVE, AVX and INVPCID.
 const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf)
 {
 	static const struct cpuid basic = {0x00a20f10, 0, (uint32_t)(BIT(26) | BIT(28)), 0};
@@ -21,8 +21,11 @@ const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf)
 	static const struct cpuid extended = {0, 0, 0,
 		(uint32_t)(BIT(11) | BIT(20) | BIT(25) | BIT(27) | BIT(29))};
 
+	static const struct cpuid more = {0, (uint32_t)BIT(10), 0, 0};
+
 	(void)subleaf;
-	return leaf == 1 ? &basic : leaf == 0x0d ? &xsave : leaf == 0x80000001 ? &extended : NULL;
+	return leaf == 1 ? &basic : leaf == 7 ? &more : leaf == 0x0d ? &xsave
+		: leaf == 0x80000001 ? &extended : NULL;
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -114,6 +117,9 @@ int svm_test_setup(void **state)
 	vcpu_engine = svm_engine;
 	svm_test_vcpu.vmcb = &svm_test_vmcb;
 	svm_test_vcpu.vcpu.fpu = fpu_area; // loaded on core 0
+	svm_test_vcpu.vcpu.offer = (struct cpuid_offer){.xcr0 = 7, .rdtscp = true, // fake_leaf's
+		.efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR,
+		.signature = 0x00a20f10};
 	svm_test_vmcb.virtual_interrupt = SVM_V_INTR_MASKING;
 	vcpu_reset(&svm_test_vcpu.vcpu, VCPU_RESET_POWER);
 	vcpu_get_state(&svm_test_vcpu.vcpu, &start);

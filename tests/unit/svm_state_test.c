@@ -568,6 +568,35 @@ static void efer_takes_what_cpuid_offers(void **state)
 	assert_true(msr(MSR_EFER) == EFER_LME);
 }
 
+// A machine's CPU may have less than the one that it runs on: cpuid_offer.
+static void less_may_be_offered_than_there_is(void **state)
+{
+	struct cpuid_offer *offer = &VCPU->offer;
+	uint64_t value;
+
+	(void)state;
+	*offer = (struct cpuid_offer){.efer = EFER_SCE | EFER_LME | EFER_LMA, .xcr0 = 3,
+		.signature = 0x1234};
+	expect_fault_msr(MSR_EFER, EFER_LME | EFER_LMA | EFER_NXE);
+	expect_fault_msr(MSR_TSC_AUX, 1);
+	assert_int_equal(vcpu_read_msr(VCPU, MSR_TSC_AUX, &value), STATUS_FAULT);
+	VCPU->gpr[GPR_RCX] = VCPU->gpr[GPR_RDX] = 0;
+	VCPU->gpr[GPR_RAX] = 7;
+	assert_int_equal(vcpu_xsetbv(VCPU), STATUS_FAULT);
+	VCPU->gpr[GPR_RAX] = 3;
+	assert_int_equal(vcpu_xsetbv(VCPU), STATUS_OK);
+	vcpu_reset(VCPU, VCPU_RESET_INIT); // SDM vol. 3, table 9-1
+	assert_int_equal(VCPU->gpr[GPR_RDX], 0x1234);
+	VMCB->intercept4 = VMCB->intercept5 = 0;
+	svm_instructions_hide(VMCB, offer); // APM vol. 2, appendix B: offsets 0x10 and 0x14
+	assert_int_equal(VMCB->intercept4, BIT(7));
+	assert_int_equal(VMCB->intercept5, BIT(2));
+	VMCB->intercept4 = VMCB->intercept5 = 0;
+	offer->rdtscp = offer->invpcid = true;
+	svm_instructions_hide(VMCB, offer);
+	assert_int_equal(VMCB->intercept4 | VMCB->intercept5, 0);
+}
+
 static void other_msrs_have_their_rules(void **state)
 {
 	uint64_t value = 0x1234;
@@ -690,6 +719,7 @@ int main(void)
 		TEST(levels_change_without_paging_alone),
 		TEST(cr4_flushes_what_it_must),
 		TEST(efer_takes_what_cpuid_offers),
+		TEST(less_may_be_offered_than_there_is),
 		TEST(other_msrs_have_their_rules),
 		TEST(few_msrs_pass),
 		TEST(xcr0_writes_obey_the_rules),

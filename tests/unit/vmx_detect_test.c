@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/mem.h"
+
 static enum status detect(const char **reason)
 {
 	*reason = "";
@@ -118,6 +120,71 @@ static void old_capabilities_are_read(void **state)
 	assert_non_null(strstr(reason, "bit 15 cannot be cleared (MSR 482)"));
 }
 
+// SDM vol. 3, table 25-7: RDRAND (11) and RDSEED (16) exit, RDTSCP (3) and INVPCID (12) are not
+// enabled; those that are never offered are off whatever the guest has: VM functions (13), XSAVES
+// (20), UMWAIT and TPAUSE (26), PCONFIG (27).
+static void what_is_not_offered_is_undefined(void **state)
+{
+	const uint64_t never = BIT(13) | BIT(20) | BIT(26) | BIT(27);
+	struct cpuid_offer offer = vmx_test_offer;
+	struct vcpu *other;
+	uint64_t controls;
+
+	(void)state;
+	fake_msr_set(MSR_VMX_PROC2, UINT64_C(0xffffffff) << 32);
+	for (unsigned all = 0; all < 2; all++) {
+		offer.rdtscp = offer.rdpid = offer.invpcid = offer.rdrand = offer.rdseed = all;
+		assert_int_equal(vcpu_create(vmx_test_map, &offer, &other), STATUS_OK);
+		vcpu_load(other);
+		assert_int_equal(FIELD(PROC2_CONTROLS) & (BIT(3) | BIT(12)),
+			all ? BIT(3) | BIT(12) : 0);
+		assert_int_equal(FIELD(PROC2_CONTROLS) & (BIT(11) | BIT(16)),
+			all ? 0 : BIT(11) | BIT(16));
+		assert_int_equal(FIELD(PROC2_CONTROLS) & never, 0);
+		controls = FIELD(PROC2_CONTROLS);
+		vcpu_intercept_pause(other, VCPU_PAUSE_LOOPS);
+		assert_int_equal(FIELD(PROC2_CONTROLS), controls | VMX_PROC2_PAUSE_LOOP);
+		vcpu_destroy(other);
+	}
+	offer.rdpid = true; // the same control as RDTSCP's
+	offer.rdtscp = false;
+	assert_int_equal(vcpu_create(vmx_test_map, &offer, &other), STATUS_OK);
+	vcpu_load(other);
+	assert_int_equal(FIELD(PROC2_CONTROLS) & BIT(3), BIT(3));
+	vcpu_destroy(other);
+}
+
+static void vmx_off(void)
+{
+	mem_pages_free(hpa_pointer((struct hpa){fake_vmx.region}), 1);
+	fake_vmx.region = 0;
+}
+
+// SDM vol. 4, table 2-2: IA32_TSX_CTRL (122), bit 0, where IA32_ARCH_CAPABILITIES (10a) bit 7 says
+// so; else IA32_TSX_FORCE_ABORT (10f), bit 0, with CPUID 7 EDX bit 13.
+static void transactions_always_abort(void **state)
+{
+	const char *reason;
+
+	(void)state;
+	vmx_test_leaf7.edx = 1u << 29 | 1u << 13;
+	fake_msr_set(0x10a, BIT(7));
+	vmx_off();
+	assert_int_equal(vcpu_engine_cpu_init(&reason), STATUS_OK);
+	assert_int_equal(rdmsr(0x122), 1);
+	assert_int_equal(rdmsr(0x10f), 0);
+	vmx_test_capabilities();
+	vmx_off();
+	assert_int_equal(vcpu_engine_cpu_init(&reason), STATUS_OK);
+	assert_int_equal(rdmsr(0x122), 0);
+	assert_int_equal(rdmsr(0x10f), 1);
+	vmx_test_capabilities();
+	vmx_off();
+	vmx_test_leaf7.edx = 1u << 10; // neither
+	assert_int_equal(vcpu_engine_cpu_init(&reason), STATUS_OK);
+	assert_int_equal(rdmsr(0x122) | rdmsr(0x10f), 0);
+}
+
 static void the_engine_is_described(void **state)
 {
 	char text[128];
@@ -142,6 +209,8 @@ int main(void)
 		TEST(invalidations_use_what_there_is),
 		TEST(feature_control_is_set_or_told),
 		TEST(old_capabilities_are_read),
+		TEST(what_is_not_offered_is_undefined),
+		TEST(transactions_always_abort),
 		TEST(the_engine_is_described),
 	};
 

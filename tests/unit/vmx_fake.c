@@ -17,6 +17,10 @@
 struct cpu vmx_test_cpu;
 struct vcpu *vmx_test_vcpu;
 struct nested_map *vmx_test_map;
+struct cpuid vmx_test_leaf7;
+// As of fake_leaf's CPU.
+const struct cpuid_offer vmx_test_offer = {.cr4 = UINT64_MAX, .xcr0 = 7, .rdtscp = true,
+	.efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE, .signature = 0x000506e3};
 struct vmx_test_entry vmx_test_entered;
 struct fake_x86 fake_x86;
 struct fake_vmx fake_vmx;
@@ -36,8 +40,11 @@ const struct cpuid *fake_leaf(uint32_t leaf, uint32_t subleaf)
 	static const struct cpuid extended = {0, 0, 0,
 		(uint32_t)(BIT(11) | BIT(20) | BIT(27) | BIT(29))};
 	static const struct cpuid last = {0x80000008, 0, 0, 0}, sizes = {0x3027, 0, 0, 0};
+	static const struct cpuid seven = {7, 0, 0, 0};
 
 	(void)subleaf;
+	if (vmx_test_leaf7.edx != 0 && (leaf == 0 || leaf == 7))
+		return leaf == 7 ? &vmx_test_leaf7 : &seven;
 	return leaf == 1 ? &basic : leaf == 0x0d ? &xsave : leaf == 0x80000001 ? &extended
 		: leaf == 0x80000000 ? &last : leaf == 0x80000008 ? &sizes : NULL;
 }
@@ -136,6 +143,7 @@ int vmx_test_setup(void **state)
 	memset(&fake_vmx, 0, sizeof(fake_vmx));
 	fake_vmx.guest = guest;
 	vmx_test_log[0] = '\0';
+	vmx_test_leaf7 = (struct cpuid){0, 0, 0, 0};
 	vmx_test_cpu = (struct cpu){.self = &vmx_test_cpu};
 	syscall(SYS_arch_prctl, ARCH_SET_GS, &vmx_test_cpu);
 	// Without XSAVE: FXSAVE is no instruction that a test could not execute.
@@ -144,7 +152,7 @@ int vmx_test_setup(void **state)
 	assert_int_equal(vcpu_engine_init(&reason), STATUS_OK);
 	assert_string_equal(vcpu_engine.name, "vmx");
 	assert_int_equal(nested_map_create(&vmx_test_map), STATUS_OK);
-	assert_int_equal(vcpu_create(vmx_test_map, &vmx_test_vcpu), STATUS_OK);
+	assert_int_equal(vcpu_create(vmx_test_map, &vmx_test_offer, &vmx_test_vcpu), STATUS_OK);
 	vcpu_load(vmx_test_vcpu);
 	vcpu_get_state(vmx_test_vcpu, &start);
 	start.cr0 = CR0_PE | CR0_PG | CR0_ET;

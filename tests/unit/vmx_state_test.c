@@ -344,7 +344,7 @@ static void vpids_follow_the_cores(void **state)
 	vcpu_load(VCPU);
 	assert_int_equal(FIELD(VPID), first);
 	assert_int_equal(fake_vmx.count, 0);
-	assert_int_equal(vcpu_create(vmx_test_map, &second), STATUS_OK);
+	assert_int_equal(vcpu_create(vmx_test_map, &vmx_test_offer, &second), STATUS_OK);
 	vcpu_load(second);
 	assert_int_not_equal(vmx_of(second)->vpid, first);
 	assert_int_equal(fake_vmx.count, 1); // at creation

@@ -11,6 +11,8 @@
 extern struct cpu vmx_test_cpu;       // the CPU that runs the test
 extern struct vcpu *vmx_test_vcpu;
 extern struct nested_map *vmx_test_map;
+extern struct cpuid vmx_test_leaf7; // CPUID 7, where its EDX is not 0
+extern const struct cpuid_offer vmx_test_offer; // of vmx_test_vcpu
 extern char vmx_test_log[4096];       // what was logged
 
 // A field of the control structure that is loaded.
