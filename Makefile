@@ -19,10 +19,10 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pmu.c \
 	kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_values.c boot/cpio.c boot/efi.c \
-	boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/enter.S \
-	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
-	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
+BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
+	boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c \
+	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
+	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/uart.c
 
@@ -238,14 +238,15 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables bus config console cpio cpuid cpuid_frozen debug_exit \
-	debugcon decode direct_boot direct_boot_elf e820 env event guest_ram hash i8042 i8254 \
-	i8259 ini insn insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic \
-	line_editor local_apic log_check log_header log_index log_reader log_record log_store \
-	log_writer mc146818 mem memory_map message monitor monitor_command monitor_snapshot \
-	monitor_vms mtrr nested paging pci_host pmu port61 position pvpanic relocate \
-	reset_control snapshot state svm_event svm_exit svm_inflight svm_state svm_step \
-	task_switch turns uart16550 vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid cpuid_frozen \
+	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event guest_ram hash \
+	i8042 i8254 i8259 ini insn insn_model insn_random ioapic landing lapic lapic_timer \
+	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
+	log_record log_store log_writer mc146818 mem memory_map message monitor \
+	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 \
+	position pvpanic relocate reset_control snapshot state svm_event svm_exit svm_inflight \
+	svm_state svm_step task_switch turns uart16550 vmx_detect vmx_event vmx_exit \
+	vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -256,9 +257,10 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_landing.c boot/config_values.c boot/ini.c boot/path.c \
-	boot/text.c
+unit_config := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
+	boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
+unit_config_rr := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c

@@ -12,7 +12,7 @@
 #include "boot/ini.h"
 #include "boot/text.h"
 
-enum { CONFIG_KEYS_MAX = 32 }; // per section: bits of config_parser.seen
+enum { CONFIG_KEYS_MAX = 32 }; // per section
 
 struct config boot_config;
 
@@ -31,8 +31,8 @@ struct config_parser {
 	const struct config_key *keys; // of the present section
 	size_t key_count;
 	void *section; // what the keys' offsets refer to
-	uint32_t seen; // keys of the present section, a bit each
 	uint32_t line; // of the present section
+	uint32_t lines[CONFIG_KEYS_MAX]; // of its keys; 0: not seen
 	struct ini_slice pin; // value of the present section's key
 	bool has_host;
 };
@@ -71,6 +71,9 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
 	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),
 	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
+	CONFIG_VM_KEY(recordable, "recordable", config_parse_bool),
+	CONFIG_VM_KEY(rr, "rr", config_parse_rr),
+	CONFIG_VM_KEY(rrfile, "rrfile", config_parse_rr_file),
 	CONFIG_VM_KEY(step, "step", config_parse_step),
 	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),
 	CONFIG_VM_KEY(landing_trace, "landing_trace", config_parse_bool),
@@ -79,8 +82,8 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(save_load_memory, "test_save_load_memory", config_parse_count),
 };
 
-_Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "bits of seen");
-_Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "bits of seen");
+_Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "lines");
+_Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "lines");
 
 static const struct ini_slice config_nothing = {NULL, 0};
 
@@ -129,14 +132,58 @@ static bool config_check_pin(struct config_parser *parser, const struct config_v
 	return config_fail(parser, vm->pin.line, config_slice("pin"), expected, parser->pin);
 }
 
+// The line of a key in the section that ends, 0 where it has none.
+static uint32_t config_line_of(const struct config_parser *parser, const char *name)
+{
+	for (size_t i = 0; i < parser->key_count; i++)
+		if (strcmp(parser->keys[i].name, name) == 0)
+			return parser->lines[i];
+	return 0;
+}
+
+// The vcpus of a recordable machine take turns on one CPU.
+static bool config_check_one_cpu(struct config_parser *parser, const struct config_vm *vm)
+{
+	for (uint32_t i = 1; vm->recordable && i < vm->pin.count; i++)
+		if (vm->pin.cpus[i] != vm->pin.cpus[0])
+			return config_fail(parser, vm->pin.line, config_slice("pin"),
+				"the same host CPU for each vcpu of a recordable machine",
+				parser->pin);
+	return true;
+}
+
+// What rr, rrfile and recordable say about each other.
+static bool config_check_rr(struct config_parser *parser, struct config_vm *vm)
+{
+	uint32_t recordable = config_line_of(parser, "recordable");
+	uint32_t file = config_line_of(parser, "rrfile");
+
+	if (vm->rr != CONFIG_RR_NONE && recordable != 0 && !vm->recordable)
+		return config_fail(parser, recordable, config_slice("recordable"),
+			"on, which rr needs, or no such key", config_slice("off"));
+	vm->recordable |= vm->rr != CONFIG_RR_NONE;
+	if (vm->rr != CONFIG_RR_NONE && file == 0)
+		return config_fail(parser, config_line_of(parser, "rr"), config_slice("rr"),
+			"rrfile in the section too, got none", config_nothing);
+	if (vm->rr == CONFIG_RR_REPLAY && vm->rrfile.sink == CONFIG_RR_SINK_RAM)
+		return config_fail(parser, file, config_slice("rrfile"),
+			"a disk, partition or file to replay, got ram", config_nothing);
+	if (file != 0 && !vm->recordable)
+		return config_fail(parser, file, config_slice("rrfile"),
+			"recordable = on or rr in the section too, got neither", config_nothing);
+	return true;
+}
+
 // The section that ends here has all it must have.
 static bool config_end_section(struct config_parser *parser)
 {
 	for (size_t i = 0; i < parser->key_count; i++)
-		if (parser->keys[i].is_required && (parser->seen & 1u << i) == 0)
+		if (parser->keys[i].is_required && parser->lines[i] == 0)
 			return config_fail(parser, parser->line, config_slice(parser->keys[i].name),
 				"this key in the section, got none", config_nothing);
-	return parser->keys != config_vm_keys || config_check_pin(parser, parser->section);
+	return parser->keys != config_vm_keys || (config_check_pin(parser, parser->section) &&
+		config_check_rr(parser, parser->section) &&
+		config_check_one_cpu(parser, parser->section));
 }
 
 static void config_start_section(struct config_parser *parser, const struct config_key *keys,
@@ -145,7 +192,7 @@ static void config_start_section(struct config_parser *parser, const struct conf
 	parser->keys = keys;
 	parser->key_count = key_count;
 	parser->section = section;
-	parser->seen = 0;
+	memset(parser->lines, 0, sizeof(parser->lines));
 }
 
 static bool config_start_host(struct config_parser *parser, struct ini_slice name)
@@ -231,10 +278,10 @@ static bool config_key(void *context, uint32_t line, struct ini_slice key, struc
 	if (i == parser->key_count)
 		return config_fail_key(parser, line, key);
 	found = &parser->keys[i];
-	if ((parser->seen & 1u << i) != 0)
+	if (parser->lines[i] != 0)
 		return config_fail(parser, line, key, "this key once in the section, got it again",
 			config_nothing);
-	parser->seen |= 1u << i;
+	parser->lines[i] = line;
 	expected = found->parse(value, (char *)parser->section + found->offset, found->bytes);
 	if (found->parse == config_parse_pin) {
 		((struct config_vm *)parser->section)->pin.line = line;

@@ -13,7 +13,7 @@ enum {
 	CONFIG_VCPUS_MAX = 64,
 	CONFIG_VMS_MAX = 16,
 	CONFIG_CPUS_MAX = 64,
-	CONFIG_ERROR_MAX = 256,
+	CONFIG_ERROR_MAX = 320,
 };
 
 #define CONFIG_FILE_NAME "reprise.ini"
@@ -53,13 +53,31 @@ struct config_pin {
 	uint8_t cpus[CONFIG_VCPUS_MAX]; // host CPUs, below CONFIG_CPUS_MAX, by vcpu
 };
 
-// [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 // FIRST:SECOND, two numbers.
 struct config_pair {
 	uint64_t first, second;
 };
 #define CONFIG_STEP_ALL ((struct config_pair){0, UINT64_MAX})
 
+// rr = none|record|replay, in the order of enum vm_rr_mode.
+enum config_rr { CONFIG_RR_NONE, CONFIG_RR_RECORD, CONFIG_RR_REPLAY };
+
+// rrfile = ram:SIZE|disk:N|partition:NAME|file:PATH, in the order of enum vm_rr_sink.
+enum config_rr_sink {
+	CONFIG_RR_SINK_NONE, // no such key
+	CONFIG_RR_SINK_RAM,
+	CONFIG_RR_SINK_DISK,
+	CONFIG_RR_SINK_PARTITION,
+	CONFIG_RR_SINK_FILE,
+};
+struct config_rr_file {
+	uint32_t sink; // enum config_rr_sink
+	uint32_t disk;
+	uint64_t bytes;
+	char name[CONFIG_PATH_MAX]; // the partition's label or GUID, or the path
+};
+
+// [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
 	uint32_t line;         // of the section header, for messages
@@ -75,6 +93,9 @@ struct config_vm {
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
+	bool recordable;   // recordable = on|off; default on where there is `rr`, else off
+	uint32_t rr;       // enum config_rr; default none
+	struct config_rr_file rrfile;
 	// Test facilities. step = off, all or FROM:COUNT (ticks); default off.
 	struct config_pair step; // all: CONFIG_STEP_ALL
 	struct config_pair landing_test; // landing_test = SEED:COUNT; default none

@@ -76,14 +76,13 @@ static unsigned config_size_shift(char suffix)
 	}
 }
 
-const char *config_parse_memory(struct ini_slice value, void *field, size_t capacity)
+const char *config_size(struct ini_slice value, uint64_t *bytes)
 {
 	const char *expected = "a size such as 512M";
 	uint64_t number;
 	unsigned shift = 0;
 	size_t digits;
 
-	(void)capacity;
 	number = config_number(value, &digits);
 	if (digits > 0 && value.count == digits + 1) {
 		shift = config_size_shift(value.bytes[digits]);
@@ -93,7 +92,18 @@ const char *config_parse_memory(struct ini_slice value, void *field, size_t capa
 		return expected;
 	if (number > UINT64_MAX >> shift)
 		return "a size below 2^64 bytes";
-	number <<= shift;
+	*bytes = number << shift;
+	return NULL;
+}
+
+const char *config_parse_memory(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t number;
+	const char *expected = config_size(value, &number);
+
+	(void)capacity;
+	if (expected != NULL)
+		return expected;
 	if (number == 0 || number % LARGE_PAGE_BYTES != 0)
 		return "a multiple of 2M, at least 2M";
 	memcpy(field, &number, sizeof(number));
@@ -197,9 +207,7 @@ const char *config_parse_rtc(struct ini_slice value, void *field, size_t capacit
 	return NULL;
 }
 
-// Writes the index of `value` in `words` to a field of 32 bits where it is among them.
-static bool config_word(struct ini_slice value, const char *const *words, uint32_t count,
-	void *field)
+bool config_word(struct ini_slice value, const char *const *words, uint32_t count, void *field)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (!ini_slice_equals(value, words[i]))

@@ -13,6 +13,8 @@ config_parse_value config_parse_bool, config_parse_console, config_parse_count,
 	config_parse_cpus, config_parse_cpus_from, config_parse_debug_exit, config_parse_log,
 	config_parse_memory, config_parse_path, config_parse_pin, config_parse_rtc,
 	config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
+// Of recording: config_rr.c.
+config_parse_value config_parse_rr, config_parse_rr_file;
 // Of the test facilities for positions: config_landing.c.
 config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 
@@ -22,5 +24,11 @@ uint64_t config_number(struct ini_slice value, size_t *count);
 
 // Whether the whole of `value` is a number from min to max, which *number receives then.
 bool config_number_between(struct ini_slice value, uint64_t min, uint64_t max, uint64_t *number);
+
+// Writes the index of `value` in `words` to a field of 32 bits where it is among them.
+bool config_word(struct ini_slice value, const char *const *words, uint32_t count, void *field);
+
+// A number with K, M or G, or none of them. Returns NULL, or what was expected instead.
+const char *config_size(struct ini_slice value, uint64_t *bytes);
 
 #endif

@@ -58,6 +58,9 @@ static bool section_check(const struct boot_info *info, const struct config_vm *
 		pin_is_possible(vm);
 }
 
+_Static_assert((int)CONFIG_RR_REPLAY == (int)VM_RR_REPLAY, "order");
+_Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
+
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
 	const struct boot_file *kernel = boot_file_find(info, vm->kernel);
@@ -76,6 +79,14 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.debugcon = vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.rtc_epoch = vm->rtc_base,
+		.recordable = vm->recordable,
+		.rr = {
+			.mode = (uint8_t)vm->rr,
+			.sink = (uint8_t)vm->rrfile.sink,
+			.disk = vm->rrfile.disk,
+			.bytes = vm->rrfile.bytes,
+			.name = vm->rrfile.name,
+		},
 		.save_load_exits = vm->save_load,
 		.save_load_memory = vm->save_load_memory,
 		.landing = {

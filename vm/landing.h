@@ -31,6 +31,7 @@ static inline bool landing_config_is_on(const struct landing_config *config)
 		config->shape_seed != 0;
 }
 
+// Its CPU is frozen then, and its vcpus take turns on one core.
 static inline bool vm_config_keeps_position(const struct vm_config *config)
 {
 	return config->recordable || config->rr.mode != VM_RR_NONE ||

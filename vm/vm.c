@@ -7,6 +7,7 @@
 
 #include "emul/acpi_pm.h"
 #include "emul/uart16550.h"
+#include "kernel/base/assert.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
 #include "kernel/smp.h"
@@ -75,7 +76,6 @@ static enum status cpu_check(const struct vm_config *config, char error[VM_ERROR
 
 	if (config->cpu == NULL)
 		return STATUS_OK;
-	ASSERT(vm_config_keeps_position(config));
 	if (!cpuid_frozen_compatible(config->cpu, reason)) {
 		snprintf(error, VM_ERROR_MAX, "the machine needs %s", reason);
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
@@ -83,6 +83,26 @@ static enum status cpu_check(const struct vm_config *config, char error[VM_ERROR
 	if (reason[0] != '\0')
 		log_warn("%s: it had %s", config->name, reason);
 	return STATUS_OK;
+}
+
+// Whether positions can be kept of a machine that needs them.
+static enum status position_check(const struct vm_config *config, char error[VM_ERROR_MAX])
+{
+	ASSERT(config->cpu == NULL || vm_config_keeps_position(config));
+	if (!vm_config_keeps_position(config))
+		return STATUS_OK;
+	if (position_source == NULL) {
+		snprintf(error, VM_ERROR_MAX, "cannot create the machine: it must be repeatable, "
+			"and nothing on this host counts positions exactly");
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	if (vcpus_tsc_ratio(config->tsc_hz) != VCPU_TSC_RATIO_ONE) {
+		snprintf(error, VM_ERROR_MAX, "tsc_khz: a machine that must be repeatable has the "
+			"host's frequency, %llu kHz",
+			(unsigned long long)(clock_calibration()->tsc_hz / 1000));
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
+	return cpu_check(config, error);
 }
 
 // What is asked for, and what there is.
@@ -104,7 +124,7 @@ static enum status config_check(const struct vm_config *config, char error[VM_ER
 			(unsigned long long)(config->tsc_hz / 1000));
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	}
-	return cpu_check(config, error);
+	return position_check(config, error);
 }
 
 enum status vm_create(const struct vm_config *config, struct vm **created,
