@@ -38,6 +38,14 @@ static always_inline uint64_t clock_tsc_ns(uint64_t ticks)
 // Ticks that take at least `ns`.
 uint64_t clock_ns_to_tsc(uint64_t ns);
 
+// The first ticks of which clock_tsc_ns() makes `ns` or more; of less than 2^62 ticks.
+static inline uint64_t clock_ns_first_tsc(uint64_t ns)
+{
+	uint64_t ticks = mul_div_u64(ns, BIT(CLOCK_TSC_SHIFT), clock_tsc_to_ns);
+
+	return clock_tsc_ns(ticks) >= ns ? ticks : ticks + 1;
+}
+
 // Busy-waits; for boot only.
 void clock_wait_us(uint32_t us);
 

@@ -32,6 +32,10 @@ static uint64_t deadline_ticks(const struct vm *vm, struct guest_time deadline)
 	if (deadline.ns == GUEST_TIME_NEVER.ns)
 		return TIMER_NEVER;
 	ticks = clock_ns_to_tsc(deadline.ns); // as good as never: saturates
+	// Where time is the position, a look at the queue that comes for another reason must not
+	// find an event due before its deadline.
+	if (vm->landing != NULL && ticks < LANDING_TSC_BASE)
+		ticks = clock_ns_first_tsc(deadline.ns);
 	return ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER;
 }
 
