@@ -180,6 +180,8 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_strings cpu_syscalls cpu_tasks cpu_xsave \
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
+	det_access det_cpuid det_devices det_instructions det_memory det_msrs det_pointers \
+	det_random det_time det_timers det_tlb det_turns det_xsave neighbour \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb \
 	smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
@@ -200,6 +202,9 @@ GUEST_LINK := ld -static -z noexecstack --no-warn-rwx-segments -T tests/guest/li
 $(B)/guest/%.elf: $(B)/guest/%.c.o $(GUEST_LIB) tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB)
 $(B)/guest/smp_%.elf: $(B)/guest/smp_%.c.o $(GUEST_LIB) $(GUEST_SMP) tests/guest/lib/payload.ld
+	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB) $(GUEST_SMP)
+$(B)/guest/det_turns.elf: $(B)/guest/det_turns.c.o $(GUEST_LIB) $(GUEST_SMP) \
+		tests/guest/lib/payload.ld
 	@$(GUEST_LINK) -o $@ $< $(GUEST_LIB) $(GUEST_SMP)
 
 # What people run on their own machine: the image's sources, with this machine's C library.
@@ -381,8 +386,8 @@ $(B)/checks: Makefile
 	@printf '%s\n' "$$CHECKS" >$@
 
 SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config boot-vmx smp \
-	machines faults landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp linux-uefi \
-	bench bench-vmx
+	machines faults det det-vmx landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp \
+	linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make
 # The image, the payloads, the unit tests, the guest: all that the suites use.

@@ -33,6 +33,8 @@ LINUX_IPS = INSTRUCTIONS_PER_SECOND  # below firmware: fewer, and it cannot meas
 FIRMWARE_IPS = 3_000_000  # firmware waits for whole seconds
 CONNECT_SECONDS = 20
 EPOCH = 1704067200  # 2024-01-01, as in qemu.py
+ELSEWHERE_EPOCH = 1935817689
+ELSEWHERE_MIB = 126
 LEFT = "Shutdown port: shutdown requested"
 STATUS = re.compile(rb"^reprise: exit status (\d+)\r?$", re.MULTILINE)
 PANIC = re.compile(r">>PANIC<< (.*)")
@@ -128,7 +130,7 @@ def pvh_memory(image, module, memory_bytes, command_line=""):
     return bytes(memory[:HOLE] + memory[HOLE_END:])
 
 
-def write_machine(directory, memory, ips, lines, cpus=1, resets=False):
+def write_machine(directory, memory, ips, lines, cpus=1, resets=False, epoch=EPOCH):
     """Bochs' command line; its files are in the folder. `resets`: at a triple fault, which ends
     Bochs otherwise."""
     def path(name):
@@ -143,7 +145,7 @@ def write_machine(directory, memory, ips, lines, cpus=1, resets=False):
             f"reset_on_triple_fault={int(resets)}",
             "pci: enabled=1, chipset=i440fx",
             "display_library: term",
-            f"clock: sync=none, time0={EPOCH}",
+            f"clock: sync=none, time0={epoch}",
             "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy",
             f"log: {path('bochs.log')}",
             "panic: action=fatal", "error: action=ignore", "info: action=ignore",
@@ -153,7 +155,7 @@ def write_machine(directory, memory, ips, lines, cpus=1, resets=False):
 
 
 def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=False,
-                command_line=""):
+                command_line="", epoch=EPOCH):
     rom = os.path.join(options.build, "guest", "pvh.rom")
     for path in (rom, image):
         if not os.path.exists(path):
@@ -163,14 +165,18 @@ def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=F
     with open(loaded, "wb") as file:
         file.write(pvh_memory(image, module, mib * MIB, command_line))
     return write_machine(directory, mib, ips, [
-        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus, resets)
+        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus, resets,
+                         epoch)
 
 
-def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1):
-    """Reprise by PVH with `archive` (bytes) as its module, or None. Time is always counted."""
+def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1,
+                    elsewhere=False):
+    """Reprise by PVH with `archive` (bytes) as its module, or None. Time is always counted.
+    `elsewhere`: another machine, with other memory, on another day."""
     del icount
-    return pvh_command(options, directory, options.image, archive, memory,
-                       INSTRUCTIONS_PER_SECOND, cpus)
+    return pvh_command(options, directory, options.image, archive,
+                       int(memory) + (ELSEWHERE_MIB if elsewhere else 0), INSTRUCTIONS_PER_SECOND,
+                       cpus, epoch=ELSEWHERE_EPOCH if elsewhere else EPOCH)
 
 
 def bare_command(options, directory, image, memory=64, icount=True, cpus=1):

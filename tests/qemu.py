@@ -16,6 +16,7 @@ GUEST_EXIT_PORT = 0x501      # of a payload
 DEBUG_EXIT = f"{HOST_EXIT_PORT:#x}"  # the value of reprise.ini's debug_exit
 DMESG_ALLOWED = None  # Linux's warnings, beside dmesg.allow
 CAN_POWER_OFF = True
+ELSEWHERE = 7              # a seed's distance
 THREADS_MAX = 8            # of an emulator that runs several CPUs at once
 OUTPUT_MAX = 64 << 20      # of serial output, before a run counts as gone wild
 
@@ -50,10 +51,13 @@ def cpio_newc(files):
     return bytes(archive)
 
 
-def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1, features=""):
+def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1, features="",
+                 elsewhere=False):
     """With icount two runs are byte-identical and the TSC counts instructions. Without it several
-    CPUs run at once, each in a thread of its own. `features`: more of the CPU's, as in ",+la57"."""
+    CPUs run at once, each in a thread of its own. `features`: more of the CPU's, as in ",+la57".
+    `elsewhere`: another machine, with other memory and random numbers, on another day."""
     seed = int(os.environ.get("QEMU_SEED", "0"))  # other circumstances: memory layout, RDRAND
+    seed += ELSEWHERE if elsewhere else 0
     accel = "tcg" if icount or cpus == 1 else "tcg,thread=multi"
     if cpus > THREADS_MAX:  # they would wait for each other's turn longer than they run
         accel = "tcg,thread=single"
@@ -62,18 +66,21 @@ def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1, features=""
                "-nodefaults", "-no-user-config", "-display", "none", "-seed", str(42 + seed)]
     if icount:
         command += ["-icount", "shift=0,sleep=off"]
-    return command + ["-rtc", "clock=vm,base=2024-01-01"]
+    base = "2031-05-06T07:08:09" if elsewhere else "2024-01-01"
+    return command + ["-rtc", "clock=vm,base=" + base]
 
 
 def debug_exit(port):
     return ["-device", f"isa-debug-exit,iobase={port:#x},iosize=4"]
 
 
-def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1, features=""):
+def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1, features="",
+                    elsewhere=False):
     """Reprise by PVH with `archive` (bytes) as its module, or None."""
     if not os.path.exists(options.image):
         raise FileNotFoundError(2, "no such image", options.image)
-    command = (base_command(memory=memory, icount=icount, cpus=cpus, features=features) +
+    command = (base_command(memory=memory, icount=icount, cpus=cpus, features=features,
+                            elsewhere=elsewhere) +
                debug_exit(HOST_EXIT_PORT) + ["-kernel", options.image])
     if archive is not None:
         path = os.path.join(directory, "esp.cpio")

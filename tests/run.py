@@ -22,6 +22,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import det  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
 import landing  # noqa: E402
@@ -111,6 +112,11 @@ def suite_landing(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
 
 
+def suite_det(options, engine):
+    for name, run, notes in det.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}det/{name}", run, notes)
+
+
 def suite_system(name, options, engine):
     for case, run, notes in system.cases(options, name, engine):
         yield Case(engines.prefix(engine) + case, run, notes)
@@ -138,7 +144,7 @@ def command_run(command, timeout, directory=None):
 def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
-             "smp": suite_smp, "landing": suite_landing, "state": suite_state}
+             "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

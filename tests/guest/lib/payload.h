@@ -66,6 +66,7 @@ void report_trap(const char *what, void (*function)(void *), void *argument);
 #define PAGING_WINDOW 0x100000000ull
 void *paging_map(unsigned slot, uint64_t physical, uint64_t flags);
 uint64_t paging_entry(unsigned slot);
+void paging_set_entry(unsigned slot, uint64_t entry); // and invalidates nothing
 
 // Interrupts: a hook that notes the vector and ends the interrupt at the LAPIC.
 enum { IRQ_LOG_MAX = 64 };

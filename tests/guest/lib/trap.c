@@ -145,6 +145,11 @@ uint64_t paging_entry(unsigned slot)
 	return *(volatile uint64_t *)&paging_window_table[slot];
 }
 
+void paging_set_entry(unsigned slot, uint64_t entry)
+{
+	*(volatile uint64_t *)&paging_window_table[slot] = entry;
+}
+
 void irq_hook_without_eoi(struct trap_frame *frame)
 {
 	if (irq_count < IRQ_LOG_MAX)
