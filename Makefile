@@ -16,8 +16,9 @@ BASE_SRCS := kernel/base/state.c kernel/base/status.c
 KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c kernel/console.c \
 	kernel/cpu.c kernel/cpu_state.c kernel/crash.c kernel/crc32c.c kernel/debug_exit.c \
 	kernel/decode.c kernel/desc.c kernel/entry.S kernel/error.c kernel/event.c \
-	kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pmu.c \
-	kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c kernel/timer.c
+	kernel/fiber.c kernel/libc.c kernel/loop.c kernel/mem.c kernel/pagetable.c kernel/pci.c \
+	kernel/pmu.c kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
+	kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
 	boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c \
@@ -248,10 +249,10 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid c
 	i8042 i8254 i8259 ini insn insn_model insn_random ioapic landing lapic lapic_timer \
 	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
 	log_record log_store log_writer mc146818 mem memory_map message monitor \
-	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci_host pmu port61 \
-	position pvpanic relocate reset_control snapshot state svm_event svm_exit svm_inflight \
-	svm_state svm_step task_switch turns uart16550 vmx_detect vmx_event vmx_exit \
-	vmx_inflight vmx_state
+	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci pci_host pmu \
+	port61 position pvpanic relocate reset_control snapshot state svm_event svm_exit \
+	svm_inflight svm_state svm_step task_switch turns uart16550 vmx_detect vmx_event \
+	vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -298,6 +299,8 @@ unit_vmx_event := $(UNIT_VMX)
 unit_vmx_exit := $(UNIT_VMX)
 unit_vmx_inflight := $(UNIT_VMX)
 unit_vmx_state := $(UNIT_VMX)
+UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
+unit_pci := $(UNIT_HOST)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
@@ -344,6 +347,9 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 	$(B)/unit/kernel/pmu.c.o \
 	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
+# Ports and registers in memory are the test's.
+$(B)/unit/kernel/pci.c.o $(B)/unit/tests/unit/fake_host.c.o \
+	$(B)/unit/tests/unit/pci_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
 	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \

@@ -17,6 +17,7 @@
 #include "kernel/loop.h"
 #include "kernel/mem.h"
 #include "kernel/pagetable.h"
+#include "kernel/pci.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/console.h"
@@ -41,6 +42,7 @@ static void kernel_init(const struct boot_info *info)
 	clock_init();
 	timer_init();
 	uart_interrupt_enable();
+	pci_init(info);
 }
 
 static _Noreturn void leave(uint32_t status)

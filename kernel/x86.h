@@ -175,6 +175,17 @@ static inline void outl(uint16_t port, uint32_t value)
 	__asm__ volatile("outl %0, %w1" : : "a"(value), "Nd"(port));
 }
 
+// `count` times from or to one port.
+static inline void inw_many(uint16_t port, void *to, size_t count)
+{
+	__asm__ volatile("rep insw" : "+D"(to), "+c"(count) : "d"(port) : "memory");
+}
+
+static inline void outw_many(uint16_t port, const void *from, size_t count)
+{
+	__asm__ volatile("rep outsw" : "+S"(from), "+c"(count) : "d"(port) : "memory");
+}
+
 #define X86_CONTROL_REGISTER(name)                                                                 \
 	static inline uint64_t name##_read(void)                                                   \
 	{                                                                                          \
