@@ -25,7 +25,7 @@ BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_va
 	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
 	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
-DRIVER_SRCS := drivers/uart.c
+DRIVER_SRCS := drivers/disk.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
@@ -251,8 +251,8 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid c
 	log_record log_store log_writer mc146818 mem memory_map message monitor \
 	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci pci_host pmu \
 	port61 position pvpanic relocate reset_control snapshot state svm_event svm_exit \
-	svm_inflight svm_state svm_step task_switch turns uart16550 vmx_detect vmx_event \
-	vmx_exit vmx_inflight vmx_state
+	svm_inflight svm_state svm_step task_switch turns uart16550 virtio_blk vmx_detect \
+	vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -301,6 +301,8 @@ unit_vmx_inflight := $(UNIT_VMX)
 unit_vmx_state := $(UNIT_VMX)
 UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
+UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/virtio_blk.c
+unit_virtio_blk := $(UNIT_DISK)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
@@ -348,8 +350,9 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_x86
 # Ports and registers in memory are the test's.
-$(B)/unit/kernel/pci.c.o $(B)/unit/tests/unit/fake_host.c.o \
-	$(B)/unit/tests/unit/pci_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
+$(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.c.o \
+	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o: \
+	UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
 	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \

@@ -5,6 +5,7 @@
 
 #include "boot/config.h"
 #include "boot/machines.h"
+#include "drivers/disk.h"
 #include "drivers/uart.h"
 #include "kernel/acpi.h"
 #include "kernel/apic.h"
@@ -137,6 +138,7 @@ void boot_main(struct boot_info *info)
 	machine_all_ended_set(all_ended);
 	configured = configure(info);
 	cpus_start(info, configured);
+	disk_init();
 	if (configured) {
 		if (cores_init(&reason) != STATUS_OK)
 			log_error("%s", reason);
