@@ -25,7 +25,7 @@ BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_va
 	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
 	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
-DRIVER_SRCS := drivers/disk.c drivers/uart.c drivers/virtio_blk.c
+DRIVER_SRCS := drivers/disk.c drivers/ide.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
@@ -246,7 +246,7 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event guest_ram hash \
-	i8042 i8254 i8259 ini insn insn_model insn_random ioapic landing lapic lapic_timer \
+	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
 	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
 	log_record log_store log_writer mc146818 mem memory_map message monitor \
 	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci pci_host pmu \
@@ -301,7 +301,8 @@ unit_vmx_inflight := $(UNIT_VMX)
 unit_vmx_state := $(UNIT_VMX)
 UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
-UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/virtio_blk.c
+UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/ide.c drivers/virtio_blk.c
+unit_ide := $(UNIT_DISK)
 unit_virtio_blk := $(UNIT_DISK)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
@@ -351,8 +352,8 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 	UNIT_FIRST := -Itests/unit/fake_x86
 # Ports and registers in memory are the test's.
 $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.c.o \
-	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o: \
-	UNIT_FIRST := -Itests/unit/fake_ports
+	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o \
+	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
 	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/ide.h"
 #include "drivers/virtio_blk.h"
 #include "kernel/base/assert.h"
 #include "kernel/clock.h"
@@ -65,10 +66,12 @@ bool disk_name(struct disk *disk, const char *prefix, unsigned nth)
 
 void disk_init(void)
 {
-	unsigned virtio = 0;
+	unsigned virtio = 0, ide = 0;
 
-	for (const struct pci_function *at = pci_first(); at != NULL; at = at->next)
+	for (const struct pci_function *at = pci_first(); at != NULL; at = at->next) {
 		virtio += virtio_blk_probe(at, virtio);
+		ide += ide_probe(at, ide);
+	}
 }
 
 static void others_go_on(struct disk_wait *wait)
