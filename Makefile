@@ -25,7 +25,8 @@ BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_va
 	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
 	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
-DRIVER_SRCS := drivers/disk.c drivers/ide.c drivers/uart.c drivers/virtio_blk.c
+DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
+	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
@@ -245,14 +246,14 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid cpuid_frozen \
-	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event guest_ram hash \
-	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_map message monitor \
+	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
+	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
+	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_map message monitor \
 	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci pci_host pmu \
-	port61 position pvpanic relocate reset_control snapshot state svm_event svm_exit \
-	svm_inflight svm_state svm_step task_switch turns uart16550 virtio_blk vmx_detect \
-	vmx_event vmx_exit vmx_inflight vmx_state
+	port61 position pvpanic region relocate reset_control snapshot state svm_event \
+	svm_exit svm_inflight svm_state svm_step task_switch turns uart16550 virtio_blk \
+	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -303,6 +304,10 @@ UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
 UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/ide.c drivers/virtio_blk.c
 unit_ide := $(UNIT_DISK)
+unit_fat := drivers/fat.c
+unit_gpt := drivers/gpt.c
+unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
+	drivers/region_find.c
 unit_virtio_blk := $(UNIT_DISK)
 unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c

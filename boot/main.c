@@ -5,7 +5,7 @@
 
 #include "boot/config.h"
 #include "boot/machines.h"
-#include "drivers/disk.h"
+#include "drivers/region.h"
 #include "drivers/uart.h"
 #include "kernel/acpi.h"
 #include "kernel/apic.h"
@@ -139,6 +139,7 @@ void boot_main(struct boot_info *info)
 	configured = configure(info);
 	cpus_start(info, configured);
 	disk_init();
+	region_init(info);
 	if (configured) {
 		if (cores_init(&reason) != STATUS_OK)
 			log_error("%s", reason);

@@ -12,6 +12,7 @@ enum {
 	BOOT_COMMAND_LINE_MAX = 1024,
 	BOOT_PROBLEM_MAX = 160,
 	BOOT_CPUS_MAX = 64,
+	BOOT_SECTOR_BYTES = 512,
 };
 
 enum boot_range_kind {
@@ -34,6 +35,16 @@ struct boot_file {
 	uint64_t bytes;
 };
 
+// The volume that the files come from, as far as it takes to find it again among the host's disks.
+struct boot_volume {
+	bool is_known;
+	bool controller_is_known; // and the PCI function that its disk is behind
+	uint8_t bus, slot, function;
+	uint64_t start; // byte of the disk at which it begins
+	uint64_t bytes;
+	uint8_t boot_sector[BOOT_SECTOR_BYTES]; // its first bytes
+};
+
 enum boot_path { BOOT_PATH_UEFI, BOOT_PATH_PVH };
 
 struct boot_info {
@@ -47,6 +58,7 @@ struct boot_info {
 	uint32_t cpu_apic_ids[BOOT_CPUS_MAX];
 	struct boot_range ranges[BOOT_RANGES_MAX]; // ascending, not overlapping
 	struct boot_file files[BOOT_FILES_MAX];
+	struct boot_volume volume;
 	char command_line[BOOT_COMMAND_LINE_MAX]; // zero-terminated; empty where there is none
 	char problem[BOOT_PROBLEM_MAX]; // what went wrong on the way here; empty: nothing did
 };
