@@ -22,8 +22,9 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 
 BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
 	boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c \
-	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
-	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
+	boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c \
+	boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c \
+	boot/text.c
 
 DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c

@@ -13,6 +13,7 @@
 #include "boot/efi_exit.h"
 #include "boot/efi_files.h"
 #include "boot/efi_mp.h"
+#include "boot/efi_volume.h"
 #include "boot/enter.h"
 #include "boot/quiesce.h"
 #include "boot/text.h"
@@ -96,6 +97,7 @@ static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_in
 	EFI_BOOT_SERVICES *boot = system->BootServices;
 	EFI_LOADED_IMAGE_PROTOCOL *image;
 	EFI_FILE_PROTOCOL *root = NULL;
+	EFI_HANDLE volume;
 	struct text text;
 
 	info->path = BOOT_PATH_UEFI;
@@ -105,9 +107,11 @@ static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_in
 	efi_mp_read(boot, info);
 	if (boot->HandleProtocol(handle, &efi_loaded_image, (void **)&image) == EFI_SUCCESS) {
 		efi_read_command_line(image, info);
-		root = efi_files_open_volume(boot, image->DeviceHandle, CONFIG_FILE_NAME);
+		volume = image->DeviceHandle;
+		root = efi_files_open_volume(boot, &volume, CONFIG_FILE_NAME);
 	}
 	if (root != NULL) {
+		efi_volume_read(boot, volume, info);
 		efi_load_files(boot, root, info);
 		root->Close(root);
 		return;

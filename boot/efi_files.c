@@ -41,14 +41,14 @@ static EFI_STATUS files_open(EFI_FILE_PROTOCOL *root, const char *name, EFI_FILE
 	return root->Open(root, file, path, EFI_FILE_MODE_READ, 0);
 }
 
-EFI_FILE_PROTOCOL *efi_files_open_volume(EFI_BOOT_SERVICES *boot, EFI_HANDLE device,
+EFI_FILE_PROTOCOL *efi_files_open_volume(EFI_BOOT_SERVICES *boot, EFI_HANDLE *device,
 	const char *name)
 {
 	EFI_FILE_PROTOCOL *found = NULL, *root, *file;
 	EFI_HANDLE *handles;
 	UINTN count;
 
-	root = files_open_root(boot, device);
+	root = files_open_root(boot, *device);
 	if (root != NULL)
 		return root;
 	if (boot->LocateHandleBuffer(ByProtocol, &files_file_system, NULL, &count, &handles) !=
@@ -61,6 +61,7 @@ EFI_FILE_PROTOCOL *efi_files_open_volume(EFI_BOOT_SERVICES *boot, EFI_HANDLE dev
 		if (files_open(root, name, &file) == EFI_SUCCESS) {
 			file->Close(file);
 			found = root;
+			*device = handles[i];
 		} else {
 			root->Close(root);
 		}

@@ -8,9 +8,10 @@
 
 #include "kernel/boot_info.h"
 
-// Opens the root of the volume that `device` carries; where that has no file system (the image came
-// from the network or from an emulator), the first volume that holds `name`. NULL: none.
-EFI_FILE_PROTOCOL *efi_files_open_volume(EFI_BOOT_SERVICES *boot, EFI_HANDLE device,
+// Opens the root of the volume that *device carries; where that has no file system (the image came
+// from the network or from an emulator), the first volume that holds `name`, and *device is then
+// its. NULL: none.
+EFI_FILE_PROTOCOL *efi_files_open_volume(EFI_BOOT_SERVICES *boot, EFI_HANDLE *device,
 	const char *name);
 
 // Reads `name` (as path_normalize leaves it) into pages of its own and appends it to info->files,
