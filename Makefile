@@ -47,7 +47,7 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/idle.c \
 	vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
 	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c \
-	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_info.c \
+	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
 	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
 	vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_position.c vm/snapshot_ram.c \
@@ -251,10 +251,10 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid c
 	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
 	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
 	log_reader log_record log_store log_writer mc146818 mem memory_map message monitor \
-	monitor_command monitor_snapshot monitor_vms mtrr nested paging pci pci_host pmu \
-	port61 position pvpanic region relocate reset_control snapshot state svm_event \
-	svm_exit svm_inflight svm_state svm_step task_switch turns uart16550 virtio_blk \
-	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
+	pci_host pmu port61 position pvpanic region relocate reset_control snapshot state \
+	svm_event svm_exit svm_inflight svm_state svm_step task_switch turns uart16550 \
+	virtio_blk vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
@@ -280,6 +280,7 @@ unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_f
 	tests/unit/fake_ram.c
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
+unit_monitor_host := vm/monitor_host.c drivers/gpt.c
 unit_event := kernel/event.c
 unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c

@@ -78,5 +78,6 @@ void monitor_info_register(void);
 void monitor_memory_register(void);
 void monitor_machine_register(void);
 void monitor_snapshot_register(void);
+void monitor_host_register(void);
 
 #endif

@@ -391,6 +391,10 @@ enum status snapshot_load(struct vm *vm, struct snapshot_stream *stream,
 	return load_answer;
 }
 
+void monitor_host_register(void)
+{
+}
+
 static void quit(void)
 {
 	call_note("quit ");
