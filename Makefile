@@ -164,15 +164,17 @@ endef
 $(B)/BOOTX64.EFI: $(B)/reprise.elf tools/trimpe.py
 	$(make_efi)
 
-# The kernel with a test in the place of boot/main.c: see tests/smp.py.
-SMP_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/smp.c.o $(B)/ksyms.0.o
-$(B)/smp_test.elf: $(SMP_OBJS) linker.ld
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(SMP_OBJS) -o $@
-# The same, entered with five-level paging on.
-LA57_OBJS := $(SMP_OBJS:$(B)/boot/pvh.S.o=$(B)/tests/kernel/la57.S.o)
-$(B)/la57_test.elf: $(LA57_OBJS) linker.ld
-	@$(LINK) /usr/lib/crt0-efi-x86_64.o $(LA57_OBJS) -o $@
-$(B)/smp_test.efi: $(B)/smp_test.elf tools/trimpe.py
+# The kernel with a test in the place of boot/main.c: see tests/smp.py, tests/disk.py.
+TEST_OBJS := $(filter-out $(B)/boot/main.c.o,$(OBJS)) $(B)/tests/kernel/start.c.o $(B)/ksyms.0.o
+TEST_LINK = $(LINK) /usr/lib/crt0-efi-x86_64.o $(filter %.o,$^) -o $@
+$(B)/smp_test.elf $(B)/disk_test.elf: $(B)/%_test.elf: $(B)/tests/kernel/%.c.o $(TEST_OBJS) \
+		linker.ld
+	@$(TEST_LINK)
+# Entered with five-level paging on.
+$(B)/la57_test.elf: $(B)/tests/kernel/la57.S.o $(filter-out %/boot/pvh.S.o,$(TEST_OBJS)) \
+		$(B)/tests/kernel/smp.c.o linker.ld
+	@$(TEST_LINK)
+$(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
@@ -403,13 +405,14 @@ $(B)/checks: Makefile
 	@printf '%s\n' "$$CHECKS" >$@
 
 SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config boot-vmx smp \
-	machines faults det det-vmx landing landing-vmx monitor linux-pvh linux-pvh-vmx linux-smp \
+	disk disk-vmx machines faults det det-vmx landing landing-vmx monitor linux-pvh \
+	linux-pvh-vmx linux-smp \
 	linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make
 # The image, the payloads, the unit tests, the guest: all that the suites use.
-tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(CHECK_BUILT) fuzzers \
-	$(B)/esp.img $(B)/u-boot.rom
+tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(B)/disk_test.efi \
+	$(CHECK_BUILT) fuzzers $(B)/esp.img $(B)/u-boot.rom
 check: all $(CHECK_BUILT) fuzzers
 	@tests/run.py check unit log-tool
 test: tests-built

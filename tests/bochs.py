@@ -130,6 +130,20 @@ def pvh_memory(image, module, memory_bytes, command_line=""):
     return bytes(memory[:HOLE] + memory[HOLE_END:])
 
 
+CHANNELS = {
+    "ata0": "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+    "ata1": "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
+}
+
+
+def disk_lines(disks):
+    """Of {place: (path, mode)}, as in {"ata0-master": ("a.img", "flat")}."""
+    used = {place.partition("-")[0] for place in disks}
+    return ([CHANNELS[channel] for channel in sorted(used)] +
+            [f"{place}: type=disk, path={path}, mode={mode}"
+             for place, (path, mode) in disks.items()])
+
+
 def write_machine(directory, memory, ips, lines, cpus=1, resets=False, epoch=EPOCH):
     """Bochs' command line; its files are in the folder. `resets`: at a triple fault, which ends
     Bochs otherwise."""
@@ -155,7 +169,7 @@ def write_machine(directory, memory, ips, lines, cpus=1, resets=False, epoch=EPO
 
 
 def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=False,
-                command_line="", epoch=EPOCH):
+                command_line="", epoch=EPOCH, disks=None):
     rom = os.path.join(options.build, "guest", "pvh.rom")
     for path in (rom, image):
         if not os.path.exists(path):
@@ -165,18 +179,18 @@ def pvh_command(options, directory, image, module, memory, ips, cpus=1, resets=F
     with open(loaded, "wb") as file:
         file.write(pvh_memory(image, module, mib * MIB, command_line))
     return write_machine(directory, mib, ips, [
-        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0"], cpus, resets,
-                         epoch)
+        f"romimage: file={rom}", f"optramimage1: file={loaded}, address=0",
+        *disk_lines(disks or {})], cpus, resets, epoch)
 
 
 def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1,
-                    elsewhere=False):
+                    elsewhere=False, disks=None):
     """Reprise by PVH with `archive` (bytes) as its module, or None. Time is always counted.
     `elsewhere`: another machine, with other memory, on another day."""
     del icount
     return pvh_command(options, directory, options.image, archive,
                        int(memory) + (ELSEWHERE_MIB if elsewhere else 0), INSTRUCTIONS_PER_SECOND,
-                       cpus, epoch=ELSEWHERE_EPOCH if elsewhere else EPOCH)
+                       cpus, epoch=ELSEWHERE_EPOCH if elsewhere else EPOCH, disks=disks)
 
 
 def bare_command(options, directory, image, memory=64, icount=True, cpus=1):
@@ -185,23 +199,23 @@ def bare_command(options, directory, image, memory=64, icount=True, cpus=1):
                        resets=True)
 
 
-def disk_command(options, directory, disk, firmware="u-boot", memory=1024, ips=FIRMWARE_IPS):
-    """Boots a disk image by firmware; nothing is written to the image."""
+def disk_command(options, directory, disk, firmware="u-boot", memory=1024, ips=FIRMWARE_IPS,
+                 disks=None):
+    """Boots a disk image by firmware; nothing is written to the image, unless `disks` says so."""
     rom = os.path.join(options.build, FIRMWARES[firmware])
     for path in (rom, VGA_ROM):
         if not os.path.exists(path):
             raise qemu.MissingTool(f"{path}: not found (see tools/packages.txt)")
+    places = {"ata0-master": (disk, "volatile")}
     # U-Boot waits long for each of the four disks that is not there.
-    empty = os.path.join(directory, "empty%d.img")
-    lines = [f"romimage: file={rom}", f"vgaromimage: file={VGA_ROM}", "boot: disk",
-             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
-             "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
-             f"ata0-master: type=disk, path={disk}, mode=volatile"]
     for i, place in enumerate(("ata0-slave", "ata1-master", "ata1-slave")):
-        with open(empty % i, "wb") as file:
+        empty = os.path.join(directory, f"empty{i}.img")
+        with open(empty, "wb") as file:
             file.truncate(MIB)
-        lines.append(f"{place}: type=disk, path={empty % i}, mode=flat")
-    return write_machine(directory, memory_mib(memory), ips, lines)
+        places[place] = (empty, "flat")
+    return write_machine(directory, memory_mib(memory), ips, [
+        f"romimage: file={rom}", f"vgaromimage: file={VGA_ROM}", "boot: disk",
+        *disk_lines({**places, **(disks or {})})])
 
 
 def environment():

@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
 import det  # noqa: E402
+import disk  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
 import landing  # noqa: E402
@@ -107,6 +108,11 @@ def suite_smp(options, engine):
         yield Case(engines.prefix(engine) + "smp/" + name, run)
 
 
+def suite_disk(options, engine):
+    for name, run in disk.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}disk/{name}", run)
+
+
 def suite_landing(options, engine):
     for name, run in landing.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
@@ -144,7 +150,8 @@ def command_run(command, timeout, directory=None):
 def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
-             "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state}
+             "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
+             "disk": suite_disk}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

@@ -5,11 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "boot/config.h"
 #include "boot/enter.h"
-#include "drivers/uart.h"
 #include "kernel/acpi.h"
-#include "kernel/apic.h"
 #include "kernel/base/assert.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -17,15 +14,14 @@
 #include "kernel/crash.h"
 #include "kernel/debug_exit.h"
 #include "kernel/fiber.h"
-#include "kernel/libc.h"
 #include "kernel/loop.h"
 #include "kernel/mem.h"
 #include "kernel/pagetable.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
+#include "tests/kernel/start.h"
 
 enum {
-	EXIT_PORT = 0xf4,
 	CALLS = 100,
 	MESSAGES = 64, // of each CPU to each
 	TIMERS = 20,
@@ -436,34 +432,12 @@ static void test_main(void *argument)
 	debug_exit_leave(0);
 }
 
-static void kernel_start(const struct boot_info *info)
-{
-	cpu_init_boot();
-	(void)uart_init();
-	desc_init(&cpu_self()->desc);
-	mem_init(info);
-	pagetable_init(info);
-	libc_init();
-	acpi_init(info->rsdp);
-	apic_init();
-	clock_init();
-	timer_init();
-	debug_exit_set(EXIT_PORT);
-	log_level_set(LOG_DEBUG);
-}
-
 void boot_main(struct boot_info *info)
 {
 	struct smp_config smp;
-	char error[CONFIG_ERROR_MAX];
 
-	kernel_start(info);
+	test_kernel_start(info, &config);
 	memcpy(command_line, info->command_line, sizeof(command_line));
-	if (info->file_count == 0 || config_parse(CONFIG_FILE_NAME, info->files[0].data,
-			info->files[0].bytes, &config, error) != STATUS_OK)
-		ASSERT_UNREACHABLE("no configuration");
-	if (config.host.debug_exit != 0) // not QEMU
-		debug_exit_set(config.host.debug_exit);
 	if (asked("ghost")) { // firmware names a CPU that is not there
 		struct acpi_madt *madt = (struct acpi_madt *)(uintptr_t)&acpi_host()->madt;
 
