@@ -220,9 +220,12 @@ FUZZ_LOG_SRCS := tests/fuzz/log_fuzz.c tests/log/sample.c
 HOST_CFLAGS := -std=gnu17 -D_FILE_OFFSET_BITS=64 -I. -O2 -g -MMD -MP
 FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
+FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
+FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
-fuzzers: $(B)/fuzz/log_fuzz $(B)/fuzz/log_seeds.stamp
+fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/disk_seeds.stamp \
+	$(B)/fuzz/log_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -236,6 +239,14 @@ $(B)/fuzz/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@clang $(FUZZ_CFLAGS) $(WARN) -c $< -o $@
 $(B)/fuzz/log_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_LOG_SRCS) $(HOST_LOG_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
+	@mkdir -p $(@D)
+	@tests/disk_seeds.py $(@D)
+	@touch $@
 $(B)/fuzz/log_seeds.stamp: $(B)/log_make
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)
@@ -397,6 +408,8 @@ folders	tools/check-folders.sh
 headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
 clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
+fuzz-fat	tools/check-fuzz.sh fat 20000
+fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 endef
 export CHECKS

@@ -56,6 +56,8 @@ for part in '[a-c]' 'dev_[i-k]' dev_l dev_p 'dev_[r-z]' '[e-l]' '[m-r]' 's[^m]|[
     done
 done
 shard state-every-exit-smp env STATE_EVERY=1 tests/run.py state --filter state/smp
+shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
+shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
 shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh
