@@ -35,8 +35,8 @@ struct disk_ops {
 	enum status (*flush)(struct disk *disk);
 };
 
-// Of disks that share registers: held from ticket `turn` on, by one fiber after another in the order
-// in which they came, so that nobody who writes on and on keeps others out. Zeroed memory is free.
+// Of disks that share registers: held by one fiber after another in the order in which they came,
+// so that nobody who writes on and on keeps the others out. Zeroed memory is free.
 struct disk_lock {
 	uint32_t tickets; // (a) that have been given out
 	uint32_t turn;    // (a) whose turn it is: set with release, read with acquire

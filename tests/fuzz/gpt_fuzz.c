@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Input: how (a byte), a header's sector, and the array of entries. Mostly CRCs are put right first,
-// or nothing would get past them.
+// Input: how (a byte), a header's sector, and the array of entries. CRCs are mostly put right
+// first, or nothing would get past them.
 #include <stdlib.h>
 #include <string.h>
 
