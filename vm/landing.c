@@ -10,7 +10,11 @@
 #include "vm/landing_internal.h"
 #include "vmx/counting.h"
 
-enum { SHAPE_SKID_MAX = 200 };
+enum {
+	SHAPE_SKID_MAX = 200,
+	ACCESS_NS = 1500, // of the machine's time
+	FAR_TICKS = 1 << 14,
+};
 
 struct position landing_position(const struct vm_vcpu *vcpu)
 {
@@ -86,21 +90,24 @@ static bool target_is_here(const struct vm_vcpu *vcpu)
 	here = landing_position(vcpu);
 	return here.ticks > target->at.ticks || target->at.rip == POSITION_ANY_RIP ||
 		(position_equal(&here, &target->at) && landing_target_fits(target, vcpu) &&
+			vcpu->vm->queue.sequence >= target->sequence &&
 			(!vcpu->halted || landing_now(vcpu->vm) >= target->time));
 }
 
 void landing_at_boundary(struct vm_vcpu *vcpu)
 {
 	struct landing *landing = vcpu->vm->landing;
-	landing_callback *callback = landing->callback;
-	struct position here;
 
-	// Between an event's injection and its delivery there is no boundary.
-	if (callback == NULL || !target_is_here(vcpu) || vcpu_event_pending(vcpu->vcpu))
-		return;
-	landing->callback = NULL;
-	here = landing_position(vcpu);
-	callback(vcpu, &here, landing->owner);
+	// Between an event's injection and its delivery there is no boundary. The next target may
+	// be here too.
+	while (landing->callback != NULL && target_is_here(vcpu) &&
+		!vcpu_event_pending(vcpu->vcpu)) {
+		const struct position here = landing_position(vcpu);
+		landing_callback *callback = landing->callback;
+
+		landing->callback = NULL;
+		callback(vcpu, &here, landing->owner);
+	}
 }
 
 static bool in_step_span(const struct landing *landing)
@@ -125,6 +132,8 @@ static uint64_t distance(const struct vm_vcpu *vcpu, uint64_t tsc)
 }
 
 // So that the guest leaves when it has run `left` ticks or somewhat less. False: that is too near.
+// Where that is far, the host's timer serves for many entries: the guest's ticks are among the
+// host's, so it comes too early at worst.
 static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 {
 	struct landing *landing = vcpu->vm->landing;
@@ -138,12 +147,20 @@ static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 		landing->counted = true;
 		return true;
 	}
+	if (left > FAR_TICKS && !vcpu_limit_is_cheap()) {
+		tsc = rdtsc();
+		if (landing->timer.deadline - tsc > left) // too late, or over
+			timer_set(&landing->timer,
+				left < TIMER_NEVER - tsc ? tsc + left : TIMER_NEVER);
+		return true;
+	}
+	if (landing->timer.deadline != TIMER_NEVER)
+		timer_set(&landing->timer, TIMER_NEVER);
 	if (vcpu_limit(vcpu->vcpu, left))
 		return true;
 	if (left <= position_source->lead_max)
 		return false;
-	tsc = rdtsc();
-	timer_set(&landing->timer, left < TIMER_NEVER - tsc ? tsc + left : TIMER_NEVER);
+	timer_set(&landing->timer, rdtsc() + left);
 	timer_program_exactly();
 	landing->timed = true;
 	return true;
@@ -158,6 +175,10 @@ bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	struct landing *landing = vcpu->vm->landing;
 	uint64_t left = distance(vcpu, tsc), early = 0;
+
+	if (left == 0 && landing->callback != NULL && target_is_here(vcpu) &&
+		!vcpu_event_pending(vcpu->vcpu))
+		return false; // what was delivered has made it the target
 
 	// As a counter's overflow: set for earlier by the bound of the skid, and then late by some.
 	if (landing->config.shape_seed != 0)
@@ -226,6 +247,8 @@ void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 
 	if (is_completed_in_software(exit->kind) && vcpu_rip(vcpu->vcpu) != exit->rip)
 		landing->ticks += position_source->counts_instructions;
+	if (exit->kind == VMEXIT_IO || exit->kind == VMEXIT_MEMORY)
+		landing->skipped += landing->access_ticks;
 	if (exit->kind == VMEXIT_STEP)
 		landing->step_tsc += rdtsc() - landing->began;
 }
@@ -267,6 +290,7 @@ enum status landing_create(struct vm *vm)
 	landing->config = vm->config.landing;
 	landing->random_shape = landing->config.shape_seed;
 	landing->turn_end = LANDING_TURN_OPEN;
+	landing->access_ticks = vm->tsc_hz / (NS_PER_SECOND / ACCESS_NS);
 	vm->landing = landing;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vm->vcpus[i]->task.run = vm_vcpu_run_precisely;

@@ -2,9 +2,11 @@
 // A machine whose position is kept, and which can be stopped at an exact one.
 //
 // Time of such a machine is a function of its position: TSC ticks since creation are the position's
-// ticks, plus what was skipped while it was halted. So its timers come at exact positions, and two
-// runs without input are the same whatever the host does meanwhile. The run loop takes this path
-// for machines that were created so (vm_vcpu_run_precisely); others do not pay for it.
+// ticks, plus what was skipped while it was halted, plus 1.5 microseconds for each access to a
+// device, as on an ISA bus (who polls a device would go round very often else). So its timers come
+// at exact positions, and two runs without input are the same whatever the host does meanwhile. The
+// run loop takes this path for machines that were created so (vm_vcpu_run_precisely); others do not
+// pay.
 //
 // Landing: the host's timer is armed for a little before the nearest of target and guest deadline,
 // and single steps do the rest. Nothing is delivered between: at a boundary the order is target,
@@ -46,7 +48,7 @@ void landing_destroy(struct vm *vm);
 void landing_attach(struct vm *vm);
 void landing_detach(struct vm *vm);
 
-// For saving and loading: ticks since creation, and those that were skipped while halted; whose
+// For saving and loading: ticks since creation, and those that were skipped beside them; whose
 // turn it is, and until when.
 struct landing_time {
 	uint64_t ticks, skipped, turn_end;
@@ -61,11 +63,13 @@ void landing_take_over(struct vm *vm, const struct vm *twin);
 
 struct position landing_position(const struct vm_vcpu *vcpu);
 
-// A place to stop at: the vcpu whose turn it is, at its position; and while it is halted there, the
-// machine's time, as landing_now() has it, or later.
+// A place to stop at: the vcpu whose turn it is, at its position; while it is halted there, the
+// machine's time, as landing_now() has it, or later; and so many events posted so far, or more: at
+// one position there may be several boundaries.
 struct landing_target {
 	struct position at;
 	uint64_t time;
+	uint64_t sequence;
 	uint32_t vcpu;
 	uint32_t reserved;
 };

@@ -10,7 +10,8 @@ struct landing {
 	struct landing_config config;
 	struct timer timer; // of the host, for landing or for waiting
 	uint64_t ticks;     // of all vcpus together
-	uint64_t skipped;   // while all were halted
+	uint64_t skipped;   // while all were halted, and by accesses to devices
+	uint64_t access_ticks; // what one of those takes, of the machine's time
 	struct landing_target target;
 	landing_callback *callback; // NULL: no target
 	void *owner;

@@ -269,7 +269,7 @@ static bool enter_specially(struct vcpu *vcpu, struct vmexit *exit)
 	vcpu->gpr[GPR_RSP] = vmcb->rsp;
 	vmcb->clean = SVM_CLEAN_ALL;
 	vmcb->tlb_control = SVM_TLB_KEEP;
-	svm_event_collect(vcpu);
+	svm_event_collect(vcpu, 0);
 	if (unlikely((svm->precise & SVM_PRECISE_DELIVER) != 0) &&
 		svm_delivery_exit(vcpu, exit)) {
 		exit_describe(vmcb, exit);
@@ -279,26 +279,13 @@ static bool enter_specially(struct vcpu *vcpu, struct vmexit *exit)
 	return svm_exit_decode(vcpu, exit);
 }
 
-static __attribute__((noinline)) void enter_slow(struct vcpu *vcpu, struct vmexit *exit)
-{
-	struct svm_vcpu *svm = svm_of(vcpu);
-
-	svm->run_ticks = 0;
-	while (enter_specially(vcpu, exit))
-		;
-	svm->limit = 0;
-	exit->ticks = svm->run_ticks;
-}
-
-static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
+// `special`: the vcpu's, 0 or SVM_SPECIAL_COUNT. True: enter again at once.
+static always_inline bool enter_plainly(struct vcpu *vcpu, struct vmexit *exit,
+	const uint64_t special)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct svm_vmcb *vmcb = svm->vmcb;
 
-	if (unlikely(svm->special != 0)) {
-		enter_slow(vcpu, exit);
-		return;
-	}
 	if (unlikely((vmcb->interrupt_shadow & 1) != 0))
 		shadow_note(svm);
 	vmcb->rax = vcpu->gpr[GPR_RAX];
@@ -307,19 +294,42 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	if (unlikely(cpu_self()->attention)) {
 		__asm__ volatile("stgi" : : : "memory");
 		exit_without_entry(vcpu, exit, VMEXIT_INTERRUPT);
-		return;
+		return false;
 	}
-	svm_run(vcpu, vmcb);
+	if (special == SVM_SPECIAL_COUNT)
+		run_counted(vcpu, vmcb);
+	else
+		svm_run(vcpu, vmcb);
 	__asm__ volatile("stgi" : : : "memory");
 	vcpu->gpr[GPR_RAX] = vmcb->rax;
 	vcpu->gpr[GPR_RSP] = vmcb->rsp;
 	vmcb->clean = SVM_CLEAN_ALL;
 	vmcb->tlb_control = SVM_TLB_KEEP;
-	svm_event_collect(vcpu);
+	svm_event_collect(vcpu, special);
 	exit_describe(vmcb, exit);
-	if (likely(svm->special == 0 && exit_is_plain(vmcb->exit_code, &exit->kind)))
-		exit->length = svm_next_rip_length(vmcb);
-	else if (svm_exit_decode(vcpu, exit))
+	if (unlikely(svm->special != special || !exit_is_plain(vmcb->exit_code, &exit->kind)))
+		return svm_exit_decode(vcpu, exit);
+	exit->length = svm_next_rip_length(vmcb);
+	return false;
+}
+
+static __attribute__((noinline)) void enter_slow(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	bool again = true;
+
+	svm->run_ticks = 0;
+	if (likely(svm->special == SVM_SPECIAL_COUNT))
+		again = enter_plainly(vcpu, exit, SVM_SPECIAL_COUNT);
+	while (again)
+		again = enter_specially(vcpu, exit);
+	svm->limit = 0;
+	exit->ticks = svm->run_ticks;
+}
+
+static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
+{
+	if (unlikely(svm_of(vcpu)->special != 0 || enter_plainly(vcpu, exit, 0)))
 		enter_slow(vcpu, exit);
 }
 

@@ -74,6 +74,10 @@ struct svm_vcpu {
 	uint64_t asid_generation;
 };
 
+// `special` of a vcpu that counts, and has nothing else beside plain entries.
+#define SVM_SPECIAL_COUNT ((uint64_t)SVM_PRECISE_COUNT << 56)
+_Static_assert(offsetof(struct svm_vcpu, precise) - offsetof(struct svm_vcpu, special) == 7, "");
+
 static always_inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
 {
 	return (struct svm_vcpu *)(uintptr_t)vcpu;
@@ -186,11 +190,12 @@ bool svm_exit_decode(struct vcpu *vcpu, struct vmexit *exit);
 void svm_event_prepare_slow(struct vcpu *vcpu);
 // After an exit: keeps an event whose delivery was interrupted.
 void svm_event_collect_slow(struct vcpu *vcpu);
-static always_inline void svm_event_collect(struct vcpu *vcpu)
+// `special`: what the vcpu's was, where that alone is no reason for it.
+static always_inline void svm_event_collect(struct vcpu *vcpu, const uint64_t special)
 {
 	const struct svm_vmcb *vmcb = svm_of(vcpu)->vmcb;
 
-	if (unlikely(svm_of(vcpu)->offered != 0 || svm_of(vcpu)->special != 0 ||
+	if (unlikely(svm_of(vcpu)->offered != 0 || svm_of(vcpu)->special != special ||
 		    (vmcb->exit_interrupt_info & SVM_EVENT_VALID) != 0))
 		svm_event_collect_slow(vcpu);
 }

@@ -19,7 +19,7 @@ static bool exit_with(uint64_t code, struct vmexit *exit)
 {
 	svm_test_clean();
 	VMCB->exit_code = code;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	memset(exit, 0xa5, sizeof(*exit));
 	return svm_exit_decode(VCPU, exit);
 }
@@ -62,21 +62,21 @@ static void injections_are_encoded(void **state)
 	assert_true((VMCB->virtual_interrupt & OFFER) == OFFER);
 	assert_int_equal(VMCB->virtual_interrupt >> 32 & 0xff, 0xef);
 	assert_true((VMCB->intercept3 & SVM_INTERCEPT_VINTR) == 0);
-	svm_event_collect(VCPU); // an exit came first: it is still offered
+	svm_event_collect(VCPU, 0); // an exit came first: it is still offered
 	assert_true(vcpu_event_pending(VCPU));
 	VMCB->virtual_interrupt &= ~SVM_V_IRQ; // the CPU took it
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_false(vcpu_event_pending(VCPU));
 	prepare();
 	assert_true(VMCB->event_injection == 0);
 	vcpu_inject_nmi(VCPU);
 	prepare();
 	assert_true(VMCB->event_injection == (VALID | NMI_TYPE | 2));
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	vcpu_inject_exception(VCPU, VECTOR_UD, false, 0);
 	prepare();
 	assert_true(VMCB->event_injection == (VALID | EXCEPTION | 6));
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	vcpu_inject_exception(VCPU, VECTOR_GP, true, 0xfffe1234);
 	prepare();
 	assert_true(VMCB->event_injection ==
@@ -184,7 +184,7 @@ static uint64_t collected(uint64_t info)
 {
 	svm_event_set(VCPU, 0x1234);
 	VMCB->exit_interrupt_info = info;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	return SVM->event;
 }
 
@@ -239,7 +239,7 @@ static void injection_follows_flags_and_shadow(void **state)
 	assert_true(vcpu_can_inject(VCPU, VCPU_EVENT_EXCEPTION));
 	VMCB->interrupt_shadow = 0;
 	vcpu_inject_nmi(VCPU);
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_false(vcpu_can_inject(VCPU, VCPU_EVENT_NMI));
 	assert_true(vcpu_can_inject(VCPU, VCPU_EVENT_INTERRUPT));
 	expect_assert_failure(vcpu_inject_nmi(VCPU));
@@ -324,7 +324,7 @@ static void only_what_waits_is_stepped_for(void **state)
 	vcpu_request_interrupt_window(VCPU);
 	prepare();
 	assert_false(SVM->stepping);
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	vcpu_request_nmi_window(VCPU);
 	prepare();
 	assert_true(SVM->stepping);
@@ -419,7 +419,7 @@ static void begin_nmi_handler(void)
 {
 	vcpu_inject_nmi(VCPU);
 	prepare();
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 }
 
 // APM vol. 2, 15.21.5 (without virtual NMIs): IRET ends the blocking.

@@ -66,7 +66,7 @@ static void an_interrupted_delivery_goes_along(void **state)
 {
 	(void)state;
 	svm_test_vmcb.exit_interrupt_info = SVM_EVENT_VALID | 0x62;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_int_equal(carried().event.kind, VCPU_EVENT_INTERRUPT);
 	assert_true(svm_test_vcpu.event == (SVM_EVENT_VALID | 0x62));
 }

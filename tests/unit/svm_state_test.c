@@ -357,12 +357,12 @@ static void a_breakpoint_traps_after_emulation(void **state)
 	vcpu_advance(VCPU, 2);
 	assert_int_equal(SVM->event & 0xff, VECTOR_DB);
 	assert_true(VMCB->dr6 == 0xffff0ff8);
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	vcpu_advance(VCPU, 2);
 	assert_false(vcpu_event_pending(VCPU));
 	vcpu_note_access(VCPU, VCPU_ACCESS_PORT, 0x80, 1);
 	vcpu_inject_exception(VCPU, VECTOR_GP, true, 0);
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	vcpu_advance(VCPU, 2);
 	assert_false(vcpu_event_pending(VCPU));
 }

@@ -31,7 +31,7 @@ static bool exit_with(uint64_t code, struct vmexit *exit)
 {
 	svm_test_clean();
 	VMCB->exit_code = code;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	memset(exit, 0xa5, sizeof(*exit));
 	return svm_exit_decode(VCPU, exit);
 }
@@ -267,7 +267,7 @@ static void a_software_interrupt_is_delivered(void **state)
 		VMCB->rip = 0x1000; // the handler
 		VMCB->exit_code = SVM_EXIT_INTR;
 		VMCB->exit_interrupt_info = 0;
-		svm_event_collect(VCPU);
+		svm_event_collect(VCPU, 0);
 		assert_true(svm_delivery_exit(VCPU, &exit));
 		assert_int_equal(exit.kind, VMEXIT_STEP);
 		assert_true(vcpu_rip(VCPU) == 0x1000);
@@ -289,7 +289,7 @@ static void a_software_interrupt_may_fault(void **state)
 	VMCB->exit_code = SVM_EXIT_EXCEPTION_FIRST + VECTOR_GP;
 	VMCB->exit_info1 = 0x402;
 	VMCB->exit_interrupt_info = SVM_EVENT_VALID | SVM_EVENT_TYPE_SOFTWARE | 0x40;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_false(svm_delivery_exit(VCPU, &exit));
 	assert_false(svm_exit_decode(VCPU, &exit));
 	assert_int_equal(exit.kind, VMEXIT_EXCEPTION);
@@ -311,7 +311,7 @@ static void events_are_delivered_alone(void **state)
 	assert_true(VMCB->event_injection == (SVM_EVENT_VALID | 0x31));
 	assert_true((VMCB->virtual_interrupt & SVM_V_IRQ) == 0);
 	VMCB->exit_code = SVM_EXIT_INTR;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_true(svm_delivery_exit(VCPU, &exit));
 	assert_int_equal(exit.kind, VMEXIT_INTERRUPT);
 	assert_false(vcpu_event_pending(VCPU));
@@ -320,7 +320,7 @@ static void events_are_delivered_alone(void **state)
 	step_prepare();
 	VMCB->exit_code = SVM_EXIT_NPF;
 	VMCB->exit_interrupt_info = SVM_EVENT_VALID | 0x31;
-	svm_event_collect(VCPU);
+	svm_event_collect(VCPU, 0);
 	assert_false(svm_delivery_exit(VCPU, &exit));
 	assert_true(vcpu_event_pending(VCPU));
 }
