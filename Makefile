@@ -58,7 +58,8 @@ LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
 	replay/log_ram.c replay/log_reader.c replay/log_record.c replay/log_seek.c \
 	replay/log_store.c replay/log_writer.c
-REPLAY_SRCS := $(LOG_SRCS) replay/hash.c
+REPLAY_SRCS := $(LOG_SRCS) replay/beacon.c replay/hash.c replay/header.c \
+	replay/monitor_replay.c replay/play.c replay/record.c replay/session.c replay/sink.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) \
 	$(REPLAY_SRCS) $(BOOT_SRCS)
@@ -186,7 +187,7 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
 	dev_priority dev_rtc dev_timer_storm dev_uart \
 	det_access det_cpuid det_devices det_instructions det_memory det_msrs det_pointers \
-	det_random det_time det_timers det_tlb det_turns det_xsave neighbour \
+	det_random det_time det_timers det_tlb det_turns det_xsave neighbour typed \
 	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb \
 	smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
@@ -233,6 +234,8 @@ $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 $(B)/reprise-log: $(patsubst %,$(B)/host/%.o,$(TOOL_SRCS) $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
 $(B)/log_make: $(patsubst %,$(B)/host/%.o,$(MAKE_LOG_SRCS) $(HOST_LOG_SRCS))
+	@gcc $^ -o $@
+$(B)/log_edit: $(patsubst %,$(B)/host/%.o,tests/log/edit.c $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
 $(B)/fuzz/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -397,7 +400,7 @@ CHECK_C := $(filter %.c,$(SRCS))
 CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
 CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h replay/*.h \
 	vm/*.h vmx/*.h)
-HOST_SRCS := $(sort $(TOOL_SRCS) $(MAKE_LOG_SRCS) $(FUZZ_LOG_SRCS))
+HOST_SRCS := $(sort $(TOOL_SRCS) $(MAKE_LOG_SRCS) $(FUZZ_LOG_SRCS) tests/log/edit.c)
 HEADER_WARN := -Wall -Wextra -Wno-unused-function
 define CHECKS
 style	tools/check-style.sh
@@ -418,11 +421,10 @@ $(B)/checks: Makefile
 	@printf '%s\n' "$$CHECKS" >$@
 
 SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config boot-vmx smp \
-	disk disk-vmx machines faults det det-vmx landing landing-vmx monitor linux-pvh \
-	linux-pvh-vmx linux-smp \
-	linux-uefi bench bench-vmx
+	disk disk-vmx machines faults det det-vmx replay replay-vmx landing landing-vmx monitor \
+	linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
 .PHONY: check test nightly bench tests-built
-CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make
+CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(B)/disk_test.efi \
 	$(CHECK_BUILT) fuzzers $(B)/esp.img $(B)/u-boot.rom
@@ -459,6 +461,18 @@ RUN_svm := $(B)/esp.img
 RUN_vmx := $(B)/esp-bochs.img $(B)/u-boot.rom
 run: $(RUN_$(ENGINE))
 	@ENGINE=$(ENGINE) tools/run.sh $<
+# The same guest, recorded to a disk, and replayed from there. See docs/replay.md.
+.PHONY: record replay
+$(B)/esp-%.img: $(B)/esp.img
+	@sed -e 's/^rtc_base = .*/rtc_base = 1704067200\nrr = $*\nrrfile = disk:1/' \
+		-e 's/^quit_on_exit = .*/quit_on_exit = off/' tools/reprise.ini >$(B)/reprise-$*.ini
+	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI $(B)/reprise-$*.ini $(ESP_FILES)
+$(B)/record.img:
+	@truncate -s 16M $@
+record: $(B)/esp-record.img $(B)/record.img
+	@LOG=$(B)/record.img tools/run.sh $<
+replay: $(B)/esp-replay.img
+	@LOG=$(B)/record.img tools/run.sh $<
 image: $(B)/reprise-usb.img
 	@echo "$<: copy it to a USB stick, as with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 clean:

@@ -21,6 +21,7 @@
 #include "kernel/pci.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
+#include "replay/session.h"
 #include "vm/console.h"
 #include "vm/core.h"
 #include "vm/machine.h"
@@ -136,6 +137,7 @@ void boot_main(struct boot_info *info)
 	console_init();
 	machine_crash_section_init();
 	machine_all_ended_set(all_ended);
+	session_init(info);
 	configured = configure(info);
 	cpus_start(info, configured);
 	disk_init();
@@ -150,6 +152,8 @@ void boot_main(struct boot_info *info)
 	}
 	if (monitor_init(&monitor) != STATUS_OK)
 		log_error("no memory for the monitor");
+	else
+		monitor_replay_register();
 	if (!started)
 		console_show_monitor();
 	loop_task_add(&input);

@@ -31,6 +31,7 @@ import log_tool  # noqa: E402
 import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
+import replay  # noqa: E402
 import smp  # noqa: E402
 import state  # noqa: E402
 import system  # noqa: E402
@@ -118,6 +119,11 @@ def suite_landing(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
 
 
+def suite_replay(options, engine):
+    for name, run, notes in replay.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}replay/{name}", run, notes)
+
+
 def suite_det(options, engine):
     for name, run, notes in det.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}det/{name}", run, notes)
@@ -151,7 +157,7 @@ def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
-             "disk": suite_disk}
+             "disk": suite_disk, "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

@@ -6,7 +6,8 @@
 #   run.sh [IMAGE [QEMU-OPTION...]]       IMAGE: build/esp.img by default, of `make run`
 #
 # Environment: ENGINE (svm or vmx), MEMORY (MiB of the machine, 1024), QEMU, CPU (QEMU's model and
-# features), OVMF. With ENGINE=vmx: FIRMWARE (u-boot or ovmf), IPS (instructions a second).
+# features), OVMF, LOG (a disk for a recording: QEMU then counts instructions, slowly). With
+# ENGINE=vmx: FIRMWARE (u-boot or ovmf), IPS (instructions a second).
 set -eu
 
 die() {
@@ -49,6 +50,13 @@ if [ "$engine" = vmx ]; then
     keys Bochs
     exec "$here/tools/run-bochs.py" "$image" "$memory"
 fi
+counted=tcg,thread=multi
+if [ -n "${LOG:-}" ]; then
+    [ -w "$LOG" ] || die "LOG: $LOG: not found, or not to be written"
+    counted=tcg,thread=single
+    set -- -icount shift=0 -drive "file=$LOG,format=raw,if=none,id=log" \
+        -device virtio-blk-pci,drive=log "$@"
+fi
 command -v "$qemu" >/dev/null || die "$qemu: not found (install qemu-system-x86 or set QEMU)"
 [ -r "$firmware" ] || die "$firmware: not found (install ovmf or set OVMF)"
 
@@ -63,7 +71,7 @@ trap 'exit 130' HUP INT TERM
 keys QEMU
 
 # The drive is a snapshot: nothing is written to the image.
-"$qemu" -accel tcg,thread=multi -cpu "$cpu" -smp 1 -m "$memory" -nodefaults -no-user-config \
+"$qemu" -accel "$counted" -cpu "$cpu" -smp 1 -m "$memory" -nodefaults -no-user-config \
     -bios "$firmware" -display none -net none \
     -drive file="$image",format=raw,if=none,id=stick,snapshot=on \
     -device ide-hd,drive=stick,bootindex=0 \

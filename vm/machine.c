@@ -13,6 +13,12 @@
 
 static struct machine *machines;
 static void (*all_ended)(uint32_t status);
+static const struct machine_hooks *hooks;
+
+void machine_hooks_set(const struct machine_hooks *set)
+{
+	hooks = set;
+}
 
 void machine_all_ended_set(void (*call)(uint32_t status))
 {
@@ -102,17 +108,24 @@ enum status machine_create(struct machine *machine, char error[VM_ERROR_MAX])
 {
 	struct vm_config config = machine->config;
 	struct vm *vm;
-	enum status status;
+	enum status status = STATUS_OK;
 
 	ASSERT(machine->vm == NULL);
 	if (machine->rtc_from_host)
 		config.rtc_epoch = clock_rtc_seconds();
-	status = vm_create(&config, &vm, error);
+	if (hooks != NULL)
+		status = hooks->prepare(machine, &config, error);
+	if (status == STATUS_OK)
+		status = vm_create(&config, &vm, error);
 	if (status != STATUS_OK)
 		return status;
 	machine->vm = vm;
 	console_guest_attach(machine->console, vm);
-	return STATUS_OK;
+	if (hooks != NULL)
+		status = hooks->created(machine, error);
+	if (status != STATUS_OK)
+		machine_destroy(machine);
+	return status;
 }
 
 // Nobody finds it any more when its parts begin to go.
@@ -121,6 +134,8 @@ void machine_destroy(struct machine *machine)
 	struct vm *vm = machine->vm;
 
 	ASSERT(vm != NULL);
+	if (hooks != NULL)
+		hooks->gone(machine);
 	machine->vm = NULL;
 	console_guest_attach(machine->console, NULL);
 	vm_destroy(vm);

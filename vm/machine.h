@@ -32,6 +32,17 @@ must_check enum status machine_create(struct machine *machine, char error[VM_ERR
 // Created. In a fiber if it may run.
 void machine_destroy(struct machine *machine);
 
+// What recording has to do with a machine's life. Each on the boot CPU; may be called in no fiber
+// before the event loop runs. On failure `error` says why, and the machine is not created.
+struct machine_hooks {
+	// Before it is created, from *config, which may be changed.
+	enum status (*prepare)(struct machine *machine, struct vm_config *config,
+		char error[VM_ERROR_MAX]);
+	enum status (*created)(struct machine *machine, char error[VM_ERROR_MAX]);
+	void (*gone)(struct machine *machine); // machine->vm is about to be
+};
+void machine_hooks_set(const struct machine_hooks *hooks);
+
 // Called when no machine is left that has not ended, with the status of the last: of
 // isa-debug-exit, or 0.
 void machine_all_ended_set(void (*all_ended)(uint32_t status));

@@ -62,6 +62,17 @@ bool snapshot_stream_equals(const struct snapshot_stream *a, const struct snapsh
 	return true;
 }
 
+size_t snapshot_stream_piece(const struct snapshot_stream *stream, const struct snapshot_block **at,
+	const uint8_t **bytes)
+{
+	*at = *at == NULL ? stream->first : (*at)->next;
+	if (*at == NULL)
+		return 0;
+	*bytes = (*at)->bytes;
+	return *at != stream->last ? BLOCK_BYTES : stream->bytes - (stream->bytes - 1) /
+		BLOCK_BYTES * BLOCK_BYTES;
+}
+
 static bool block_add(struct snapshot_stream *stream)
 {
 	struct snapshot_block *block = mem_large_alloc();

@@ -57,6 +57,11 @@ bool snapshot_stream_equals(const struct snapshot_stream *a, const struct snapsh
 must_check enum status snapshot_stream_append(struct snapshot_stream *stream, const void *bytes,
 	size_t count);
 
+// The next bytes of a whole stream, for who keeps it elsewhere; *at is NULL before the first and
+// after the last, and 0 is returned then.
+size_t snapshot_stream_piece(const struct snapshot_stream *stream, const struct snapshot_block **at,
+	const uint8_t **bytes);
+
 // Writing. Lack of memory is remembered, and told by snapshot_write_end.
 void snapshot_write_begin(struct snapshot_stream *stream);
 // Between these two exactly `length` bytes are put.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a log says of the machine that was recorded, and a replay demands of the one here.
+#include <stdio.h>
+
+#include "replay/hash.h"
+#include "replay/session.h"
+
+void header_describe(const struct vm *vm, struct log_header *header)
+{
+	const struct vm_config *config = &vm->config;
+
+	header->scale = position_source->scale;
+	header->tsc_hz = vm->tsc_hz;
+	for (uint32_t i = 0; i < vm->cpu.count; i++) {
+		const struct cpuid_entry *entry = &vm->cpu.entries[i];
+		const struct log_leaf leaf = {entry->leaf, entry->subleaf, {entry->value.eax,
+			entry->value.ebx, entry->value.ecx, entry->value.edx}};
+
+		log_header_add_leaf(header, &leaf);
+	}
+	log_header_add_number(header, "memory", config->memory_bytes);
+	log_header_add_number(header, "vcpus", config->vcpus);
+	log_header_add_number(header, "rtc_base", config->rtc_epoch);
+	log_header_add_number(header, "x2apic", config->x2apic);
+	log_header_add_number(header, "debugcon", config->debugcon);
+	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
+	log_header_add_text(header, "cmdline", config->cmdline);
+	log_header_add_hash(header, "kernel", hash_of(config->kernel, config->kernel_bytes));
+	if (config->initrd != NULL)
+		log_header_add_hash(header, "initrd",
+			hash_of(config->initrd, config->initrd_bytes));
+}
+
+bool header_cpu(const struct log_header *header, struct cpuid_frozen *cpu,
+	char reason[CPUID_REASON_MAX])
+{
+	struct cpuid_entry entries[CPUID_FROZEN_MAX];
+
+	if (header->leaves_count > CPUID_FROZEN_MAX) {
+		snprintf(reason, CPUID_REASON_MAX, "too many leaves of CPUID");
+		return false;
+	}
+	for (uint32_t i = 0; i < header->leaves_count; i++) {
+		const struct log_leaf *leaf = &header->leaves[i];
+
+		entries[i] = (struct cpuid_entry){leaf->leaf, leaf->subleaf, {leaf->registers[0],
+			leaf->registers[1], leaf->registers[2], leaf->registers[3]}};
+	}
+	return cpuid_frozen_import(entries, header->leaves_count, cpu, reason) == STATUS_OK;
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Recording: what comes from outside goes to the log with its place, and a beacon now and then.
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/console.h"
+#include "kernel/x86.h"
+#include "replay/session.h"
+#include "vm/snapshot.h"
+
+typedef unsigned long long ull;
+
+static void pump(struct session *session)
+{
+	while (log_writer_pump(session->writer) == STATUS_AGAIN)
+		fiber_yield();
+}
+
+static void beacon_due(struct vm_vcpu *vcpu, const struct position *here, void *owner)
+{
+	struct session *session = owner;
+
+	(void)vcpu;
+	session->place = *here;
+	session->beacon_wanted = true;
+	session_hold(session);
+}
+
+static void beacon_arm(struct session *session, uint64_t after)
+{
+	const struct landing_target target = {.at = {
+		.ticks = after + session->beacon_ticks, .rip = POSITION_ANY_RIP}};
+
+	landing_set(session->vm, &target, beacon_due, session);
+}
+
+// The state of a machine that runs already goes into the log's front.
+static enum status snapshot_log(struct session *session)
+{
+	const struct snapshot_block *at = NULL;
+	struct snapshot_stream stream;
+	struct snapshot_cost cost;
+	const uint8_t *bytes;
+	enum status status;
+	size_t left;
+
+	snapshot_stream_init(&stream);
+	status = snapshot_write(session->vm, true, &stream, &cost);
+	while (status == STATUS_OK && (left = snapshot_stream_piece(&stream, &at, &bytes)) > 0)
+		while (status == STATUS_OK && left > 0) {
+			size_t part = left < LOG_PAYLOAD_MAX ? left : LOG_PAYLOAD_MAX;
+
+			status = log_writer_snapshot(session->writer, bytes, part);
+			if (status == STATUS_BUSY) {
+				pump(session);
+				status = STATUS_OK;
+				continue;
+			}
+			bytes += part;
+			left -= part;
+		}
+	snapshot_stream_free(&stream);
+	return status;
+}
+
+enum status record_start(struct session *session, char error[VM_ERROR_MAX])
+{
+	struct vm *vm = session->vm;
+	const struct log_wake wake = session_wake(session);
+	struct log_header *header = session->header;
+	enum status status = sink_open(&session->sink, &vm->config.rr, SINK_WRITE, error);
+
+	if (status != STATUS_OK)
+		return status;
+	log_header_init(header, rdtsc() ^ (uint64_t)vm->config.rtc_epoch << 32,
+		position_source->name);
+	header_describe(vm, header);
+	header->start = vm->state == VM_CREATED ? LOG_START_POWER_ON : LOG_START_SNAPSHOT;
+	header->start_time = vm->paused_tsc;
+	header->start_position = session_place(session);
+	status = log_writer_create(session->writer, session->sink.store, header, &wake);
+	if (status != STATUS_OK) {
+		snprintf(error, VM_ERROR_MAX, "rrfile: %s", header->problem != NULL
+			? header->problem : status == STATUS_RANGE ? "too small for a log"
+			: status_name(status));
+		return status;
+	}
+	if (header->start == LOG_START_SNAPSHOT)
+		status = snapshot_log(session);
+	if (status != STATUS_OK) {
+		snprintf(error, VM_ERROR_MAX, "rrfile: no room for the machine's state: %s",
+			status_name(status));
+		return status;
+	}
+	session->mode = REPLAY_RECORDING;
+	session->before_valid = false;
+	session->events = session->beacons = session->full_beacons = 0;
+	beacon_arm(session, header->start_position.ticks);
+	log_info("%s: recording", vm->name);
+	fiber_wake(session->fiber);
+	return STATUS_OK;
+}
+
+// In the run loop. What does not fit into the log ends it, and reaches the guest unrecorded.
+enum status record_event(struct session *session, struct vm *vm,
+	const struct outside_place *place, const struct event *event)
+{
+	const struct log_record record = {.kind = event->kind, .halted = place->waiting,
+		.vcpu = (uint8_t)place->vcpu,
+		.device = event->device, .index = event->index, .position = place->at,
+		.time = place->waiting ? place->time : 0, .sequence = vm->queue.sequence,
+		.value = event->value, .payload = event->payload,
+		.payload_bytes = event->payload_bytes};
+	enum status status = log_writer_append(session->writer, &record);
+
+	if (status == STATUS_OK) {
+		session_remember(session, &record);
+		return STATUS_OK;
+	}
+	if (status == STATUS_BUSY || session->held)
+		return STATUS_BUSY;
+	session->place = place->at;
+	session->stop_wanted = true;
+	session->stop_reason = status == STATUS_RANGE ? LOG_STOP_FULL : LOG_STOP_FAILED;
+	session_hold(session);
+	return STATUS_BUSY;
+}
+
+void record_pump(struct session *session)
+{
+	if (session->mode == REPLAY_RECORDING)
+		pump(session);
+}
+
+static bool beacon_append(struct session *session, bool full, bool ended)
+{
+	struct log_out out = {session->payload, session->payload + LOG_PAYLOAD_MAX, false};
+	struct log_record record = {.kind = LOG_BEACON, .position = session->place,
+		.vcpu = (uint8_t)landing_turn(session->vm)->index,
+		.value = ended, .payload = session->payload};
+	bool follows = session->before_valid &&
+		session->before_chunk == session->writer->next_sequence;
+	struct beacon *taken = session->beacon;
+	enum status status = beacon_take(session->vm, full, taken);
+
+	if (status != STATUS_OK) {
+		log_warn("%s: no beacon: %s", session->vm->name, status_name(status));
+		return true;
+	}
+	beacon_encode(&out, taken, follows ? session->before : NULL);
+	record.payload_bytes = (uint32_t)(out.at - session->payload);
+	while ((status = log_writer_append(session->writer, &record)) == STATUS_BUSY)
+		record_pump(session);
+	if (status != STATUS_OK)
+		return false;
+	session->beacon = session->before;
+	session->before = taken;
+	session->before_valid = true;
+	session->before_chunk = session->writer->next_sequence;
+	session->beacons++;
+	session->full_beacons += full;
+	return true;
+}
+
+void record_finish(struct session *session, enum log_stop_reason reason, const char *text)
+{
+	struct log_writer *writer = session->writer;
+	struct log_stop stop = {.reason = reason, .position = session_place(session),
+		.vcpu = (uint8_t)landing_turn(session->vm)->index};
+	enum status status;
+
+	landing_clear(session->vm);
+	snprintf(stop.text, sizeof(stop.text), "%s", text);
+	log_writer_close(writer, &stop);
+	while ((status = log_writer_pump(writer)) == STATUS_AGAIN || status == STATUS_BUSY)
+		fiber_yield();
+	session->mode = REPLAY_NONE;
+	snprintf(session->text, sizeof(session->text), "recorded %llu ticks: %llu events, "
+		"%llu beacons, %llu bytes: %s%s", (ull)stop.position.ticks, (ull)session->events,
+		(ull)session->beacons, (ull)writer->next_offset, text,
+		writer->state == LOG_WRITER_FAILED ? "; the log could not be written" : "");
+	log_info("%s: %s", session->vm->name, session->text);
+}
+
+static void stop_due(struct vm_vcpu *vcpu, const struct position *here, void *owner)
+{
+	struct session *session = owner;
+
+	(void)vcpu;
+	session->place = *here;
+	session->stop_wanted = session->beacon_wanted = true;
+	session->stop_reason = LOG_STOP_REQUESTED;
+	session_hold(session);
+}
+
+void record_stop(struct session *session)
+{
+	const struct landing_target target = {.at = {.rip = POSITION_ANY_RIP,
+		.ticks = landing_time(session->vm).ticks}};
+
+	if (session->vm->state == VM_RUNNING)
+		landing_set(session->vm, &target, stop_due, session);
+	else
+		record_finish(session, LOG_STOP_REQUESTED, "as asked for");
+}
+
+void record_attend(struct session *session)
+{
+	bool logged = true;
+
+	if (session->machine_ended) {
+		session->place = session_place(session);
+		logged = beacon_append(session, true, true);
+		record_finish(session, logged ? LOG_STOP_MACHINE : LOG_STOP_FULL,
+			logged ? "the machine ended" : "the log is full");
+		return;
+	}
+	if (session->beacon_wanted) {
+		session->beacon_wanted = false;
+		logged = beacon_append(session, session->stop_wanted ||
+			session->beacons % session->full_every == session->full_every - 1, false);
+		beacon_arm(session, session->place.ticks);
+	}
+	if (!logged || session->stop_wanted) {
+		session->stop_wanted = false;
+		record_finish(session, logged ? session->stop_reason : LOG_STOP_FULL,
+			logged && session->stop_reason == LOG_STOP_REQUESTED ? "as asked for"
+			: "the log is full, or cannot be written");
+	}
+}

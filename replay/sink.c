@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "replay/sink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/mem.h"
+#include "replay/log_abi.h"
+
+enum { SINK_NAME_MAX = 320 };
+
+static const struct boot_info *boot_info;
+
+void sink_init(const struct boot_info *info)
+{
+	boot_info = info;
+}
+
+void sink_close(struct sink *sink)
+{
+	for (uint64_t i = 0; sink->blocks != NULL && i < sink->block_count; i++)
+		mem_large_free(sink->blocks[i]);
+	free(sink->blocks);
+	if (sink->region != NULL)
+		region_close(sink->region);
+	memset(sink, 0, sizeof(*sink));
+}
+
+static enum status disk_store_read(struct log_store *store, uint64_t offset, void *bytes,
+	size_t count)
+{
+	return region_read(CONTAINER_OF(store, struct sink, on_disk)->region, offset, bytes, count);
+}
+
+static enum status disk_store_write(struct log_store *store, uint64_t offset, const void *bytes,
+	size_t count)
+{
+	return region_write(CONTAINER_OF(store, struct sink, on_disk)->region, offset, bytes,
+		count);
+}
+
+static enum status disk_store_flush(struct log_store *store)
+{
+	return region_flush(CONTAINER_OF(store, struct sink, on_disk)->region);
+}
+
+static const struct boot_file *file_loaded(const char *name)
+{
+	for (uint32_t i = 0; i < boot_info->file_count; i++)
+		if (strcmp(boot_info->files[i].name, name) == 0)
+			return &boot_info->files[i];
+	return NULL;
+}
+
+static enum status region_sink_open(struct sink *sink, const struct vm_rr *where,
+	char error[VM_ERROR_MAX])
+{
+	static const struct log_store_ops ops = {.read = disk_store_read,
+		.write = disk_store_write, .flush = disk_store_flush};
+	char name[SINK_NAME_MAX], reason[REGION_ERROR_MAX];
+	enum status status;
+
+	if (where->sink == VM_RR_SINK_DISK)
+		snprintf(name, sizeof(name), "disk:%u", where->disk);
+	else
+		snprintf(name, sizeof(name), "%s:%s",
+			where->sink == VM_RR_SINK_FILE ? "file" : "partition", where->name);
+	status = region_open(name, &sink->region, reason);
+	if (status != STATUS_OK) {
+		snprintf(error, VM_ERROR_MAX, "rrfile: %s", reason);
+		return status;
+	}
+	sink->on_disk = (struct log_store){.ops = &ops, .bytes = sink->region->bytes,
+		.alignment = sink->region->disk->sector_bytes,
+		.read_only = sink->region->read_only};
+	sink->store = &sink->on_disk;
+	return STATUS_OK;
+}
+
+static enum status ram_open(struct sink *sink, const struct vm_rr *where, char error[VM_ERROR_MAX])
+{
+	uint64_t count = (where->bytes + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES;
+
+	sink->blocks = calloc(count, sizeof(*sink->blocks));
+	while (sink->blocks != NULL && sink->block_count < count) {
+		uint8_t *block = mem_large_alloc();
+
+		if (block == NULL)
+			break;
+		sink->blocks[sink->block_count++] = block;
+	}
+	if (sink->block_count < count) {
+		sink_close(sink);
+		snprintf(error, VM_ERROR_MAX, "rrfile: no memory for a log of %llu MiB",
+			(unsigned long long)(where->bytes / MIB));
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	log_ram_init(&sink->ram, sink->blocks, count, LARGE_PAGE_BYTES);
+	sink->store = &sink->ram.store;
+	return STATUS_OK;
+}
+
+static bool is_same(const struct vm_rr *a, const struct vm_rr *b)
+{
+	return a->sink == b->sink && a->disk == b->disk && a->bytes == b->bytes &&
+		(a->name == b->name || (a->name != NULL && b->name != NULL &&
+			strcmp(a->name, b->name) == 0));
+}
+
+// Nobody's disk is overwritten because of a wrong number: there is a log, or nothing at all.
+static enum status region_check(const struct sink *sink, char error[VM_ERROR_MAX])
+{
+	uint8_t start[DISK_SECTOR_BYTES_MAX];
+	uint64_t bytes = sink->region->bytes < sizeof(start) ? sink->region->bytes : sizeof(start);
+	enum status status = region_read(sink->region, 0, start, bytes);
+	bool empty = true;
+	uint32_t magic;
+
+	if (status != STATUS_OK) {
+		snprintf(error, VM_ERROR_MAX, "rrfile: it cannot be read: %s", status_name(status));
+		return status;
+	}
+	for (uint64_t i = 0; i < bytes; i++)
+		empty &= start[i] == 0;
+	memcpy(&magic, start, sizeof(magic));
+	if (empty || magic == LOG_MAGIC)
+		return STATUS_OK;
+	snprintf(error, VM_ERROR_MAX, "rrfile: %s has something else than a log: write zeros to "
+		"its start if that is to go", sink->region->disk->name);
+	return STATUS_FAIL(STATUS_REFUSED);
+}
+
+enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_use use,
+	char error[VM_ERROR_MAX])
+{
+	const struct boot_file *file = NULL;
+	enum status status = STATUS_OK;
+
+	if (sink->store != NULL && is_same(&sink->where, where))
+		return STATUS_OK;
+	sink_close(sink);
+	if (where->sink == VM_RR_SINK_FILE)
+		file = file_loaded(where->name);
+	if (where->sink == VM_RR_SINK_NONE) {
+		snprintf(error, VM_ERROR_MAX, "no `rrfile` is configured");
+		status = STATUS_FAIL(STATUS_NOT_FOUND);
+	} else if (where->sink == VM_RR_SINK_RAM) {
+		status = ram_open(sink, where, error);
+	} else if (file != NULL) {
+		log_ram_init_read_only(&sink->ram, file->data, file->bytes);
+		sink->store = &sink->ram.store;
+	} else {
+		status = region_sink_open(sink, where, error);
+		if (status == STATUS_OK && use == SINK_WRITE)
+			status = region_check(sink, error);
+	}
+	if (status == STATUS_OK)
+		sink->where = *where;
+	else
+		sink_close(sink);
+	return status;
+}
