@@ -25,29 +25,35 @@ void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
 		cpu_kick(vcpu->core);
 }
 
-static uint64_t deadline_ticks(const struct vm *vm, struct guest_time deadline)
+static always_inline uint64_t deadline_ticks(const struct vm *vm, struct guest_time deadline)
 {
 	uint64_t ticks;
 
 	if (deadline.ns == GUEST_TIME_NEVER.ns)
 		return TIMER_NEVER;
 	ticks = clock_ns_to_tsc(deadline.ns); // as good as never: saturates
-	// Where time is the position, a look at the queue that comes for another reason must not
-	// find an event due before its deadline.
-	if (vm->landing != NULL && ticks < LANDING_TSC_BASE)
-		ticks = clock_ns_first_tsc(deadline.ns);
 	return ticks < TIMER_NEVER - vm->tsc_base ? ticks + vm->tsc_base : TIMER_NEVER;
 }
 
+// Where time is the position, a look at the queue that comes for another reason must not find an
+// event due before its deadline.
+static uint64_t deadline_ticks_exactly(const struct vm *vm, struct guest_time deadline)
+{
+	uint64_t ticks = deadline_ticks(vm, deadline);
+
+	return ticks - vm->tsc_base < LANDING_TSC_BASE ? clock_ns_first_tsc(deadline.ns) +
+		vm->tsc_base : ticks;
+}
+
 // Where the vcpus take turns, whoever has it is called for all of them.
-static void turn_timer_update(const struct vm *vm)
+static __attribute__((noinline)) void turn_timer_update(const struct vm *vm)
 {
 	struct guest_time deadline = vm->queue.next_deadline;
 
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		if (vm->vcpus[i]->lapic_deadline.ns < deadline.ns)
 			deadline = vm->vcpus[i]->lapic_deadline;
-	timer_set(&landing_turn(vm)->timer, deadline_ticks(vm, deadline));
+	timer_set(&landing_turn(vm)->timer, deadline_ticks_exactly(vm, deadline));
 }
 
 void vm_vcpu_timer_update(struct vm_vcpu *vcpu)
