@@ -294,7 +294,7 @@ static bool drive_probe(const struct pci_function *function, struct ide_channel 
 {
 	static const struct disk_ops ops = {ide_transfer, ide_flush};
 	struct ide *ide = calloc(1, sizeof(*ide));
-	uint16_t *identity = malloc(IDE_IDENTIFY_WORDS * sizeof(*identity));
+	uint16_t *identity = calloc(IDE_IDENTIFY_WORDS, sizeof(*identity));
 	const char *problem;
 
 	if (ide == NULL || identity == NULL)

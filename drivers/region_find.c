@@ -93,32 +93,35 @@ static enum status protective_mbr_check(struct disk *disk)
 // they must agree.
 static enum status tables_read(struct disk *disk, struct table **table)
 {
-	struct table *other = NULL;
-	enum status status = protective_mbr_check(disk), second;
+	struct table *first = NULL, *second = NULL;
+	enum status status = protective_mbr_check(disk), status_of_second;
 	uint64_t alternate = disk->sectors - 1;
 
 	if (status != STATUS_OK)
 		return status;
-	status = table_read(disk, GPT_PRIMARY_SECTOR, table);
-	if (status == STATUS_OK && (*table)->header.alternate < disk->sectors)
-		alternate = (*table)->header.alternate;
-	second = table_read(disk, alternate, &other);
-	if (status == STATUS_OK && second == STATUS_OK) {
-		if (!tables_agree(&(*table)->header, &other->header)) {
-			free(*table);
-			status = STATUS_FAIL(STATUS_BAD_FORMAT);
+	status = table_read(disk, GPT_PRIMARY_SECTOR, &first);
+	if (first != NULL && first->header.alternate < disk->sectors)
+		alternate = first->header.alternate;
+	status_of_second = table_read(disk, alternate, &second);
+	if (first != NULL && second != NULL) {
+		bool agree = tables_agree(&first->header, &second->header);
+
+		free(second);
+		if (!agree) {
+			free(first);
+			return STATUS_FAIL(STATUS_BAD_FORMAT);
 		}
-		free(other);
-	} else if (status == STATUS_OK) {
+	} else if (first != NULL) {
 		log_warn("disk: %s: the second partition table is damaged", disk->name);
-	} else if (second == STATUS_OK) {
+	} else if (second != NULL) {
 		log_warn("disk: %s: the first partition table is damaged", disk->name);
-		*table = other;
-		status = STATUS_OK;
-	} else if (status == STATUS_NOT_FOUND) {
-		status = second; // a damaged one is more than none
+		first = second;
+	} else {
+		// A damaged one is more than none.
+		return status == STATUS_NOT_FOUND ? status_of_second : status;
 	}
-	return status;
+	*table = first;
+	return STATUS_OK;
 }
 
 enum status region_visit_partitions(struct disk *disk,
@@ -127,7 +130,7 @@ enum status region_visit_partitions(struct disk *disk,
 	struct table *table = NULL;
 	enum status status = tables_read(disk, &table);
 
-	if (status != STATUS_OK)
+	if (table == NULL)
 		return status;
 	for (uint32_t i = 0; i < table->header.entry_count && status == STATUS_OK; i++) {
 		struct gpt_partition partition;
@@ -288,11 +291,11 @@ enum status region_find_file(const char *path, struct region **region, char erro
 	struct region *whole;
 	struct fat_reader reader = {.read = volume_read};
 	struct fat_file *file;
-	struct disk *disk;
+	struct disk *disk = NULL;
 	const char *problem;
 	enum status status = volume_find(&disk, error);
 
-	if (status != STATUS_OK)
+	if (status != STATUS_OK || disk == NULL)
 		return status;
 	// Firmware may think that the disk is larger: what counts is the file system's own size.
 	extent.start = volume->start;

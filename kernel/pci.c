@@ -111,8 +111,8 @@ static void slot_visit(uint8_t bus, uint8_t slot, void (*visit)(struct pci_addre
 void pci_visit(void (*visit)(struct pci_address at))
 {
 	for (unsigned bus = 0; bus < BUSES; bus++)
-		for (uint8_t slot = 0; slot < SLOTS; slot++)
-			slot_visit((uint8_t)bus, slot, visit);
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			slot_visit((uint8_t)bus, (uint8_t)slot, visit);
 }
 
 static void function_add(struct pci_address at)
