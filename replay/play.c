@@ -55,31 +55,27 @@ static void diverge(struct session *session, const struct position *here, const 
 		session_hold(session);
 }
 
-static void give(struct session *session)
+// NULL, or why this machine cannot be given the event of the log; else it has been.
+static const char *give(struct session *session)
 {
 	const struct log_record *record = &session->record;
 	struct event event = {.kind = record->kind, .device = record->device,
 		.index = record->index, .value = record->value};
-
-	event.payload_bytes = (uint8_t)record->payload_bytes;
-	memcpy(event.payload, record->payload, record->payload_bytes);
-	outside_give(session->vm, &event);
-	session_remember(session, record);
-	session->record_there = false;
-}
-
-// NULL, or why this machine cannot be given the event of the log.
-static const char *event_problem(const struct session *session)
-{
-	const struct log_record *record = &session->record;
-	const struct vm *vm = session->vm;
+	const char *problem;
 
 	if (record->payload_bytes > EVENT_PAYLOAD_MAX)
 		return "an event too long";
-	if (record->kind != EVENT_MACHINE && record->device >= vm->device_count)
-		return "an event for a device that is not there";
-	if (record->sequence != vm->queue.sequence)
+	if (record->sequence != session->vm->queue.sequence)
 		return "another number of events so far";
+	event.payload_bytes = (uint8_t)record->payload_bytes;
+	if (record->payload_bytes > 0)
+		memcpy(event.payload, record->payload, record->payload_bytes);
+	problem = outside_problem(session->vm, &event);
+	if (problem != NULL)
+		return problem;
+	outside_give(session->vm, &event);
+	session_remember(session, record);
+	session->record_there = false;
 	return NULL;
 }
 
@@ -124,13 +120,11 @@ static void landed(struct vm_vcpu *vcpu, const struct position *here, void *owne
 			(ull)session->beacons, (ull)session->full_beacons);
 		session_hold(session);
 	} else {
-		problem = event_problem(session);
-		if (problem != NULL) {
+		problem = give(session);
+		if (problem != NULL)
 			diverge(session, here, problem);
-			return;
-		}
-		give(session);
-		record_next(session);
+		else
+			record_next(session);
 	}
 }
 
@@ -229,7 +223,7 @@ enum status play_start(struct session *session, char error[VM_ERROR_MAX])
 	header_describe(session->vm, here);
 	if (log_header_difference(&session->reader->header, here, &place, "in the log", "here",
 		error)) {
-		session->mode = REPLAY_NONE;
+		session_set_mode(session, REPLAY_NONE);
 		return STATUS_FAIL(STATUS_REFUSED);
 	}
 	session->last_match = session->reader->header.start_position;
@@ -263,7 +257,7 @@ static void finish(struct session *session, bool good)
 {
 	landing_clear(session->vm);
 	session->stop_wanted = session->beacon_wanted = false;
-	session->mode = REPLAY_ENDED;
+	session_set_mode(session, REPLAY_ENDED);
 	pause(session->vm);
 	if (good) {
 		log_info("%s: %s", session->vm->name, session->text);
@@ -391,5 +385,5 @@ void play_stop(struct session *session)
 {
 	landing_clear(session->vm);
 	landing_set_live(session->vm, true);
-	session->mode = REPLAY_NONE;
+	session_set_mode(session, REPLAY_NONE);
 }

@@ -93,7 +93,7 @@ enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 			status_name(status));
 		return status;
 	}
-	session->mode = REPLAY_RECORDING;
+	session_set_mode(session, REPLAY_RECORDING);
 	session->before_valid = false;
 	session->events = session->beacons = session->full_beacons = 0;
 	beacon_arm(session, header->start_position.ticks);
@@ -175,7 +175,7 @@ void record_finish(struct session *session, enum log_stop_reason reason, const c
 	log_writer_close(writer, &stop);
 	while ((status = log_writer_pump(writer)) == STATUS_AGAIN || status == STATUS_BUSY)
 		fiber_yield();
-	session->mode = REPLAY_NONE;
+	session_set_mode(session, REPLAY_NONE);
 	snprintf(session->text, sizeof(session->text), "recorded %llu ticks: %llu events, "
 		"%llu beacons, %llu bytes: %s%s", (ull)stop.position.ticks, (ull)session->events,
 		(ull)session->beacons, (ull)writer->next_offset, text,

@@ -31,6 +31,12 @@ struct session *session_of(const struct vm *vm)
 	return vm->landing != NULL ? session_find(vm->config.owner) : NULL;
 }
 
+void session_set_mode(struct session *session, enum replay_mode mode)
+{
+	session->mode = mode;
+	session->recorder.binds = mode == REPLAY_RECORDING || mode == REPLAY_REPLAYING;
+}
+
 void session_hold(struct session *session)
 {
 	struct vm *vm = session->vm;
@@ -145,7 +151,7 @@ static void fiber_main(void *argument)
 		record_finish(session, LOG_STOP_REQUESTED, "the machine was destroyed");
 		vm_release(session->vm);
 	}
-	session->mode = REPLAY_NONE;
+	session_set_mode(session, REPLAY_NONE);
 	if (session->vm != NULL)
 		session->vm->outside.recorder = NULL;
 	session->vm = NULL;
@@ -250,10 +256,10 @@ static enum status prepare(struct machine *machine, struct vm_config *config,
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
 	if (session->mode == REPLAY_ENDED)
-		session->mode = REPLAY_NONE;
+		session_set_mode(session, REPLAY_NONE);
 	if (config->rr.mode == VM_RR_REPLAY || session->replay_next) {
 		status = play_prepare(session, config, error);
-		session->mode = status == STATUS_OK ? REPLAY_REPLAYING : REPLAY_NONE;
+		session_set_mode(session, status == STATUS_OK ? REPLAY_REPLAYING : REPLAY_NONE);
 	} else if (config->rr.mode == VM_RR_RECORD) { // which may wait for a disk
 		status = sink_open(&session->sink, &config->rr, SINK_WRITE, error);
 	}

@@ -77,6 +77,7 @@ void session_init(const struct boot_info *info);
 
 // Between the files.
 
+void session_set_mode(struct session *session, enum replay_mode mode);
 // The machine shall rest, and the fiber go on. In the run loop, at a boundary, or at home.
 void session_hold(struct session *session);
 void session_remember(struct session *session, const struct log_record *record);

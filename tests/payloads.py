@@ -160,7 +160,7 @@ def run(options, name, place, directory, notes=None, engine="svm", keys=(),
     vendor = "" if engine == "svm" else "." + engine
     if place in ("reprise", "cpus"):
         command = guest_command(options, name, directory, engine=engine, keys=keys,
-                                log="info" if log_needs else "error",
+                                log="info" if log_needs or place == "cpus" else "error",
                                 cpus=HOST_CPUS if place == "cpus" else 1)
         differences = read_differences(f"{base}{vendor}.guest")
     else:

@@ -193,6 +193,8 @@ def record_typed(options, engine, directory, disk):
         monitor.command(terminal, "stop")
         monitor.command(terminal, "info registers", r"RIP=")
         monitor.command(terminal, "cont")
+        monitor.command(terminal, "savevm here")
+        monitor.command(terminal, "loadvm here", r"Error: the machine is being recorded")
         monitor.command(terminal, "replay_break 100", r"Error: nothing is being replayed")
         terminal.send(console.ESCAPE)
         type_at(terminal, TYPED[9:])
@@ -320,7 +322,10 @@ def run_linux(options, engine, directory, notes):
         monitor.to_monitor(terminal)
         monitor.command(terminal, "info replay", r"^mode: record")
         monitor.check_stopped(terminal)
-        monitor.to_guest(terminal)
+        monitor.command(terminal, "nmi")
+        terminal.send(console.ESCAPE)
+        terminal.expect(r"NMI received for unknown reason", 20)
+        shell_slowly(terminal, "echo $((9 * 9))", r"^81\r")
         monitor.to_monitor(terminal)
         recorded = re.search(RECORDED + "as asked for",
                              monitor.command(terminal, "record stop", "recorded", 60))
@@ -355,7 +360,9 @@ def replay_linux(options, engine, directory, disk, recorded, notes):
         monitor.command(terminal, "info replay", r"^mode: none")
         monitor.command(terminal, "cont")
         terminal.send(console.ESCAPE)
-        monitor.shell(terminal, "\x03", monitor.SHELL, 60)
+        terminal.send("\x03")  # whatever it was at; a shell that this ends comes again
+        terminal.expect(monitor.SHELL, 60)
+        time.sleep(3)
         monitor.shell(terminal, "echo $((7 * 8))", r"^56\r", 60)
     notes.append(f"{recorded.group(1)} ticks, {recorded.group(2)} events, "
                  f"{recorded.group(4)} bytes")

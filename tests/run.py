@@ -14,14 +14,17 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import console  # noqa: E402
 import det  # noqa: E402
 import disk  # noqa: E402
 import engines  # noqa: E402
@@ -170,15 +173,42 @@ for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 
 
-def run_case(case, options):
-    directory = tempfile.mkdtemp(prefix=case.name.replace("/", "-") + "-", dir=options.work)
-    start = time.monotonic()
+def attempt(case, directory):
+    """None, or the text of the failure."""
     try:
-        failure = case.run(directory)
-    except qemu.MissingTool as error:
-        failure = str(error)
+        return case.run(directory)
+    except (qemu.MissingTool, console.ConsoleError) as error:
+        return str(error)
     except OSError as error:
-        failure = f"{error.strerror}: {error.filename}"
+        return f"{error.strerror}: {error.filename}"
+    except Exception:  # a defect of the test: the others shall run all the same
+        return traceback.format_exc()
+
+
+def emulator_defect(directory, failure):
+    """None, or which of QEMU's defects with several CPUs at once ended the run
+    (docs/folders/tests.md). A run on one CPU is repeatable: it would fail again."""
+    try:
+        with open(os.path.join(directory, "serial.log"), "rb") as file:
+            serial = file.read()
+    except OSError:
+        return None
+    if serial.count(b"reprise: Reprise ") > 1 and b"reprise: crash" not in serial:
+        return "the emulated host has reset itself"
+    if re.search(rf"exit code -{signal.SIGSEGV:d}$", failure, re.MULTILINE):
+        return "the emulator ended by a segmentation fault"
+    return None
+
+
+def run_case(case, options):
+    start = time.monotonic()
+    for repeated in (False, True):
+        directory = tempfile.mkdtemp(prefix=case.name.replace("/", "-") + "-", dir=options.work)
+        failure = attempt(case, directory)
+        defect = emulator_defect(directory, failure) if failure is not None else None
+        if defect is None or repeated:
+            break
+        case.notes.append(f"repeated once: {defect} (kept: {directory})")
     if failure is not None:
         failure += f"\nkept: {directory}"
     elif not options.keep:
@@ -204,6 +234,8 @@ def run_suite(name, options):
             else:
                 failed += 1
                 print(f"FAIL {case.name}  {count} {seconds:.1f} s", flush=True)
+                for note in case.notes:
+                    print(f"   {note}")
                 print("   " + failure.replace("\n", "\n   "), flush=True)
     return passed, failed
 

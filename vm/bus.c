@@ -301,7 +301,10 @@ void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value
 
 static void machine_event(struct vm *vm, const struct event *event)
 {
-	vm_request(vm, event->index, (uint32_t)event->value);
+	if (event->index == VM_EVENT_NMI)
+		vm_vcpu_signal(vm->vcpus[event->value], VM_SIGNAL_NMI);
+	else
+		vm_request(vm, event->index, (uint32_t)event->value);
 }
 
 void bus_deliver(void *owner, const struct event *event, struct guest_time now)

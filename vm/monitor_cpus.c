@@ -127,8 +127,8 @@ static void command_nmi(const struct monitor_call *call)
 	struct vm_vcpu *vcpu = live_vcpu_need();
 
 	(void)call;
-	if (vcpu != NULL)
-		vm_vcpu_signal(vcpu, VM_SIGNAL_NMI);
+	if (vcpu != NULL && vm_nmi(vcpu->vm, vcpu->index) != STATUS_OK)
+		monitor_puts("Error: the machine does not take it now\n");
 }
 
 static void command_spoil_entry(const struct monitor_call *call)
@@ -136,7 +136,9 @@ static void command_spoil_entry(const struct monitor_call *call)
 	struct vm_vcpu *vcpu = live_vcpu_need();
 
 	(void)call;
-	if (vcpu != NULL)
+	if (vcpu != NULL && outside_is_bound(vcpu->vm))
+		monitor_puts("Error: the machine is being recorded or replayed\n");
+	else if (vcpu != NULL)
 		vm_vcpu_spoil(vcpu);
 }
 

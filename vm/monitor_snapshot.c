@@ -120,7 +120,9 @@ static void command_loadvm(const struct monitor_call *call)
 
 	if (at == NULL)
 		return;
-	if (snapshot_load(vm, &(*at)->stream, &cost) != STATUS_OK)
+	if (outside_is_bound(vm))
+		monitor_puts("Error: the machine is being recorded or replayed\n");
+	else if (snapshot_load(vm, &(*at)->stream, &cost) != STATUS_OK)
 		monitor_printf("Error: %s\n", (*at)->stream.error);
 	else
 		cost_log("loaded", vm, &cost);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/outside.h"
 
+#include "emul/acpi_pm.h"
+#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "vm/landing.h"
 
@@ -93,6 +95,37 @@ bool outside_take(struct vm_vcpu *vcpu)
 	}
 	bus_unlock(&vm->bus);
 	return outside->count == 0;
+}
+
+bool outside_is_bound(const struct vm *vm)
+{
+	return vm->outside.recorder != NULL && vm->outside.recorder->binds;
+}
+
+const char *outside_problem(const struct vm *vm, const struct event *event)
+{
+	bool known = false;
+
+	if (queue_room(vm) == 0)
+		return "more events than there is room for";
+	switch (event->kind) {
+	case EVENT_MACHINE:
+		known = event->index == DEVICE_REQUEST_RESET ||
+			(event->index == VM_EVENT_NMI && event->value < vm->vcpu_count);
+		break;
+	case EVENT_CHARACTERS:
+		known = event->device == vm->uart->id &&
+			event->index == UART16550_PORT_CHARACTERS && event->payload_bytes > 0 &&
+			event->payload_bytes <= EVENT_PAYLOAD_MAX;
+		break;
+	case EVENT_LINE:
+		known = event->device == vm->acpi_pm->id &&
+			event->index == ACPI_PM_INPUT_POWER_BUTTON && event->value <= 1;
+		break;
+	default:
+		break;
+	}
+	return known ? NULL : "an event that nothing here takes";
 }
 
 void outside_give(struct vm *vm, const struct event *event)

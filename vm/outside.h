@@ -33,6 +33,8 @@ struct outside_recorder {
 		const struct outside_place *place, const struct event *event);
 	// The machine has ended, and rests. Whoever is called here calls vm->config.ended later.
 	void (*ended)(struct outside_recorder *recorder, struct vm *vm);
+	// The run is being recorded or replayed: nothing may change the machine but by an event.
+	bool binds;
 };
 
 // Under the device lock, but for `recorder`.
@@ -52,7 +54,12 @@ void outside_add(struct vm *vm, const struct event *event);
 // For the run loop of a machine whose position is kept, at a boundary: what waits goes to the event
 // queue. False: something waits on, for a boundary where it can be taken.
 must_check bool outside_take(struct vm_vcpu *vcpu);
-// For who replays: an event of the log, at a landing's callback.
+// NULL, or why this machine could not be given the event now: of a log, which may say anything.
+const char *outside_problem(const struct vm *vm, const struct event *event);
+// For who replays: an event without a problem, at a landing's callback.
 void outside_give(struct vm *vm, const struct event *event);
+
+// Whether outside.recorder->binds.
+bool outside_is_bound(const struct vm *vm);
 
 #endif

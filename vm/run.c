@@ -170,6 +170,9 @@ static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 			landing_wake(vm->vcpus[i]);
 		lapic_timer_expire(vm->vcpus[i], now);
 	}
+	if ((vcpu->signals & (VM_SIGNAL_MAIL | VM_SIGNAL_NMI | VM_SIGNAL_INIT |
+		VM_SIGNAL_STARTUP)) != 0) // an event's, and for this boundary
+		signals_take(vcpu, now);
 	vm_vcpu_timer_update(vcpu);
 	// Where an event, or an INIT, asked for a reset: nobody enters before that any more.
 	if (unlikely(__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0)) {

@@ -272,7 +272,9 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 	const struct device_model *model;
 
 	if (event->kind == EVENT_MACHINE)
-		return event->index == DEVICE_REQUEST_RESET ? NULL : "index: no such request";
+		return event->index == DEVICE_REQUEST_RESET ||
+			(event->index == VM_EVENT_NMI && event->value < vm->vcpu_count)
+			? NULL : "index: no such request";
 	if (event->device >= vm->device_count)
 		return "device: no such device";
 	model = vm->devices[event->device].device->model;

@@ -379,10 +379,20 @@ enum status vm_reset_request(struct vm *vm)
 
 	if (vm->state == VM_CREATED)
 		return STATUS_FAIL(STATUS_REFUSED);
-	if (vm->state == VM_RUNNING)
+	if (vm->state == VM_RUNNING || outside_is_bound(vm))
 		return outside_post(vm, &event, 1);
 	smp_call(vm_home(vm), reset_resting, vm); // nothing is running that could be in the way
 	return STATUS_OK;
+}
+
+enum status vm_nmi(struct vm *vm, uint32_t vcpu)
+{
+	const struct event event = {.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = vcpu};
+
+	ASSERT(vcpu < vm->vcpu_count);
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return STATUS_FAIL(STATUS_REFUSED);
+	return outside_post(vm, &event, 1);
 }
 
 // A press is the rise; the button comes up at once.

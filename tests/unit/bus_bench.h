@@ -144,6 +144,11 @@ void vm_request(struct vm *of, unsigned request, uint32_t argument)
 	of->request_argument = argument;
 }
 
+void vm_vcpu_signal(struct vm_vcpu *to, uint32_t signals)
+{
+	to->signals |= signals;
+}
+
 void local_apic_lint0(struct vm_vcpu *to, bool level, struct guest_time now)
 {
 	assert_ptr_equal(to, &vcpu);

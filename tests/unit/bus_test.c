@@ -114,6 +114,7 @@ static void events_reach_their_device(void **state)
 	post((struct event){.kind = EVENT_LINE, .device = A, .index = 3, .value = 1});
 	post((struct event){.kind = EVENT_MACHINE, .device = 999,
 		.index = DEVICE_REQUEST_EXIT, .value = 33});
+	post((struct event){.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = 0});
 	deliver();
 	assert_int_equal(count, 3);
 	expect(0, B, RECEIVE, 1, 3, 'z');
@@ -122,6 +123,7 @@ static void events_reach_their_device(void **state)
 	assert_false(vm->receive_pending);
 	assert_int_equal(vm->requests, BIT(DEVICE_REQUEST_EXIT));
 	assert_int_equal(vm->request_argument, 33);
+	assert_int_equal(vcpu.signals, VM_SIGNAL_NMI);
 	assert_null(vm->bus.owner);
 	vm->device_count = 2;
 	post((struct event){.kind = EVENT_LINE, .device = C});

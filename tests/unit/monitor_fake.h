@@ -40,6 +40,7 @@ static bool monitor_shown = true, prompt_due;
 static const struct console_monitor_ops *ops;
 static char calls[256]; // of the machine's functions
 static unsigned pauses, interrupt_at_pause;
+static bool bound; // by a recorder
 
 uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT - 1); // half a nanosecond a tick
 
@@ -294,10 +295,16 @@ void vm_destroy(struct vm *vm)
 	call_note("destroy ");
 }
 
-void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
+enum status vm_nmi(struct vm *vm, uint32_t vcpu)
 {
-	assert_int_equal(signals, VM_SIGNAL_NMI);
-	call_note(vcpu->index == 0 ? "nmi0 " : "nmi1 ");
+	assert_in_range(vcpu, 0, vm->vcpu_count - 1);
+	call_note(vcpu == 0 ? "nmi0 " : "nmi1 ");
+	return STATUS_OK;
+}
+
+bool outside_is_bound(const struct vm *vm)
+{
+	return vm == &machine && bound;
 }
 
 struct guest_time vm_now(const struct vm *vm)
@@ -438,6 +445,7 @@ static int setup(void **state)
 	screen_bytes = 0;
 	calls[0] = '\0';
 	pauses = interrupt_at_pause = 0;
+	bound = false;
 	return 0;
 }
 

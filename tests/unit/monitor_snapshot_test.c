@@ -32,6 +32,9 @@ static void test_life(void **state)
 	assert_int_equal(streams, 2);
 	check("info snapshots", HEADER
 		"2         b                " ROW "3         a                " ROW);
+	bound = true;
+	check("loadvm a", "Error: the machine is being recorded or replayed\r\n");
+	bound = false;
 	check("loadvm a", "");
 	assert_string_equal(calls, "save save save load ");
 	check("delvm b", "");

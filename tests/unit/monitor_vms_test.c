@@ -130,6 +130,9 @@ static void test_cpus(void **state)
 	check("cpu 0", "");
 	check("nmi", "");
 	assert_string_equal(calls, "nmi1 spoil 1 nmi0 ");
+	bound = true;
+	check("spoil_entry", "Error: the machine is being recorded or replayed\r\n");
+	bound = false;
 	machine.state = VM_ENDED;
 	check("nmi", "Error: the machine is not running (shutdown)\r\n");
 	check("spoil_entry", "Error: the machine is not running (shutdown)\r\n");

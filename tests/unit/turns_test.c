@@ -7,7 +7,9 @@
 
 #include <string.h>
 
+#include "emul/acpi_pm.h"
 #include "emul/lapic.h"
+#include "emul/uart16550.h"
 #include "vm/landing_internal.h"
 #include "vmx/vcpu.h"
 
@@ -354,6 +356,46 @@ static void all_or_none_is_taken(void **state)
 	assert_int_equal(vm->queue.fifo_count, 3);
 }
 
+static void only_what_outside_sends_is_given(void **state)
+{
+	struct device pm = {.id = 4}, uart = {.id = 5};
+	const struct event good[] = {
+		{.kind = EVENT_MACHINE, .index = DEVICE_REQUEST_RESET},
+		{.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = VCPUS - 1},
+		{.kind = EVENT_LINE, .device = 4, .index = ACPI_PM_INPUT_POWER_BUTTON, .value = 1},
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS,
+			.payload_bytes = EVENT_PAYLOAD_MAX},
+	}, bad[] = {
+		{.kind = EVENT_MACHINE, .index = DEVICE_REQUEST_EXIT},
+		{.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = VCPUS},
+		{.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = UINT64_MAX},
+		{.kind = EVENT_LINE, .device = 5, .index = ACPI_PM_INPUT_POWER_BUTTON},
+		{.kind = EVENT_LINE, .device = 4, .index = 9},
+		{.kind = EVENT_LINE, .device = 4, .index = ACPI_PM_INPUT_POWER_BUTTON, .value = 2},
+		{.kind = EVENT_CHARACTERS, .device = 4, .index = UART16550_PORT_CHARACTERS,
+			.payload_bytes = 1},
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS},
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS,
+			.payload_bytes = EVENT_PAYLOAD_MAX + 1},
+		{.kind = EVENT_COMPLETION, .device = 5},
+		{.kind = EVENT_KEY},
+		{.kind = 200},
+	};
+
+	(void)state;
+	vm->acpi_pm = &pm;
+	vm->uart = &uart;
+	for (unsigned i = 0; i < ARRAY_COUNT(good); i++)
+		assert_null(outside_problem(vm, &good[i]));
+	for (unsigned i = 0; i < ARRAY_COUNT(bad); i++)
+		assert_string_equal(outside_problem(vm, &bad[i]),
+			"an event that nothing here takes");
+	while (event_post(&vm->queue, &good[0]) == STATUS_OK)
+		;
+	assert_string_equal(outside_problem(vm, &good[0]),
+		"more events than there is room for");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -371,6 +413,7 @@ int main(void)
 		TEST(input_waits_for_a_boundary),
 		TEST(input_can_be_refused),
 		TEST(all_or_none_is_taken),
+		TEST(only_what_outside_sends_is_given),
 	};
 
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
