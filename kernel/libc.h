@@ -13,10 +13,9 @@ size_t libc_reent_bytes(void);
 void libc_reent_init(struct cpu *cpu, void *memory);
 
 // While frozen, malloc and free are bugs on this CPU: the run loop freezes the heap between a
-// guest's exit and its next entry. Returns what it was before.
-static always_inline bool libc_heap_freeze(bool frozen)
+// guest's exit and its next entry. `cpu` is the calling one. Returns what it was before.
+static always_inline bool libc_heap_freeze(struct cpu *cpu, bool frozen)
 {
-	struct cpu *cpu = cpu_self();
 	bool before = cpu->heap_frozen;
 
 	cpu->heap_frozen = frozen;

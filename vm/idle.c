@@ -54,8 +54,10 @@ static void skip_to(struct vm *vm, uint64_t time)
 {
 	uint64_t now = landing_now(vm);
 
-	if ((int64_t)(time - now) > 0)
-		vm->landing->skipped += time - now;
+	if ((int64_t)(time - now) <= 0)
+		return;
+	vm->landing->skipped += time - now;
+	landing_disturb(vm);
 }
 
 // The target cannot be reached: who waits for it is told where the machine stands.

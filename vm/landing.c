@@ -13,7 +13,6 @@
 enum {
 	SHAPE_SKID_MAX = 200,
 	ACCESS_NS = 1500, // of the machine's time
-	FAR_TICKS = 1 << 14,
 };
 
 struct position landing_position(const struct vm_vcpu *vcpu)
@@ -38,6 +37,7 @@ void landing_set_time(struct vm *vm, const struct landing_time *time)
 	landing->skipped = time->skipped;
 	landing->turn = time->turn;
 	landing->turn_end = time->turn_end;
+	landing_disturb(vm);
 }
 
 void landing_take_over(struct vm *vm, const struct vm *twin)
@@ -65,6 +65,7 @@ void landing_set(struct vm *vm, const struct landing_target *target, landing_cal
 	landing->target = *target;
 	landing->callback = callback;
 	landing->owner = owner;
+	landing_disturb(vm);
 }
 
 void landing_clear(struct vm *vm)
@@ -74,9 +75,12 @@ void landing_clear(struct vm *vm)
 
 uint64_t landing_now(const struct vm *vm)
 {
-	const struct landing *landing = vm->landing;
+	return landing_time_of(vm);
+}
 
-	return vm->tsc_base + landing->ticks * position_source->scale + landing->skipped;
+void landing_disturb(const struct vm *vm)
+{
+	vm->landing->calm_until = 0;
 }
 
 static bool target_is_here(const struct vm_vcpu *vcpu)
@@ -131,13 +135,30 @@ static uint64_t distance(const struct vm_vcpu *vcpu, uint64_t tsc)
 	return nearest;
 }
 
-// So that the guest leaves when it has run `left` ticks or somewhat less. False: that is too near.
-// Where that is far, the host's timer serves for many entries: the guest's ticks are among the
-// host's, so it comes too early at worst.
-static bool arm(struct vm_vcpu *vcpu, uint64_t left)
+static bool may_be_calm(const struct landing_config *config)
+{
+	return !config->step_all && config->step_count == 0;
+}
+
+// Far from what is next the host's timer serves for many entries: the guest's ticks are among the
+// host's, so that it comes too early at worst, but for what accesses to devices add.
+static void stay_calm(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t left)
 {
 	struct landing *landing = vcpu->vm->landing;
-	uint64_t tsc;
+	uint64_t margin = left / LANDING_CALM_PART, now = rdtsc();
+
+	if (margin < LANDING_CALM_MIN)
+		margin = LANDING_CALM_MIN;
+	left -= margin;
+	if (landing->timer.deadline - now > left) // too late, or over
+		timer_set(&landing->timer, left < TIMER_NEVER - now ? now + left : TIMER_NEVER);
+	landing->calm_until = left < INT64_MAX - tsc ? (int64_t)(tsc + left) : INT64_MAX;
+}
+
+// So that the guest leaves when it has run `left` ticks or somewhat less. False: that is too near.
+static bool arm(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t left)
+{
+	struct landing *landing = vcpu->vm->landing;
 
 	if (position_source->arm != NULL) {
 		// The counter may count the world switch too, and must not overflow in it.
@@ -147,11 +168,8 @@ static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 		landing->counted = true;
 		return true;
 	}
-	if (left > FAR_TICKS && !vcpu_limit_is_cheap()) {
-		tsc = rdtsc();
-		if (landing->timer.deadline - tsc > left) // too late, or over
-			timer_set(&landing->timer,
-				left < TIMER_NEVER - tsc ? tsc + left : TIMER_NEVER);
+	if (left > LANDING_CALM_MIN * 2 && may_be_calm(&landing->config)) {
+		stay_calm(vcpu, tsc, left);
 		return true;
 	}
 	if (landing->timer.deadline != TIMER_NEVER)
@@ -169,9 +187,10 @@ static bool arm(struct vm_vcpu *vcpu, uint64_t left)
 void landing_step_next(struct vm *vm)
 {
 	vm->landing->step_next = true;
+	landing_disturb(vm);
 }
 
-bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
+bool landing_prepare_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	struct landing *landing = vcpu->vm->landing;
 	uint64_t left = distance(vcpu, tsc), early = 0;
@@ -186,7 +205,7 @@ bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 			? landing_random(&landing->random_shape) % (SHAPE_SKID_MAX + 1) : left;
 	vcpu_set_tsc_at_entry(vcpu->vcpu, tsc - vcpu->vm->tsc_base + vcpu->tsc_shift);
 	landing->stepping = landing->step_next || in_step_span(landing) ||
-		!arm(vcpu, left - early);
+		!arm(vcpu, tsc, left - early);
 	landing->step_next = false;
 	if (!landing->stepping)
 		return true;
@@ -199,18 +218,6 @@ bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 	return false;
 }
 
-// Kinds whose handler completes the instruction, and moves RIP when it has.
-static bool is_completed_in_software(unsigned kind)
-{
-	static const uint32_t kinds = (uint32_t)(BIT(VMEXIT_IO) | BIT(VMEXIT_MEMORY) |
-		BIT(VMEXIT_CPUID) | BIT(VMEXIT_MSR_READ) | BIT(VMEXIT_MSR_WRITE) |
-		BIT(VMEXIT_HLT) | BIT(VMEXIT_CR_WRITE) | BIT(VMEXIT_CR8_WRITE) |
-		BIT(VMEXIT_XSETBV) | BIT(VMEXIT_CACHE) | BIT(VMEXIT_DR_WRITE) |
-		BIT(VMEXIT_RDTSC) | BIT(VMEXIT_PAUSE));
-
-	return (kinds >> kind & 1) != 0;
-}
-
 _Static_assert((int)VMEXIT_KIND_COUNT <= (int)TICK_KIND_RDTSCP, "corrections");
 
 void landing_correct_rdtscp(struct vm_vcpu *vcpu)
@@ -221,14 +228,8 @@ void landing_correct_rdtscp(struct vm_vcpu *vcpu)
 		correction[VMEXIT_RDTSC]);
 }
 
-void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
+void landing_disarm(struct landing *landing)
 {
-	struct landing *landing = vcpu->vm->landing;
-	uint64_t ran = exit->ticks - (uint64_t)(int64_t)position_source->correction[exit->kind];
-
-	if (unlikely((int64_t)ran < 0)) // left without an entry
-		ran = 0;
-	landing->ticks += ran;
 	// Left armed, it would call the next entry off: that one's comes only after this one.
 	if (landing->counted)
 		position_source->arm(cpu_self()->index, 0);
@@ -239,18 +240,6 @@ void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 		if (timer_needs_program())
 			timer_program();
 	}
-}
-
-void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
-{
-	struct landing *landing = vcpu->vm->landing;
-
-	if (is_completed_in_software(exit->kind) && vcpu_rip(vcpu->vcpu) != exit->rip)
-		landing->ticks += position_source->counts_instructions;
-	if (exit->kind == VMEXIT_IO || exit->kind == VMEXIT_MEMORY)
-		landing->skipped += landing->access_ticks;
-	if (exit->kind == VMEXIT_STEP)
-		landing->step_tsc += rdtsc() - landing->began;
 }
 
 static void attach_here(void *argument)

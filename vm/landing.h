@@ -95,15 +95,12 @@ void landing_resume(struct vm *vm);
 uint64_t landing_now(const struct vm *vm);
 // Called at every boundary, before events are delivered.
 void landing_at_boundary(struct vm_vcpu *vcpu);
-// False: an instruction was executed, there is nothing to enter for.
-must_check bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc);
 // The entry that comes next is a step.
 void landing_step_next(struct vm *vm);
 // The exit was of RDTSCP.
 void landing_correct_rdtscp(struct vm_vcpu *vcpu);
-// What the exit has counted; and, after it was handled, what that completed.
-void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
-void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit);
+// What is next at an exact position is another now.
+void landing_disturb(const struct vm *vm);
 
 // turns.c.
 struct vm_vcpu *landing_turn(const struct vm *vm); // whose turn it is

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the files share that keep a machine's position: landing.c, turns.c, idle.c, landing_test.c.
+// What the files share that keep a machine's position: landing.c, turns.c, idle.c, landing_test.c,
+// and the run loop's path for such machines.
 #ifndef VM_LANDING_INTERNAL_H
 #define VM_LANDING_INTERNAL_H
 
 #include "kernel/timer.h"
 #include "vm/landing.h"
+#include "vmx/counting.h"
 
 struct landing {
 	struct landing_config config;
@@ -12,6 +14,10 @@ struct landing {
 	uint64_t ticks;     // of all vcpus together
 	uint64_t skipped;   // while all were halted, and by accesses to devices
 	uint64_t access_ticks; // what one of those takes, of the machine's time
+	// Before this time, by landing_now(), nothing happens at an exact position, and the host's
+	// timer is armed for that. Each access to a device takes some off: the guest comes so much
+	// earlier to its deadlines than the host's timer knows. Not above 0: not known.
+	int64_t calm_until;
 	struct landing_target target;
 	landing_callback *callback; // NULL: no target
 	void *owner;
@@ -30,6 +36,70 @@ struct landing {
 };
 
 #define LANDING_TURN_OPEN UINT64_MAX
+
+enum {
+	// Of the way to what is next, this part, and so many ticks, are left to exact means.
+	LANDING_CALM_PART = 16,
+	LANDING_CALM_MIN = 1 << 14,
+};
+
+// The exit has ended what the entry was armed with.
+void landing_disarm(struct landing *landing);
+must_check bool landing_prepare_entry(struct vm_vcpu *vcpu, uint64_t tsc);
+
+static always_inline uint64_t landing_time_of(const struct vm *vm)
+{
+	const struct landing *landing = vm->landing;
+
+	return vm->tsc_base + landing->ticks * position_source->scale + landing->skipped;
+}
+
+static always_inline bool landing_is_calm(const struct vm *vm, uint64_t tsc)
+{
+	return likely((int64_t)tsc < vm->landing->calm_until);
+}
+
+// What the exit has counted.
+static always_inline void landing_at_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
+{
+	struct landing *landing = vcpu->vm->landing;
+	uint64_t ran = exit->ticks - (uint64_t)(int64_t)position_source->correction[exit->kind];
+
+	if (likely((int64_t)ran > 0)) // else left without an entry
+		landing->ticks += ran;
+	if (unlikely(landing->timed || landing->counted))
+		landing_disarm(landing);
+}
+
+// Kinds whose handler completes the instruction, and moves RIP when it has.
+#define LANDING_COMPLETED ((uint32_t)(BIT(VMEXIT_IO) | BIT(VMEXIT_MEMORY) | BIT(VMEXIT_CPUID) | \
+	BIT(VMEXIT_MSR_READ) | BIT(VMEXIT_MSR_WRITE) | BIT(VMEXIT_HLT) | BIT(VMEXIT_CR_WRITE) | \
+	BIT(VMEXIT_CR8_WRITE) | BIT(VMEXIT_XSETBV) | BIT(VMEXIT_CACHE) | BIT(VMEXIT_DR_WRITE) | \
+	BIT(VMEXIT_RDTSC) | BIT(VMEXIT_PAUSE)))
+
+// What its handler has completed.
+static always_inline void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
+{
+	struct landing *landing = vcpu->vm->landing;
+
+	if ((LANDING_COMPLETED >> exit->kind & 1) != 0 && vcpu_rip(vcpu->vcpu) != exit->rip)
+		landing->ticks += position_source->counts_instructions;
+	if (exit->kind == VMEXIT_IO || exit->kind == VMEXIT_MEMORY) {
+		landing->skipped += landing->access_ticks;
+		landing->calm_until -= (int64_t)(landing->access_ticks * LANDING_CALM_PART);
+	}
+	if (unlikely(exit->kind == VMEXIT_STEP))
+		landing->step_tsc += rdtsc() - landing->began;
+}
+
+// False: an instruction was executed, there is nothing to enter for.
+must_check static always_inline bool landing_before_entry(struct vm_vcpu *vcpu, uint64_t tsc)
+{
+	if (!landing_is_calm(vcpu->vm, tsc))
+		return landing_prepare_entry(vcpu, tsc);
+	vcpu_set_tsc_at_entry(vcpu->vcpu, tsc - vcpu->vm->tsc_base + vcpu->tsc_shift);
+	return true;
+}
 
 // SplitMix64's step: a good mix of 64 bits.
 static inline uint64_t landing_random(uint64_t *state)

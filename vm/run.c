@@ -12,7 +12,7 @@
 #include "kernel/libc.h"
 #include "kernel/x86.h"
 #include "vm/core.h"
-#include "vm/landing.h"
+#include "vm/landing_internal.h"
 #include "vm/local_apic.h"
 #include "vm/save_load_test.h"
 
@@ -218,18 +218,22 @@ static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct
 	uint64_t left = 0;
 
 	for (;;) {
-		uint64_t tsc = precise ? landing_now(vcpu->vm) : rdtsc();
+		uint64_t tsc = precise ? landing_time_of(vcpu->vm) : rdtsc();
+		bool calm = precise && landing_is_calm(vcpu->vm, tsc);
 		struct vmexit exit;
 
 		if (likely(count != NULL))
 			count->ticks += tsc - left;
 		count = NULL;
-		if (precise)
+		if (precise && !calm)
 			landing_at_boundary(vcpu);
 		if (unlikely(vcpu->signals != 0 || tsc >= vcpu->timer.deadline ||
-			    (precise && landing_turn_is_over(vcpu->vm))) &&
-			!attend(vcpu, tsc))
-			return true;
+			    (precise && !calm && landing_turn_is_over(vcpu->vm)))) {
+			if (!attend(vcpu, tsc))
+				return true;
+			if (precise) // a wait may have come to its end
+				tsc = landing_time_of(vcpu->vm);
+		}
 		if (unlikely(lapic_word(vcpu->lapic) != vcpu->quiet) && !inject_choose(vcpu, tsc)) {
 			if ((vcpu->signals & ~(uint32_t)VM_SIGNAL_TEST) != 0)
 				continue;
@@ -248,7 +252,7 @@ static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct
 		vcpu_enter(vcpu->vcpu, &exit);
 		if (precise)
 			landing_at_exit(vcpu, &exit);
-		left = precise ? landing_now(vcpu->vm) : rdtsc();
+		left = precise ? landing_time_of(vcpu->vm) : rdtsc();
 		tpr_take(vcpu, exit.tpr);
 		exit_note(vcpu, &exit);
 		vm_exit_handlers[exit.kind](vcpu, &exit, left);
@@ -262,17 +266,19 @@ static always_inline bool run_until_attention(struct vm_vcpu *vcpu, const struct
 	}
 }
 
-static always_inline bool run_here(struct vm_vcpu *vcpu, const struct cpu *cpu,
+static always_inline bool run_here(struct vm_vcpu *vcpu, struct cpu *cpu,
 	const bool precise)
 {
 	bool heap_was_frozen, busy;
 
 	vcpu_load(vcpu->vcpu);
-	heap_was_frozen = libc_heap_freeze(true);
+	heap_was_frozen = libc_heap_freeze(cpu, true);
 	vcpu->in_run = true;
+	if (precise) // the host's timer may have come, for this
+		landing_disturb(vcpu->vm);
 	busy = run_until_attention(vcpu, cpu, precise);
 	vcpu->in_run = false;
-	libc_heap_freeze(heap_was_frozen);
+	libc_heap_freeze(cpu, heap_was_frozen);
 	return busy;
 }
 
@@ -285,7 +291,7 @@ static bool is_idle(const struct vm_vcpu *vcpu, uint64_t tsc)
 }
 
 // On a core that has several: while one waits for another with PAUSE, the other shall run.
-static bool run_slice(struct vm_vcpu *vcpu, const struct cpu *cpu, struct core *core)
+static bool run_slice(struct vm_vcpu *vcpu, struct cpu *cpu, struct core *core)
 {
 	uint64_t tsc = rdtsc();
 	bool again, busy;
@@ -306,7 +312,7 @@ static bool run_slice(struct vm_vcpu *vcpu, const struct cpu *cpu, struct core *
 bool vm_vcpu_run(struct loop_task *task)
 {
 	struct vm_vcpu *vcpu = CONTAINER_OF(task, struct vm_vcpu, task);
-	const struct cpu *cpu = cpu_self();
+	struct cpu *cpu = cpu_self();
 	struct core *core = &cores[cpu->index];
 
 	if (unlikely(!__atomic_load_n(&vcpu->vm->run, __ATOMIC_ACQUIRE)))

@@ -51,6 +51,7 @@ bool landing_pass_turn(struct vm_vcpu *vcpu)
 	landing->turn = next;
 	landing->turn_end = others_have_work(vm) ? landing->ticks + TURN_TICKS
 						 : LANDING_TURN_OPEN;
+	landing_disturb(vm);
 	if (next == vcpu->index)
 		return false;
 	timer_set(&vcpu->timer, TIMER_NEVER);
@@ -69,12 +70,15 @@ void landing_yield(struct vm *vm)
 		return;
 	vm->landing->turn_end = vm->landing->ticks;
 	vm->landing->skipped += PAUSE_TICKS;
+	landing_disturb(vm);
 }
 
 void landing_wake(const struct vm_vcpu *vcpu)
 {
 	struct landing *landing = vcpu->vm->landing;
 
-	if (landing->turn != vcpu->index && landing->turn_end == LANDING_TURN_OPEN)
+	if (landing->turn != vcpu->index && landing->turn_end == LANDING_TURN_OPEN) {
 		landing->turn_end = landing->ticks + TURN_TICKS;
+		landing_disturb(vcpu->vm);
+	}
 }

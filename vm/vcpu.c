@@ -54,6 +54,7 @@ static __attribute__((noinline)) void turn_timer_update(const struct vm *vm)
 		if (vm->vcpus[i]->lapic_deadline.ns < deadline.ns)
 			deadline = vm->vcpus[i]->lapic_deadline;
 	timer_set(&landing_turn(vm)->timer, deadline_ticks_exactly(vm, deadline));
+	landing_disturb(vm);
 }
 
 void vm_vcpu_timer_update(struct vm_vcpu *vcpu)

@@ -31,10 +31,6 @@ extern uint64_t vcpu_tsc_lead;
 // early. VCPU_LIMIT_NONE: not.
 #define VCPU_LIMIT_NONE UINT64_MAX
 extern uint64_t vcpu_limit_lag;
-static always_inline bool vcpu_limit_is_cheap(void)
-{
-	return vcpu_engine.limit != NULL && !vcpu_engine.limit_is_measured;
-}
 must_check static always_inline bool vcpu_limit(struct vcpu *vcpu, uint64_t ticks)
 {
 	return vcpu_engine.limit != NULL && vcpu_engine.limit(vcpu, ticks);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Landing by a performance counter: the real landing, source and counter code on a model of a CPU
 // whose counter counts conditional branches or instructions and interrupts late.
-#include "vm/landing.h"
+#include "vm/landing_internal.h"
 
 #include <asm/prctl.h>
 #include <string.h>

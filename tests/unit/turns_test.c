@@ -44,6 +44,14 @@ uint64_t landing_now(const struct vm *of)
 	return LANDING_TSC_BASE + of->landing->ticks + of->landing->skipped;
 }
 
+static unsigned disturbed;
+
+void landing_disturb(const struct vm *of)
+{
+	assert_ptr_equal(of, vm);
+	disturbed++;
+}
+
 struct position landing_position(const struct vm_vcpu *vcpu)
 {
 	return (struct position){vcpu->vm->landing->ticks, rip, vcpu->index};
@@ -171,7 +179,9 @@ static void only_what_is_of_the_guest_is_work(void **state)
 	vm->vcpus[1]->idle = lapic_word(vm->vcpus[1]->lapic);
 	vm->vcpus[2]->waits_for_startup = true;
 	vm->vcpus[2]->signals = VM_SIGNAL_STARTUP;
+	disturbed = 0;
 	assert_true(pass());
+	assert_true(disturbed > 0);
 	assert_int_equal(landing.turn, 2);
 }
 
@@ -181,8 +191,10 @@ static void a_pause_takes_time(void **state)
 
 	(void)state;
 	before = landing_now(vm);
+	disturbed = 0;
 	landing_yield(vm);
 	assert_true(landing_now(vm) > before);
+	assert_true(disturbed > 0);
 	assert_int_equal(landing.ticks, 0);
 	before = landing_now(vm);
 	vm->vcpu_count = 1; // where it exits for a step alone
