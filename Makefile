@@ -50,16 +50,17 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
 	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
-	vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
-	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/random_seed.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_position.c \
+	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
+	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
 	replay/log_ram.c replay/log_reader.c replay/log_record.c replay/log_seek.c \
 	replay/log_store.c replay/log_writer.c
 REPLAY_SRCS := $(LOG_SRCS) replay/beacon.c replay/hash.c replay/header.c \
-	replay/monitor_replay.c replay/play.c replay/record.c replay/session.c replay/sink.c
+	replay/memory_hash.c replay/monitor_replay.c replay/play.c replay/record.c \
+	replay/session.c replay/sink.c
 
 SRCS := $(BASE_SRCS) $(KERNEL_SRCS) $(DRIVER_SRCS) $(EMUL_SRCS) $(VMX_SRCS) $(VM_SRCS) \
 	$(REPLAY_SRCS) $(BOOT_SRCS)
@@ -266,14 +267,14 @@ UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid c
 	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
 	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
 	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
-	log_reader log_record log_store log_writer mc146818 mem memory_map message monitor \
-	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
+	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
 	pci_host pmu port61 position pvpanic region relocate reset_control snapshot state \
 	svm_event svm_exit svm_inflight svm_state svm_step task_switch turns uart16550 \
 	virtio_blk vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
-	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c
+	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
 UNIT_INSN := kernel/decode.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c
 $(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
 unit_lapic := $(UNIT_LAPIC)
@@ -300,6 +301,7 @@ unit_monitor_host := vm/monitor_host.c drivers/gpt.c
 unit_event := kernel/event.c
 unit_acpi_madt := kernel/acpi_madt.c
 unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
+unit_memory_hash := kernel/crc32c.c replay/memory_hash.c $(unit_guest_ram)
 unit_mtrr := vm/mtrr.c
 unit_cpuid := vmx/cpuid.c vmx/cpuid_frozen.c
 unit_cpuid_frozen := vmx/cpuid.c vmx/cpuid_frozen.c

@@ -73,6 +73,7 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
 	CONFIG_VM_KEY(recordable, "recordable", config_parse_bool),
 	CONFIG_VM_KEY(rr, "rr", config_parse_rr),
+	CONFIG_VM_KEY(rrbeacon, "rrbeacon", config_parse_beacon),
 	CONFIG_VM_KEY(rrfile, "rrfile", config_parse_rr_file),
 	CONFIG_VM_KEY(step, "step", config_parse_step),
 	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),

@@ -96,6 +96,7 @@ struct config_vm {
 	bool recordable;   // recordable = on|off; default on where there is `rr`, else off
 	uint32_t rr;       // enum config_rr; default none
 	struct config_rr_file rrfile;
+	uint64_t rrbeacon; // rrbeacon = TICKS between beacons; default 0: the recorder's
 	// Test facilities. step = off, all or FROM:COUNT (ticks); default off.
 	struct config_pair step; // all: CONFIG_STEP_ALL
 	struct config_pair landing_test; // landing_test = SEED:COUNT; default none

@@ -11,7 +11,9 @@ enum {
 	CONFIG_DISK_MAX = 255,
 	CONFIG_PARTITION_NAME_MAX = 36, // of GPT: letters of a label, and of a GUID's text
 };
-#define CONFIG_RING_MIN MIB
+#define CONFIG_RING_MIN   (256 * KIB)
+#define CONFIG_BEACON_MIN UINT64_C(10000)
+#define CONFIG_BEACON_MAX BIT(40)
 
 const char *config_parse_rr(struct ini_slice value, void *field, size_t capacity)
 {
@@ -26,10 +28,17 @@ const char *config_parse_rr(struct ini_slice value, void *field, size_t capacity
 		NULL : "none, record or replay";
 }
 
+const char *config_parse_beacon(struct ini_slice value, void *field, size_t capacity)
+{
+	(void)capacity;
+	return config_number_between(value, CONFIG_BEACON_MIN, CONFIG_BEACON_MAX, field) ?
+		NULL : "ticks, 10000 to 1099511627776";
+}
+
 static const char *config_ring(struct ini_slice value, struct config_rr_file *file)
 {
 	if (config_size(value, &file->bytes) != NULL || file->bytes < CONFIG_RING_MIN)
-		return "ram: with a size of at least 1M";
+		return "ram: with a size of at least 256K";
 	return NULL;
 }
 

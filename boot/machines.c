@@ -86,6 +86,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 			.disk = vm->rrfile.disk,
 			.bytes = vm->rrfile.bytes,
 			.name = vm->rrfile.name,
+			.beacon_ticks = vm->rrbeacon,
 		},
 		.save_load_exits = vm->save_load,
 		.save_load_memory = vm->save_load_memory,

@@ -121,34 +121,8 @@ static void walk_end(struct walk *walk)
 	snapshot_stream_free(&walk->stream);
 }
 
-static uint64_t page_hash(const uint8_t *page)
-{
-	uint64_t half = crc32c_update(0, page, PAGE_BYTES / 2);
-
-	return (half << 32 | crc32c_update((uint32_t)half, page + PAGE_BYTES / 2, PAGE_BYTES / 2)) *
-		MIX;
-}
-
-static void memory_add(const struct vm *vm, struct beacon *beacon)
-{
-	const struct guest_ram *ram = &vm->ram;
-
-	memset(beacon->sum, 0, sizeof(beacon->sum));
-	memset(beacon->weighted, 0, sizeof(beacon->weighted));
-	for (uint64_t block = 0; block < ram->block_count; block++) {
-		if (ram->blocks[block] == NULL)
-			continue;
-		for (uint64_t i = 0; i < LARGE_PAGE_BYTES / PAGE_BYTES; i++) {
-			uint64_t number = block * (LARGE_PAGE_BYTES / PAGE_BYTES) + i;
-			uint64_t hash = page_hash(ram->blocks[block] + i * PAGE_BYTES);
-
-			beacon->sum[number % BEACON_GROUPS] += hash;
-			beacon->weighted[number % BEACON_GROUPS] += hash * number;
-		}
-	}
-}
-
-enum status beacon_take(struct vm *vm, bool full, struct beacon *beacon)
+enum status beacon_take(struct vm *vm, bool full, struct memory_hash_cache *cache,
+	struct beacon *beacon)
 {
 	struct hash hash;
 	struct walk walk;
@@ -170,7 +144,7 @@ enum status beacon_take(struct vm *vm, bool full, struct beacon *beacon)
 	walk_end(&walk);
 	beacon->state = hash_value(&hash);
 	if (full)
-		memory_add(vm, beacon);
+		memory_hash_take(vm, cache, &beacon->memory);
 	return STATUS_OK;
 }
 
@@ -189,16 +163,24 @@ static void put_u64(struct log_out *out, uint64_t value)
 	log_put_bytes(out, &value, sizeof(value));
 }
 
+static void memory_put(struct log_out *out, const struct memory_hash *memory)
+{
+	for (unsigned i = 0; i < MEMORY_HASH_GROUPS; i++) {
+		put_u64(out, memory->sum[i]);
+		put_u64(out, memory->weighted[i]);
+	}
+	put_u64(out, memory->accessed);
+	put_u64(out, memory->accessed_weighted);
+}
+
 // Runs of checks that stay and of those that change, in turn.
 void beacon_encode(struct log_out *out, const struct beacon *beacon, const struct beacon *before)
 {
 	log_put_byte(out, (beacon->full ? BEACON_FULL : 0u) |
 		(before != NULL ? BEACON_FOLLOWS : 0u));
 	put_u64(out, beacon->state);
-	for (unsigned i = 0; beacon->full && i < BEACON_GROUPS; i++) {
-		put_u64(out, beacon->sum[i]);
-		put_u64(out, beacon->weighted[i]);
-	}
+	if (beacon->full)
+		memory_put(out, &beacon->memory);
 	log_put_varint(out, beacon->count);
 	for (uint32_t at = 0; at < beacon->count;) {
 		uint32_t first = at, changed;
@@ -226,6 +208,16 @@ static uint64_t get_u64(struct log_in *in)
 	return value;
 }
 
+static void memory_get(struct log_in *in, struct memory_hash *memory)
+{
+	for (unsigned i = 0; i < MEMORY_HASH_GROUPS; i++) {
+		memory->sum[i] = get_u64(in);
+		memory->weighted[i] = get_u64(in);
+	}
+	memory->accessed = get_u64(in);
+	memory->accessed_weighted = get_u64(in);
+}
+
 bool beacon_decode(struct log_in *in, struct beacon *beacon, const struct beacon *before)
 {
 	uint8_t flags = log_get_byte(in);
@@ -236,10 +228,8 @@ bool beacon_decode(struct log_in *in, struct beacon *beacon, const struct beacon
 		log_in_fail(in, "a beacon that follows another, which is not there");
 	beacon->full = (flags & BEACON_FULL) != 0;
 	beacon->state = get_u64(in);
-	for (unsigned i = 0; beacon->full && i < BEACON_GROUPS; i++) {
-		beacon->sum[i] = get_u64(in);
-		beacon->weighted[i] = get_u64(in);
-	}
+	if (beacon->full)
+		memory_get(in, &beacon->memory);
 	beacon->count = (uint32_t)log_get_limited(in, BEACON_CHECKS_MAX);
 	for (uint32_t at = 0; at < beacon->count && in->error == NULL;) {
 		uint32_t kept = (uint32_t)log_get_limited(in, beacon->count - at), changed;
@@ -260,13 +250,17 @@ bool beacon_decode(struct log_in *in, struct beacon *beacon, const struct beacon
 
 static bool memory_equals(const struct beacon *a, const struct beacon *b)
 {
-	return !a->full || !b->full || (memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 &&
-		memcmp(a->weighted, b->weighted, sizeof(a->weighted)) == 0);
+	return !a->full || !b->full || memory_hash_equals(&a->memory, &b->memory);
 }
 
 bool beacon_equals(const struct beacon *a, const struct beacon *b)
 {
 	return a->state == b->state && memory_equals(a, b);
+}
+
+bool beacon_accessed_equals(const struct beacon *a, const struct beacon *b)
+{
+	return !a->full || !b->full || memory_hash_accessed_equals(&a->memory, &b->memory);
 }
 
 // The piece `wanted` in words.
@@ -304,41 +298,32 @@ static void piece_tell(struct vm *vm, uint32_t wanted, char text[BEACON_TEXT_MAX
 	walk_end(&walk);
 }
 
-// Where one page of a group is another, the sums differ by its hash and by hash times number.
-static bool page_find(const struct vm *vm, const struct beacon *a, const struct beacon *b,
-	uint64_t *page)
+static void memory_tell(const struct vm *vm, const struct beacon *here,
+	const struct beacon *recorded, char text[BEACON_TEXT_MAX])
 {
-	bool found = false;
+	uint64_t pages = vm->ram.block_count * (LARGE_PAGE_BYTES / PAGE_BYTES), page;
+	bool accessed = memory_equals(here, recorded), found;
 
-	for (unsigned group = 0; group < BEACON_GROUPS; group++) {
-		uint64_t sum = a->sum[group] - b->sum[group];
-		uint64_t weighted = a->weighted[group] - b->weighted[group];
-
-		for (uint64_t number = group; sum != 0 && number <
-			vm->ram.block_count * (LARGE_PAGE_BYTES / PAGE_BYTES) &&
-			(!found || number < *page); number += BEACON_GROUPS)
-			if (sum * number == weighted) {
-				*page = number;
-				found = true;
-			}
-	}
-	return found;
+	if (accessed)
+		found = memory_hash_find_accessed(&here->memory, &recorded->memory, pages, &page);
+	else
+		found = memory_hash_find(&here->memory, &recorded->memory, pages, &page);
+	if (found)
+		snprintf(text, BEACON_TEXT_MAX, "%s: the page at 0x%llx",
+			accessed ? "accessed bits" : "memory",
+			(unsigned long long)page * PAGE_BYTES);
+	else
+		snprintf(text, BEACON_TEXT_MAX, "%s: several pages",
+			accessed ? "accessed bits" : "memory");
 }
 
 void beacon_difference(struct vm *vm, const struct beacon *here, const struct beacon *recorded,
 	char text[BEACON_TEXT_MAX])
 {
 	uint32_t most = here->count > recorded->count ? here->count : recorded->count;
-	uint64_t page = 0;
 
 	if (here->state == recorded->state) {
-		if (memory_equals(here, recorded))
-			snprintf(text, BEACON_TEXT_MAX, "nothing");
-		else if (page_find(vm, here, recorded, &page))
-			snprintf(text, BEACON_TEXT_MAX, "memory: the page at 0x%llx",
-				(unsigned long long)page * PAGE_BYTES);
-		else
-			snprintf(text, BEACON_TEXT_MAX, "memory: several pages");
+		memory_tell(vm, here, recorded, text);
 		return;
 	}
 	for (uint32_t at = 0; at < most; at++)

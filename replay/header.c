@@ -1,9 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a log says of the machine that was recorded, and a replay demands of the one here.
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "replay/hash.h"
 #include "replay/session.h"
+
+enum { HEX_WORD = 16, HEX_BYTES = RANDOM_SEED_WORDS * HEX_WORD + 1 };
+
+static const char seed_name[] = "rng_seed";
+
+static void seed_describe(const struct random_seed *seed, struct log_header *header)
+{
+	char hex[HEX_BYTES];
+
+	for (unsigned i = 0; i < RANDOM_SEED_WORDS; i++)
+		snprintf(hex + i * HEX_WORD, HEX_WORD + 1, "%016llx",
+			(unsigned long long)seed->words[i]);
+	if (seed->is_there)
+		log_header_add_text(header, seed_name, hex);
+}
+
+void header_seed(const struct log_header *header, struct random_seed *seed)
+{
+	const struct log_setting *setting = log_header_setting(header, seed_name);
+	char word[HEX_WORD + 1] = "";
+	const char *hex;
+
+	seed->is_there = false;
+	if (setting == NULL || !setting->is_text)
+		return;
+	hex = &header->texts[setting->text];
+	if (strlen(hex) != HEX_BYTES - 1)
+		return;
+	for (unsigned i = 0; i < RANDOM_SEED_WORDS; i++) {
+		memcpy(word, hex + i * HEX_WORD, HEX_WORD);
+		seed->words[i] = strtoull(word, NULL, 16);
+	}
+	seed->is_there = true;
+}
 
 void header_describe(const struct vm *vm, struct log_header *header)
 {
@@ -25,6 +61,7 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "debugcon", config->debugcon);
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
 	log_header_add_text(header, "cmdline", config->cmdline);
+	seed_describe(&config->random_seed, header);
 	log_header_add_hash(header, "kernel", hash_of(config->kernel, config->kernel_bytes));
 	if (config->initrd != NULL)
 		log_header_add_hash(header, "initrd",

@@ -27,6 +27,7 @@ enum log_stop_reason {
 	LOG_STOP_MACHINE,   // the machine's own end
 	LOG_STOP_FULL,      // the store has no more room
 	LOG_STOP_FAILED,    // see the text
+	LOG_STOP_CONTINUED, // in a log with the same id, whose header has the next part
 };
 
 // The end of a recording, in its last record and beside the index.

@@ -198,8 +198,13 @@ static void info_replay(const struct monitor_call *call)
 		(ull)here.rcx);
 	monitor_printf("events: %llu, beacons: %llu (%llu full)\n", (ull)session->events,
 		(ull)session->beacons, (ull)session->full_beacons);
+	if (session->beacon_tsc[true] != 0)
+		monitor_printf("a beacon: %llu TSC ticks, a full one %llu\n",
+			(ull)session->beacon_tsc[false], (ull)session->beacon_tsc[true]);
 	if (session->mode == REPLAY_RECORDING)
-		monitor_printf("log: %llu bytes\n", (ull)session->writer->next_offset);
+		monitor_printf("log: %llu bytes, part: %u\n",
+			(ull)(session->log_bytes + session->writer->next_offset),
+			session->header->part);
 	if (session->text[0] != '\0')
 		monitor_printf("last: %s\n", session->text);
 }

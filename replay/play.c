@@ -13,6 +13,43 @@ typedef unsigned long long ull;
 
 static void record_next(struct session *session);
 
+// Of a ring, whose newest log is in the present store: the older one, where that continues it.
+static struct log_store *first_part(struct session *session)
+{
+	struct log_store *newest = session->sink.store, *other = sink_other(&session->sink);
+	uint64_t id;
+
+	if (other == NULL || log_reader_open(session->reader, other, NULL) != STATUS_OK)
+		return newest;
+	id = session->reader->header.log_id;
+	if (log_reader_open(session->reader, newest, NULL) != STATUS_OK)
+		return other;
+	return session->reader->header.log_id == id + 1 ? other : newest;
+}
+
+// False: the next part is not there.
+static bool next_part(struct session *session)
+{
+	const struct log_wake wake = session_wake(session);
+	struct log_reader *reader = session->reader;
+	uint64_t id = reader->header.log_id + 1;
+	struct log_store *newest = session->sink.store;
+	const uint8_t *bytes;
+	enum status status;
+	size_t count;
+
+	if (reader->store == newest || log_reader_open(reader, newest, &wake) != STATUS_OK ||
+		reader->header.log_id != id)
+		return false;
+	do // the machine is like that already
+		status = log_reader_snapshot(reader, &bytes, &count);
+	while (status == STATUS_OK);
+	session->before_valid = false;
+	session->record_there = false;
+	session->record_awaited = true;
+	return status == STATUS_NOT_FOUND;
+}
+
 enum status play_prepare(struct session *session, struct vm_config *config,
 	char error[VM_ERROR_MAX])
 {
@@ -23,7 +60,7 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 
 	if (status != STATUS_OK)
 		return status;
-	status = log_reader_open(session->reader, session->sink.store, &wake);
+	status = log_reader_open(session->reader, first_part(session), &wake);
 	if (status != STATUS_OK) {
 		snprintf(error, VM_ERROR_MAX, "rrfile: %s", session->reader->end.reason != NULL
 			? session->reader->end.reason : status_name(status));
@@ -34,6 +71,7 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 		return STATUS_FAIL(STATUS_BAD_FORMAT);
 	}
 	config->cpu = &session->cpu;
+	header_seed(&session->reader->header, &config->random_seed);
 	base = log_header_setting(&session->reader->header, "rtc_base");
 	if (base != NULL && !base->is_text)
 		config->rtc_epoch = base->number;
@@ -112,6 +150,9 @@ static void landed(struct vm_vcpu *vcpu, const struct position *here, void *owne
 	session->place = *here;
 	if (record->kind == LOG_BEACON) {
 		session->beacon_wanted = true;
+		session_hold(session);
+	} else if (record->kind == LOG_STOP && record->value == LOG_STOP_CONTINUED) {
+		session->part_wanted = true;
 		session_hold(session);
 	} else if (record->kind == LOG_STOP) {
 		session->stop_wanted = true;
@@ -279,7 +320,7 @@ static bool beacon_compare(struct session *session)
 		diverge(session, &session->place, in.error);
 		return false;
 	}
-	if (beacon_take(session->vm, recorded->full, session->beacon) != STATUS_OK) {
+	if (session_beacon(session, recorded->full) != STATUS_OK) {
 		diverge(session, &session->place, "no memory for a beacon");
 		return false;
 	}
@@ -287,6 +328,12 @@ static bool beacon_compare(struct session *session)
 		beacon_difference(session->vm, session->beacon, recorded, text);
 		diverge(session, &session->place, text);
 		return false;
+	}
+	if (!beacon_accessed_equals(session->beacon, recorded)) {
+		beacon_difference(session->vm, session->beacon, recorded, text);
+		if (session->accessed_beacons++ == 0)
+			log_warn("%s: not as recorded at ticks %llu: %s", session->vm->name,
+				(ull)session->place.ticks, text);
 	}
 	session->recorded = session->before;
 	session->before = recorded;
@@ -369,6 +416,15 @@ void play_attend(struct session *session)
 		session->beacon_wanted = false;
 		if (beacon_compare(session))
 			record_next(session);
+	}
+	if (session->part_wanted) {
+		session->part_wanted = false;
+		if (!next_part(session)) {
+			session->stop_wanted = true;
+			snprintf(session->text, sizeof(session->text), "the recording goes on in a "
+				"log that is not there; %llu events and %llu beacons were the same",
+				(ull)session->events, (ull)session->beacons);
+		}
 	}
 	while (session->record_awaited && !session->stop_wanted) {
 		play_pump(session);

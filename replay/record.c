@@ -9,6 +9,11 @@
 #include "replay/session.h"
 #include "vm/snapshot.h"
 
+enum {
+	BEACON_TICKS = 1 << 28, // between two beacons
+	FULL_EVERY = 32,        // how many of them there are to a full one
+};
+
 typedef unsigned long long ull;
 
 static void pump(struct session *session)
@@ -64,18 +69,18 @@ static enum status snapshot_log(struct session *session)
 	return status;
 }
 
-enum status record_start(struct session *session, char error[VM_ERROR_MAX])
+// A log from here on, in the sink's store.
+static enum status log_begin(struct session *session, uint64_t log_id, uint32_t part,
+	char error[VM_ERROR_MAX])
 {
-	struct vm *vm = session->vm;
 	const struct log_wake wake = session_wake(session);
 	struct log_header *header = session->header;
-	enum status status = sink_open(&session->sink, &vm->config.rr, SINK_WRITE, error);
+	struct vm *vm = session->vm;
+	enum status status;
 
-	if (status != STATUS_OK)
-		return status;
-	log_header_init(header, rdtsc() ^ (uint64_t)vm->config.rtc_epoch << 32,
-		position_source->name);
+	log_header_init(header, log_id, position_source->name);
 	header_describe(vm, header);
+	header->part = part;
 	header->start = vm->state == VM_CREATED ? LOG_START_POWER_ON : LOG_START_SNAPSHOT;
 	header->start_time = vm->paused_tsc;
 	header->start_position = session_place(session);
@@ -88,15 +93,63 @@ enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 	}
 	if (header->start == LOG_START_SNAPSHOT)
 		status = snapshot_log(session);
-	if (status != STATUS_OK) {
+	if (status != STATUS_OK)
 		snprintf(error, VM_ERROR_MAX, "rrfile: no room for the machine's state: %s",
 			status_name(status));
-		return status;
-	}
-	session_set_mode(session, REPLAY_RECORDING);
 	session->before_valid = false;
+	return status;
+}
+
+static void log_close(struct session *session, const struct log_stop *stop)
+{
+	struct log_writer *writer = session->writer;
+	enum status status;
+
+	log_writer_close(writer, stop);
+	while ((status = log_writer_pump(writer)) == STATUS_AGAIN || status == STATUS_BUSY)
+		fiber_yield();
+	session->log_bytes += writer->next_offset;
+}
+
+// The ring's other half begins, with the machine as it is. False: there is none, or no room.
+static bool log_turn(struct session *session)
+{
+	const struct log_stop stop = {.reason = LOG_STOP_CONTINUED,
+		.position = session_place(session),
+		.vcpu = (uint8_t)landing_turn(session->vm)->index};
+	struct log_store *other = sink_other(&session->sink);
+	char error[VM_ERROR_MAX];
+
+	if (other == NULL || session->writer->state == LOG_WRITER_FAILED)
+		return false;
+	log_close(session, &stop);
+	session->sink.store = other;
+	if (log_begin(session, session->header->log_id + 1, session->header->part + 1, error) ==
+		STATUS_OK)
+		return true;
+	log_warn("%s: %s", session->vm->name, error);
+	return false;
+}
+
+enum status record_start(struct session *session, char error[VM_ERROR_MAX])
+{
+	struct vm *vm = session->vm;
+	enum status status = sink_open(&session->sink, &vm->config.rr, SINK_WRITE, error);
+
+	session->log_bytes = 0;
+	if (status == STATUS_OK)
+		status = log_begin(session, rdtsc() ^ vm->config.rtc_epoch << 32, 0, error);
+	if (status != STATUS_OK)
+		return status;
+	memory_hash_cache_destroy(session->cache);
+	session->cache = NULL;
+	if (memory_hash_cache_create(vm, &session->cache) != STATUS_OK)
+		log_warn("%s: no memory to remember hashes: beacons take longer", vm->name);
+	session_set_mode(session, REPLAY_RECORDING);
+	session->beacon_ticks =
+		vm->config.rr.beacon_ticks != 0 ? vm->config.rr.beacon_ticks : BEACON_TICKS;
 	session->events = session->beacons = session->full_beacons = 0;
-	beacon_arm(session, header->start_position.ticks);
+	beacon_arm(session, session->header->start_position.ticks);
 	log_info("%s: recording", vm->name);
 	fiber_wake(session->fiber);
 	return STATUS_OK;
@@ -142,7 +195,7 @@ static bool beacon_append(struct session *session, bool full, bool ended)
 	bool follows = session->before_valid &&
 		session->before_chunk == session->writer->next_sequence;
 	struct beacon *taken = session->beacon;
-	enum status status = beacon_take(session->vm, full, taken);
+	enum status status = session_beacon(session, full);
 
 	if (status != STATUS_OK) {
 		log_warn("%s: no beacon: %s", session->vm->name, status_name(status));
@@ -160,26 +213,27 @@ static bool beacon_append(struct session *session, bool full, bool ended)
 	session->before_chunk = session->writer->next_sequence;
 	session->beacons++;
 	session->full_beacons += full;
+	if (full) // what a power cut takes with it reaches back to here at most
+		log_writer_flush(session->writer);
 	return true;
 }
 
 void record_finish(struct session *session, enum log_stop_reason reason, const char *text)
 {
-	struct log_writer *writer = session->writer;
 	struct log_stop stop = {.reason = reason, .position = session_place(session),
 		.vcpu = (uint8_t)landing_turn(session->vm)->index};
-	enum status status;
 
 	landing_clear(session->vm);
 	snprintf(stop.text, sizeof(stop.text), "%s", text);
-	log_writer_close(writer, &stop);
-	while ((status = log_writer_pump(writer)) == STATUS_AGAIN || status == STATUS_BUSY)
-		fiber_yield();
+	log_close(session, &stop);
 	session_set_mode(session, REPLAY_NONE);
+	memory_hash_cache_destroy(session->cache);
+	session->cache = NULL;
 	snprintf(session->text, sizeof(session->text), "recorded %llu ticks: %llu events, "
 		"%llu beacons, %llu bytes: %s%s", (ull)stop.position.ticks, (ull)session->events,
-		(ull)session->beacons, (ull)writer->next_offset, text,
-		writer->state == LOG_WRITER_FAILED ? "; the log could not be written" : "");
+		(ull)session->beacons, (ull)session->log_bytes, text,
+		session->writer->state == LOG_WRITER_FAILED ? "; the log could not be written"
+							    : "");
 	log_info("%s: %s", session->vm->name, session->text);
 }
 
@@ -205,27 +259,43 @@ void record_stop(struct session *session)
 		record_finish(session, LOG_STOP_REQUESTED, "as asked for");
 }
 
+// In the log, or in the next one where this one is full.
+static bool beacon_log(struct session *session, bool full, bool ended)
+{
+	return beacon_append(session, full, ended) ||
+		(log_turn(session) && beacon_append(session, full, ended));
+}
+
+static void end_attend(struct session *session)
+{
+	session->place = session_place(session);
+	if (beacon_log(session, true, true))
+		record_finish(session, LOG_STOP_MACHINE, "the machine ended");
+	else
+		record_finish(session, LOG_STOP_FULL, "the log is full");
+}
+
 void record_attend(struct session *session)
 {
+	bool requested = session->stop_wanted && session->stop_reason == LOG_STOP_REQUESTED;
 	bool logged = true;
 
 	if (session->machine_ended) {
-		session->place = session_place(session);
-		logged = beacon_append(session, true, true);
-		record_finish(session, logged ? LOG_STOP_MACHINE : LOG_STOP_FULL,
-			logged ? "the machine ended" : "the log is full");
+		end_attend(session);
 		return;
 	}
 	if (session->beacon_wanted) {
 		session->beacon_wanted = false;
-		logged = beacon_append(session, session->stop_wanted ||
-			session->beacons % session->full_every == session->full_every - 1, false);
+		logged = beacon_log(session, requested ||
+			session->beacons % FULL_EVERY == FULL_EVERY - 1, false);
+	}
+	if (session->stop_wanted && !requested)
+		logged = log_turn(session);
+	session->stop_wanted = false;
+	if (requested && logged)
+		record_finish(session, LOG_STOP_REQUESTED, "as asked for");
+	else if (!logged)
+		record_finish(session, LOG_STOP_FULL, "the log is full, or cannot be written");
+	else
 		beacon_arm(session, session->place.ticks);
-	}
-	if (!logged || session->stop_wanted) {
-		session->stop_wanted = false;
-		record_finish(session, logged ? session->stop_reason : LOG_STOP_FULL,
-			logged && session->stop_reason == LOG_STOP_REQUESTED ? "as asked for"
-			: "the log is full, or cannot be written");
-	}
 }

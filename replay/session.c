@@ -9,11 +9,7 @@
 #include "kernel/console.h"
 #include "kernel/mem.h"
 #include "kernel/smp.h"
-
-enum {
-	BEACON_TICKS = 1 << 28, // between two beacons
-	FULL_EVERY = 32,        // how many of them there are to a full one
-};
+#include "kernel/x86.h"
 
 static struct session *sessions;
 
@@ -46,6 +42,15 @@ void session_hold(struct session *session)
 	vm->holds++;
 	vm_run_update(vm);
 	fiber_wake(session->fiber);
+}
+
+enum status session_beacon(struct session *session, bool full)
+{
+	uint64_t began = rdtsc();
+	enum status status = beacon_take(session->vm, full, session->cache, session->beacon);
+
+	session->beacon_tsc[full] = rdtsc() - began;
+	return status;
 }
 
 void session_remember(struct session *session, const struct log_record *record)
@@ -92,8 +97,6 @@ static struct session *session_create(const struct machine *machine)
 		free(session);
 		return NULL;
 	}
-	session->beacon_ticks = BEACON_TICKS;
-	session->full_every = FULL_EVERY;
 	session->next = sessions;
 	sessions = session;
 	return session;
@@ -231,8 +234,10 @@ static enum status created(struct machine *machine, char error[VM_ERROR_MAX])
 	session->destroyed = session->held = session->machine_ended = false;
 	session->beacon_wanted = session->stop_wanted = session->before_valid = false;
 	session->break_wanted = session->load_wanted = session->start_wanted = false;
+	session->part_wanted = false;
 	session->break_ticks = session->replay_next ? session->break_next : UINT64_MAX;
 	session->events = session->beacons = session->full_beacons = 0;
+	session->accessed_beacons = 0;
 	session->text[0] = '\0';
 	session->recorder.event = recorder_event;
 	session->recorder.ended = recorder_ended;

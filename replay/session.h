@@ -54,8 +54,9 @@ struct session {
 	struct log_reader *reader;
 	struct log_header *header; // of the machine here
 	struct cpuid_frozen cpu;   // replaying: that of the log
-	uint64_t beacon_ticks, full_every; // distance of beacons; every how many of them is full
+	uint64_t beacon_ticks; // from one to the next
 	struct beacon *beacon, *before, *recorded; // of now; the last of the log; the next of it
+	struct memory_hash_cache *cache; // recording, where there was memory for it
 	uint8_t *payload;
 	bool before_valid;
 	uint32_t before_chunk; // of the log, that `before` is in
@@ -63,8 +64,12 @@ struct session {
 	struct log_record record;
 	bool record_there, record_awaited;
 	bool load_wanted;    // the log begins with a snapshot
+	bool part_wanted;    // the log goes on in the ring's other half
 	uint64_t break_ticks; // UINT64_MAX: none
 	uint64_t events, beacons, full_beacons;
+	uint64_t accessed_beacons; // that were the same but for accessed bits
+	uint64_t log_bytes; // recording: of the parts so far that are closed
+	uint64_t beacon_tsc[2]; // ticks that the last one took to make, and the last full one
 	struct position last_match; // of the last beacon that was the same
 	struct session_event recent[SESSION_RECENT]; // a ring, by `events`
 	char text[SESSION_TEXT_MAX]; // how it ended
@@ -80,6 +85,8 @@ void session_init(const struct boot_info *info);
 void session_set_mode(struct session *session, enum replay_mode mode);
 // The machine shall rest, and the fiber go on. In the run loop, at a boundary, or at home.
 void session_hold(struct session *session);
+// session->beacon, of the machine as it is. It is held.
+must_check enum status session_beacon(struct session *session, bool full);
 void session_remember(struct session *session, const struct log_record *record);
 // Where the machine is. It rests, or in the run loop.
 struct position session_place(const struct session *session);
@@ -114,6 +121,8 @@ void monitor_replay_register(void);
 
 // header.c: what a log says of a machine.
 void header_describe(const struct vm *vm, struct log_header *header);
+// What its kernel was given; where the log does not say that, it is not there.
+void header_seed(const struct log_header *header, struct random_seed *seed);
 // The CPU that it says the machine had. False: it is none.
 must_check bool header_cpu(const struct log_header *header, struct cpuid_frozen *cpu,
 	char reason[CPUID_REASON_MAX]);

@@ -78,27 +78,40 @@ static enum status region_sink_open(struct sink *sink, const struct vm_rr *where
 	return STATUS_OK;
 }
 
+// Each half has blocks of its own: large pages, one of which may be used in part.
 static enum status ram_open(struct sink *sink, const struct vm_rr *where, char error[VM_ERROR_MAX])
 {
-	uint64_t count = (where->bytes + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES;
+	uint64_t half = where->bytes / 2 & ~(uint64_t)(LOG_ALIGNMENT_MIN - 1);
+	uint64_t block = half < LARGE_PAGE_BYTES ? half : LARGE_PAGE_BYTES;
+	uint64_t count = half / block; // of a half
 
-	sink->blocks = calloc(count, sizeof(*sink->blocks));
-	while (sink->blocks != NULL && sink->block_count < count) {
-		uint8_t *block = mem_large_alloc();
+	sink->blocks = calloc(2 * count, sizeof(*sink->blocks));
+	while (sink->blocks != NULL && sink->block_count < 2 * count) {
+		uint8_t *page = mem_large_alloc();
 
-		if (block == NULL)
+		if (page == NULL)
 			break;
-		sink->blocks[sink->block_count++] = block;
+		sink->blocks[sink->block_count++] = page;
 	}
-	if (sink->block_count < count) {
+	if (sink->block_count < 2 * count) {
 		sink_close(sink);
-		snprintf(error, VM_ERROR_MAX, "rrfile: no memory for a log of %llu MiB",
-			(unsigned long long)(where->bytes / MIB));
+		snprintf(error, VM_ERROR_MAX, "rrfile: no memory for a log of %llu KiB",
+			(unsigned long long)(where->bytes / KIB));
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	log_ram_init(&sink->ram, sink->blocks, count, LARGE_PAGE_BYTES);
-	sink->store = &sink->ram.store;
+	for (unsigned i = 0; i < 2; i++) {
+		memset(sink->blocks[i * count], 0, LOG_CHUNK_HEADER_BYTES); // no log there yet
+		log_ram_init(&sink->ram[i], sink->blocks + i * count, count, block);
+	}
+	sink->store = &sink->ram[0].store;
 	return STATUS_OK;
+}
+
+struct log_store *sink_other(struct sink *sink)
+{
+	if (sink->blocks == NULL)
+		return NULL;
+	return &sink->ram[sink->store == &sink->ram[0].store].store;
 }
 
 static bool is_same(const struct vm_rr *a, const struct vm_rr *b)
@@ -148,8 +161,8 @@ enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_us
 	} else if (where->sink == VM_RR_SINK_RAM) {
 		status = ram_open(sink, where, error);
 	} else if (file != NULL) {
-		log_ram_init_read_only(&sink->ram, file->data, file->bytes);
-		sink->store = &sink->ram.store;
+		log_ram_init_read_only(&sink->ram[0], file->data, file->bytes);
+		sink->store = &sink->ram[0].store;
 	} else {
 		status = region_sink_open(sink, where, error);
 		if (status == STATUS_OK && use == SINK_WRITE)

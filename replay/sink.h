@@ -11,7 +11,8 @@
 struct sink {
 	struct vm_rr where; // what it was opened as
 	struct log_store *store; // NULL: not open
-	struct log_ram ram;
+	// In RAM: a ring of two halves, each for a log of its own. Or `ram[0]`: a loaded file.
+	struct log_ram ram[2];
 	uint8_t **blocks; // of 2 MiB each
 	uint64_t block_count;
 	struct log_store on_disk;
@@ -29,5 +30,7 @@ enum sink_use { SINK_READ, SINK_WRITE };
 must_check enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_use use,
 	char error[VM_ERROR_MAX]);
 void sink_close(struct sink *sink);
+// The ring's other half; NULL: it is no ring.
+struct log_store *sink_other(struct sink *sink);
 
 #endif

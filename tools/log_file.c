@@ -156,7 +156,7 @@ const char *log_stop_reason_name(uint64_t reason)
 {
 	static const char *const names[] = {[LOG_STOP_REQUESTED] = "requested",
 		[LOG_STOP_MACHINE] = "machine ended", [LOG_STOP_FULL] = "store full",
-		[LOG_STOP_FAILED] = "failed"};
+		[LOG_STOP_FAILED] = "failed", [LOG_STOP_CONTINUED] = "continued"};
 
 	return reason < ARRAY_COUNT(names) ? names[reason] : "for an unknown reason";
 }

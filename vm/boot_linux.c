@@ -9,6 +9,8 @@
 
 #include <inttypes.h>
 
+#include "vm/random_seed.h"
+
 // Offsets in the file and in boot_params alike.
 enum {
 	SETUP_SECTS = 0x1f1,
@@ -31,6 +33,7 @@ enum {
 	RELOCATABLE_KERNEL = 0x234,
 	CMDLINE_SIZE = 0x238,
 	HEADER_BYTES_2_06 = 0x23c,
+	SETUP_DATA = 0x250, // since 2.09
 	PREF_ADDRESS = 0x258,
 	INIT_SIZE = 0x260,
 	HEADER_BYTES_2_10 = 0x264,
@@ -215,6 +218,25 @@ static enum status load_cmdline(struct boot_context *context, struct linux_kerne
 	return status;
 }
 
+// struct setup_data: next, type, length, data. Kernels that do not know the type pass over it.
+static enum status load_seed(struct boot_context *context, struct linux_kernel *kernel)
+{
+	enum { TYPE = 8, LENGTH = 12, DATA = 16, SETUP_RNG_SEED = 9 };
+	const uint8_t *seed = context->source->random_seed;
+	uint8_t data[DATA + RANDOM_SEED_BYTES] = {0};
+	struct gpa at = {0};
+	enum status status;
+
+	if (kernel->version < 0x0209 || seed == NULL)
+		return STATUS_OK;
+	boot_put32(&data[TYPE], SETUP_RNG_SEED);
+	boot_put32(&data[LENGTH], RANDOM_SEED_BYTES);
+	memcpy(&data[DATA], seed, RANDOM_SEED_BYTES);
+	status = boot_context_put(context, "random seed", data, sizeof(data), &at);
+	boot_put64(&kernel->header[SETUP_DATA], at.v);
+	return status;
+}
+
 static void fill_header(const struct boot_context *context, struct linux_kernel *kernel)
 {
 	uint8_t *header = kernel->header;
@@ -279,6 +301,7 @@ static enum status load(struct boot_context *context)
 		load_kernel,
 		load_initrd,
 		load_cmdline,
+		load_seed,
 		load_params,
 	};
 	struct linux_kernel kernel = {0};

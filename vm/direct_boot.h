@@ -33,6 +33,8 @@ struct direct_boot_source {
 	uint64_t initrd_bytes;
 	const char *cmdline; // may be NULL. Multiboot kernels get it behind the word "kernel"
 	struct gpa rsdp;     // 0: none
+	// RANDOM_SEED_BYTES that nobody knows, for a Linux that takes them; or NULL.
+	const uint8_t *random_seed;
 };
 
 enum direct_boot_mode {

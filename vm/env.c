@@ -87,8 +87,9 @@ static enum status env_dma_map(struct device *device, struct gpa at, size_t byte
 
 static void env_dma_unmap(struct device *device, struct device_dma_map *map, size_t written)
 {
-	(void)device;
 	ASSERT(written <= map->bytes && (map->writable || written == 0));
+	if (written > 0)
+		slot_of(device)->vm->ram.written[map->gpa.v / LARGE_PAGE_BYTES] = 1;
 	map->address = NULL;
 }
 

@@ -20,6 +20,7 @@
 // Blocks of 2 MiB of host memory, indexed by guest-physical address >> 21; NULL: not RAM.
 struct guest_ram {
 	uint8_t **blocks;
+	uint8_t *written; // of each block: by the functions below, since vm_memory_take_written
 	uint64_t block_count;
 	uint64_t low_bytes;  // RAM from 0
 	uint64_t high_bytes; // RAM from GUEST_RAM_HIGH

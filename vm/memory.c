@@ -18,7 +18,8 @@ static enum status ram_create(struct vm *vm)
 	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
 	ram->block_count = top / LARGE_PAGE_BYTES;
 	ram->blocks = calloc(ram->block_count, sizeof(*ram->blocks));
-	if (ram->blocks == NULL)
+	ram->written = calloc(ram->block_count, sizeof(*ram->written));
+	if (ram->blocks == NULL || ram->written == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	for (uint64_t i = 0; i < ram->block_count; i++) {
 		uint64_t at = i * LARGE_PAGE_BYTES;
@@ -39,6 +40,7 @@ static void ram_destroy(struct guest_ram *ram)
 		if (ram->blocks[i] != NULL)
 			mem_large_free(ram->blocks[i]);
 	free(ram->blocks);
+	free(ram->written);
 	*ram = (struct guest_ram){0};
 }
 
@@ -89,12 +91,27 @@ void memory_destroy(struct vm *vm)
 	ram_destroy(&vm->ram);
 }
 
+bool vm_memory_take_written(struct vm *vm, uint64_t block)
+{
+	bool by_host = vm->ram.written[block] != 0;
+
+	vm->ram.written[block] = 0;
+	return nested_map_take_written(vm->nested, (struct gpa){block * LARGE_PAGE_BYTES}) ||
+		by_host;
+}
+
+void vm_memory_written_taken(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vcpu_forget_nested(vm->vcpus[i]->vcpu);
+}
+
 uint64_t vm_overhead_bytes(const struct vm *vm)
 {
 	uint64_t vcpu_bytes = sizeof(struct vm_vcpu) + sizeof(struct lapic) + 3 * PAGE_BYTES;
 	uint64_t bytes = sizeof(*vm) + VM_DEVICES_MAX * sizeof(*vm->devices) +
 		vm->vcpu_count * vcpu_bytes +
-		vm->ram.block_count * sizeof(*vm->ram.blocks) +
+		vm->ram.block_count * (sizeof(*vm->ram.blocks) + sizeof(*vm->ram.written)) +
 		nested_map_table_bytes(vm->nested);
 
 	for (uint32_t i = 0; i < vm->device_count; i++)

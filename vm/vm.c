@@ -127,6 +127,14 @@ static enum status config_check(const struct vm_config *config, char error[VM_ER
 	return position_check(config, error);
 }
 
+static void seed_choose(struct vm_config *config)
+{
+	if (config->random_seed.is_there)
+		return;
+	config->random_seed = landing_config_is_on(&config->landing)
+		? random_seed_repeat(config->rtc_epoch) : random_seed_make();
+}
+
 enum status vm_create(const struct vm_config *config, struct vm **created,
 	char error[VM_ERROR_MAX])
 {
@@ -142,6 +150,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
 	vm->config = *config;
+	seed_choose(&vm->config);
 	strlcpy(vm->name, config->name, sizeof(vm->name));
 	vm->time_stands = true;
 	event_queue_init(&vm->queue, vm, bus_deliver);
@@ -207,12 +216,17 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 		.initrd_bytes = vm->config.initrd_bytes,
 		.cmdline = vm->config.cmdline,
 	};
+	uint8_t seed[RANDOM_SEED_BYTES];
 	struct direct_boot_entry entry;
 	enum status status = acpi_tables_build(&vm->ram, &acpi, &source.rsdp);
 
 	if (status != STATUS_OK) {
 		snprintf(error, VM_ERROR_MAX, "ACPI tables: %s", status_name(status));
 		return status;
+	}
+	if (vm->config.random_seed.is_there) {
+		random_seed_bytes(&vm->config.random_seed, vm->resets, seed);
+		source.random_seed = seed;
 	}
 	status = direct_boot_load(&vm->ram, &source, &entry, error);
 	if (status != STATUS_OK)
@@ -224,6 +238,11 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 		log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name, entry.protocol,
 			(unsigned long long)(vm->config.memory_bytes / MIB));
 	return STATUS_OK;
+}
+
+static uint64_t worked_here(void)
+{
+	return rdtsc() - cpu_self()->slept;
 }
 
 struct start_call {
@@ -241,6 +260,7 @@ static void start(void *argument)
 	call->status = kernel_load(vm, call->error);
 	if (call->status != STATUS_OK)
 		return;
+	vm->home_worked = worked_here();
 	vm->state = VM_RUNNING;
 	vm_run_update(vm);
 }
@@ -291,6 +311,7 @@ static void end(struct vm *vm, enum vm_end how, uint32_t status)
 	vm->state = VM_ENDED;
 	vm->end = (uint8_t)how;
 	vm->end_status = status;
+	vm->home_worked = worked_here() - vm->home_worked;
 	vm_time_stop(vm);
 	if (vm->outside.recorder != NULL)
 		vm->outside.recorder->ended(vm->outside.recorder, vm);

@@ -37,6 +37,7 @@
 #include "vm/mtrr.h"
 #include "vm/outside.h"
 #include "vm/paging.h"
+#include "vm/random_seed.h"
 #include "vmx/cpuid_frozen.h"
 #include "vmx/vcpu.h"
 
@@ -78,6 +79,7 @@ struct vm_rr {
 	uint8_t sink; // enum vm_rr_sink
 	uint32_t disk;
 	uint64_t bytes;
+	uint64_t beacon_ticks; // from one to the next; 0: as the recorder likes
 	const char *name;
 };
 
@@ -105,6 +107,7 @@ struct vm_config {
 	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
 	struct vm_rr rr;
 	struct landing_config landing;
+	struct random_seed random_seed; // vm_create makes one where there is none
 	// A test facility: see vm/save_load_test.h. 0: not used.
 	uint32_t save_load_exits;  // after how many exits the machine is saved and loaded
 	uint32_t save_load_memory; // every how many of these times its memory is too; 0: never
@@ -248,6 +251,9 @@ struct vm {
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *uart;
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
+	// TSC ticks of the host in which its home was not asleep: so far, when it was started;
+	// from there on, when it has ended.
+	uint64_t home_worked;
 	uint32_t resets;
 	uint32_t panics; // reports through pvpanic
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
@@ -291,6 +297,11 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);
 const char *vm_state_name(const struct vm *vm);
 // Host memory that the machine takes beside the guest's own.
 uint64_t vm_overhead_bytes(const struct vm *vm);
+// Of a block of 2 MiB of RAM (guest_ram.h): whether it may have been written, by the guest or for
+// it, since its creation, full of zeros, or the last call. The machine rests; a caller that has
+// asked says so when it is done, before the guest runs on.
+must_check bool vm_memory_take_written(struct vm *vm, uint64_t block);
+void vm_memory_written_taken(struct vm *vm);
 
 static always_inline struct guest_time vm_time(const struct vm *vm, uint64_t tsc)
 {

@@ -37,8 +37,9 @@ struct nested_format {
 	uint64_t table;   // of an entry that leads to a table
 	uint64_t page, write; // of one that leads to memory; and where writes are allowed
 	uint64_t large;   // of one for 2 MiB
+	uint64_t dirty;   // set by the CPU where it writes; 0: it does not tell
 };
-extern const struct nested_format nested_format_npt, nested_format_ept;
+extern const struct nested_format nested_format_npt, nested_format_ept, nested_format_ept_silent;
 // Chosen by detection, before the first map.
 void nested_format_set(const struct nested_format *format);
 uint64_t nested_map_root(const struct nested_map *map);

@@ -35,18 +35,21 @@ enum { LEVELS = 4, ENTRIES = 512 };
 const struct nested_format nested_format_npt = {
 	.present = NPT_PRESENT,
 	.table = NPT_PRESENT | NPT_WRITE | NPT_USER | NPT_ACCESSED,
-	.page = NPT_PRESENT | NPT_USER | NPT_ACCESSED | NPT_DIRTY,
+	.page = NPT_PRESENT | NPT_USER | NPT_ACCESSED,
 	.write = NPT_WRITE,
 	.large = ENTRY_LARGE,
+	.dirty = NPT_DIRTY,
 };
 
-const struct nested_format nested_format_ept = {
-	.present = EPT_READ | EPT_WRITE | EPT_EXECUTE,
-	.table = EPT_READ | EPT_WRITE | EPT_EXECUTE | EPT_ACCESSED,
-	.page = EPT_READ | EPT_EXECUTE | EPT_WB | EPT_IGNORE_PAT | EPT_ACCESSED | EPT_DIRTY,
-	.write = EPT_WRITE,
-	.large = ENTRY_LARGE,
-};
+// Dirty flags are clear until the CPU sets them, where it does.
+#define EPT_FORMAT                                                                                 \
+	.present = EPT_READ | EPT_WRITE | EPT_EXECUTE,                                             \
+	.table = EPT_READ | EPT_WRITE | EPT_EXECUTE | EPT_ACCESSED,                                \
+	.page = EPT_READ | EPT_EXECUTE | EPT_WB | EPT_IGNORE_PAT | EPT_ACCESSED,                   \
+	.write = EPT_WRITE, .large = ENTRY_LARGE
+
+const struct nested_format nested_format_ept = {EPT_FORMAT, .dirty = EPT_DIRTY};
+const struct nested_format nested_format_ept_silent = {EPT_FORMAT};
 
 static const struct nested_format *format;
 
@@ -168,6 +171,46 @@ enum status nested_map_add(struct nested_map *map, struct gpa gpa, struct hpa hp
 		bytes -= step;
 	}
 	return STATUS_OK;
+}
+
+// The entry of `level` for `gpa`, or the one above that ends the walk; NULL: there is none.
+static uint64_t *entry_get(const struct nested_map *map, uint64_t gpa, unsigned level)
+{
+	uint64_t *table = map->root;
+
+	for (unsigned at = LEVELS;; at--) {
+		uint64_t *entry = &table[gpa >> (12 + 9 * (at - 1)) & (ENTRIES - 1)];
+
+		if (!is_present(*entry))
+			return NULL;
+		if (at == level || !is_table(*entry))
+			return entry;
+		table = table_of(*entry);
+	}
+}
+
+static bool dirty_take(uint64_t *entry)
+{
+	return (__atomic_fetch_and(entry, ~format->dirty, __ATOMIC_RELAXED) & format->dirty) != 0;
+}
+
+bool nested_map_take_written(struct nested_map *map, struct gpa gpa)
+{
+	uint64_t *entry = entry_get(map, gpa.v, 2), *table;
+	bool written = false;
+
+	ASSERT(gpa.v % LARGE_PAGE_BYTES == 0);
+	if (entry == NULL)
+		return false;
+	if (format->dirty == 0)
+		return true;
+	if (!is_table(*entry))
+		return dirty_take(entry);
+	table = table_of(*entry);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		if (is_present(table[i]) && dirty_take(&table[i]))
+			written = true;
+	return written;
 }
 
 void *nested_map_pointer(const struct nested_map *map, struct gpa gpa)

@@ -19,6 +19,11 @@ void nested_map_destroy(struct nested_map *map);
 must_check enum status nested_map_add(struct nested_map *map, struct gpa gpa, struct hpa hpa,
 	uint64_t bytes, enum nested_access access);
 
+// Whether the guest may have written to what is mapped in the 2 MiB from `gpa` on, since the map
+// was made or the last call. CPUs remember what they have noted here: vcpu_forget_nested for every
+// vcpu comes between the call and the guest's next entry. Without EPT's dirty flags: always true.
+bool nested_map_take_written(struct nested_map *map, struct gpa gpa);
+
 uint64_t nested_map_table_bytes(const struct nested_map *map);
 
 #endif

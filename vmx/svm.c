@@ -415,5 +415,6 @@ const struct vcpu_engine svm_engine = {
 	.set_counting = svm_set_counting,
 	.limit = svm_limit,
 	.spoil = svm_spoil,
+	.forget_nested = svm_forget_nested,
 	.print_entry_failure = svm_print_entry_failure,
 };

@@ -147,6 +147,7 @@ void svm_request_step(struct vcpu *vcpu);
 void svm_inject_software_interrupt(struct vcpu *vcpu, uint8_t vector, unsigned length);
 void svm_print_entry_failure(const struct vcpu *vcpu);
 void svm_spoil(struct vcpu *vcpu);
+void svm_forget_nested(struct vcpu *vcpu);
 
 // Names what VMRUN refuses of the control block, and the field that it is about; `report` may be
 // NULL. The number of such things.

@@ -3,10 +3,18 @@
 // the CPU that is underneath. The checks are in vcpu_control.c.
 #include "vmx/svm.h"
 
+#include "kernel/base/assert.h"
+
 static void translations_flush(struct vcpu *vcpu)
 {
 	svm_of(vcpu)->vmcb->tlb_control =
 		svm_features.flush_by_asid ? SVM_TLB_FLUSH_ASID : SVM_TLB_FLUSH_ALL;
+}
+
+void svm_forget_nested(struct vcpu *vcpu)
+{
+	ASSERT(!vcpu_is_loaded(vcpu));
+	translations_flush(vcpu);
 }
 
 enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value)

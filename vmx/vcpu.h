@@ -218,6 +218,7 @@ struct vcpu_engine {
 	void (*inject_software_interrupt)(struct vcpu *vcpu, uint8_t vector, unsigned length);
 	void (*set_counting)(struct vcpu *vcpu, unsigned how); // enum vcpu_counting
 	void (*spoil)(struct vcpu *vcpu);
+	void (*forget_nested)(struct vcpu *vcpu);
 	bool (*limit)(struct vcpu *vcpu, uint64_t ticks); // NULL: as if it answered false
 	void (*print_entry_failure)(const struct vcpu *vcpu);
 };
@@ -447,6 +448,13 @@ static always_inline void vcpu_inject_software_interrupt(struct vcpu *vcpu, uint
 	unsigned length)
 {
 	vcpu_engine.inject_software_interrupt(vcpu, vector, length);
+}
+
+// Of a vcpu that no core has loaded: what CPUs remember of its nested map is void from its next
+// entry on.
+static always_inline void vcpu_forget_nested(struct vcpu *vcpu)
+{
+	vcpu_engine.forget_nested(vcpu);
 }
 
 // A bit of DR7 that must be clear is set: the next entry fails. For tests of what comes then.

@@ -178,6 +178,12 @@ static void vpid_give(struct vmx_vcpu *vmx)
 	vmx->flush = false;
 }
 
+static void vmx_forget_nested(struct vcpu *vcpu)
+{
+	ASSERT(!vcpu_is_loaded(vcpu));
+	vmx_of(vcpu)->vpid_generation = 0; // none: it is given another
+}
+
 static void vmx_load(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -372,6 +378,7 @@ const struct vcpu_engine vmx_engine = {
 	.request_nmi_window = vmx_request_nmi_window,
 	.request_step = vmx_request_step,
 	.spoil = vmx_spoil,
+	.forget_nested = vmx_forget_nested,
 	.set_counting = vmx_set_counting,
 	.limit = vmx_limit,
 	.print_entry_failure = vmx_print_entry_failure,

@@ -196,7 +196,8 @@ enum status vmx_detect(const char **reason)
 	if (status != STATUS_OK)
 		return status;
 	timers_detect();
-	nested_format_set(&nested_format_ept);
+	nested_format_set(vmx_features.accessed_dirty ? &nested_format_ept
+						      : &nested_format_ept_silent);
 	return memory_check(rdmsr(MSR_VMX_EPT_VPID_CAP), reason);
 }
 

@@ -41,7 +41,7 @@ static struct vm_device devices[PROBES];
 static struct note notes[LOG_MAX];
 static unsigned count;
 static uint8_t *block;
-static uint8_t *blocks[4];
+static uint8_t *blocks[4], written[4];
 
 static inline struct device *probe(unsigned which)
 {
@@ -176,7 +176,8 @@ static inline int bench_setup(void **state)
 	memset(wires, 0, sizeof(wires));
 	count = 0;
 	blocks[0] = block;
-	vm->ram = (struct guest_ram){blocks, 1, LARGE_PAGE_BYTES, 0};
+	vm->ram = (struct guest_ram){.blocks = blocks, .written = written, .block_count = 1,
+		.low_bytes = LARGE_PAGE_BYTES};
 	vm->vcpus[0] = &vcpu;
 	vm->vcpu_count = 1;
 	changes = 0;

@@ -75,6 +75,8 @@ static void test_rr(void **state)
 	assert_int_equal(config.vms[0].rr, CONFIG_RR_RECORD);
 	assert_int_equal(parse(VM "rrfile = disk:1\nrr = replay\nrecordable = on\n"), STATUS_OK);
 	assert_int_equal(config.vms[0].rr, CONFIG_RR_REPLAY);
+	assert_int_equal(parse(VM "rrbeacon = 10000\nrecordable = on\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].rrbeacon, 10000);
 	assert_int_equal(parse(VM "vcpus = 2\npin = 1,1\nrecordable = on\n"), STATUS_OK);
 	assert_int_equal(parse(VM "vcpus = 2\npin = 1,0\nrecordable = off\n"), STATUS_OK);
 	assert_int_equal(parse(VM "rr = none\nrecordable = off\n"), STATUS_OK);
@@ -84,7 +86,7 @@ static void test_rr(void **state)
 static void test_bad_rr(void **state)
 {
 	static const char *const no_sink[] = {"", "ram", "log.rr", "RAM:1M", "tape:0", ":"};
-	static const char *const no_ring[] = {"ram:", "ram:lots", "ram:1048575", "ram:0", "ram:1Mx",
+	static const char *const no_ring[] = {"ram:", "ram:lots", "ram:262143", "ram:0", "ram:1Mx",
 		"ram:99999999999G"};
 	static const char *const no_disk[] = {"disk:", "disk:256", "disk:-1", "disk:a", "disk:1 2"};
 	static const char *const no_name[] = {"partition:", "partition:\xc3\xa4",
@@ -95,7 +97,7 @@ static void test_bad_rr(void **state)
 		const char *expected;
 	} rows[] = {
 		{no_sink, ARRAY_COUNT(no_sink), "ram:SIZE, disk:N, partition:NAME or file:PATH"},
-		{no_ring, ARRAY_COUNT(no_ring), "ram: with a size of at least 1M"},
+		{no_ring, ARRAY_COUNT(no_ring), "ram: with a size of at least 256K"},
 		{no_disk, ARRAY_COUNT(no_disk), "disk: with a number from 0 to 255"},
 		{no_name, ARRAY_COUNT(no_name),
 			"partition: with a label or GUID of 1 to 36 letters of ASCII"},
@@ -116,6 +118,10 @@ static void test_bad_rr(void **state)
 					      "and control characters, got \"file:../a\"");
 	expect_vm_error("rr = on", "reprise.ini:4: rr: expected none, record or replay, "
 				   "got \"on\"");
+	expect_vm_error("rrbeacon = 9999",
+		"reprise.ini:4: rrbeacon: expected ticks, 10000 to 1099511627776, got \"9999\"");
+	expect_vm_error("rrbeacon = often",
+		"reprise.ini:4: rrbeacon: expected ticks, 10000 to 1099511627776, got \"often\"");
 	expect_vm_error("recordable = yes",
 		"reprise.ini:4: recordable: expected on or off, got \"yes\"");
 	// What they say about each other.

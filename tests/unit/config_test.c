@@ -348,15 +348,15 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
-		"rrfile, step, landing_test, landing_trace, hardware_shaped, test_save_load, "
-		"test_save_load_memory, got \"colour\"");
+		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
+		"test_save_load, test_save_load_memory, got \"colour\"");
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
-		"rrfile, step, landing_test, landing_trace, hardware_shaped, test_save_load, "
-		"test_save_load_memory, got \"log\"");
+		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
+		"test_save_load, test_save_load_memory, got \"log\"");
 	expect_error("[reprise]\nmemory = 2M\n" VM,
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
 		"quit_on_exit, console, got \"memory\"");

@@ -26,7 +26,9 @@ struct guest_ram *fake_ram_create(uint64_t low_bytes, uint64_t high_bytes)
 		ALIGN_UP(high_bytes > 0 ? GUEST_RAM_HIGH + high_bytes : low_bytes, LARGE_PAGE_BYTES)
 		/ LARGE_PAGE_BYTES;
 	ram->blocks = calloc(ram->block_count, sizeof(ram->blocks[0]));
+	ram->written = calloc(ram->block_count, sizeof(ram->written[0]));
 	assert_non_null(ram->blocks);
+	assert_non_null(ram->written);
 	add_blocks(ram, 0, low_bytes);
 	add_blocks(ram, GUEST_RAM_HIGH / LARGE_PAGE_BYTES, high_bytes);
 	return ram;
@@ -37,6 +39,7 @@ void fake_ram_destroy(struct guest_ram *ram)
 	for (uint64_t i = 0; i < ram->block_count; i++)
 		free(ram->blocks[i]);
 	free(ram->blocks);
+	free(ram->written);
 	free(ram);
 }
 

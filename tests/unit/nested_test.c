@@ -76,14 +76,14 @@ static void amd_entries(void **state)
 	fill();
 	check_addresses();
 	assert_int_equal(entry_of(0x1000, 4) & 0xfff, 0x27);
-	assert_int_equal(entry_of(0x1000, 1), 0x7067);
-	assert_int_equal(entry_of(0x10000, 1), 0x9065); // not writable
-	assert_int_equal(entry_of(0x40000000, 2), 0x800000e7);
+	assert_int_equal(entry_of(0x1000, 1), 0x7027);
+	assert_int_equal(entry_of(0x10000, 1), 0x9025); // not writable
+	assert_int_equal(entry_of(0x40000000, 2), 0x800000a7);
 	nested_map_destroy(map);
 	assert_int_equal(pages_left, 100);
 }
 
-// R, W, X; type 6 in 5:3, IPAT 6, large 7, accessed 8, dirty 9.
+// R, W, X; type 6 in 5:3, IPAT 6, large 7, accessed 8.
 static void intel_entries(void **state)
 {
 	(void)state;
@@ -92,11 +92,57 @@ static void intel_entries(void **state)
 	fill();
 	check_addresses();
 	assert_int_equal(entry_of(0x1000, 4) & 0xfff, 0x107);
-	assert_int_equal(entry_of(0x1000, 1), 0x7377);
-	assert_int_equal(entry_of(0x10000, 1), 0x9375);
-	assert_int_equal(entry_of(0x40000000, 2), 0x800003f7);
+	assert_int_equal(entry_of(0x1000, 1), 0x7177);
+	assert_int_equal(entry_of(0x10000, 1), 0x9175);
+	assert_int_equal(entry_of(0x40000000, 2), 0x800001f7);
 	nested_map_destroy(map);
 	assert_int_equal(pages_left, 100);
+}
+
+static uint64_t *entry_place(uint64_t gpa, unsigned level)
+{
+	uint64_t *table = hpa_pointer((struct hpa){nested_map_root(map)});
+
+	for (unsigned at = 4; at > level; at--)
+		table = hpa_pointer((struct hpa){table[gpa >> (12 + 9 * (at - 1)) & 511] &
+			0x000ffffffffff000});
+	return &table[gpa >> (12 + 9 * (level - 1)) & 511];
+}
+
+static bool take_written(uint64_t gpa)
+{
+	return nested_map_take_written(map, (struct gpa){gpa});
+}
+
+static void check_written(const struct nested_format *format, uint64_t dirty)
+{
+	pages_left = 100;
+	nested_format_set(format);
+	fill();
+	assert_false(take_written(0));
+	assert_false(take_written(0x40000000));
+	assert_false(take_written(0x20000000)); // not mapped
+	*entry_place(0x2000, 1) |= dirty;
+	*entry_place(0x40000000, 2) |= dirty;
+	assert_true(take_written(0));
+	assert_true(take_written(0x40000000));
+	assert_false(take_written(0x40200000));
+	assert_false(take_written(0));
+	assert_false(take_written(0x40000000));
+	nested_map_destroy(map);
+}
+
+static void what_was_written_is_told_once(void **state)
+{
+	(void)state;
+	check_written(&nested_format_npt, BIT(6));
+	check_written(&nested_format_ept, BIT(9));
+	nested_format_set(&nested_format_ept_silent);
+	fill();
+	assert_true(take_written(0));
+	assert_true(take_written(0));
+	assert_false(take_written(0x20000000));
+	nested_map_destroy(map);
 }
 
 static void memory_may_run_out(void **state)
@@ -119,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(amd_entries),
 		cmocka_unit_test(intel_entries),
+		cmocka_unit_test(what_was_written_is_told_once),
 		cmocka_unit_test(memory_may_run_out),
 	};
 

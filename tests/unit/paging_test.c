@@ -31,8 +31,9 @@ enum { T5 = 0x200000, T4 = 0x201000, T3 = 0x202000, T2 = 0x203000, T1 = 0x204000
 // A linear address with different indices in all five tables: 3, 5, 7, 9, 11, offset 0x123.
 #define LINEAR (3ull << 48 | 5ull << 39 | 7ull << 30 | 9ull << 21 | 11ull << 12 | 0x123)
 
-static uint8_t *blocks[2];
-static struct guest_ram ram = {blocks, 2, 2 * LARGE_PAGE_BYTES, 0};
+static uint8_t *blocks[2], written[2];
+static struct guest_ram ram = {.blocks = blocks, .written = written, .block_count = 2,
+	.low_bytes = 2 * LARGE_PAGE_BYTES};
 static struct paging paging;
 
 static void poke(uint64_t table, unsigned index, uint64_t entry)

@@ -269,6 +269,7 @@ enum status memory_create(struct vm *of)
 	of->ram.block_count = of->config.memory_bytes / LARGE_PAGE_BYTES;
 	of->ram.low_bytes = of->config.memory_bytes;
 	of->ram.blocks = calloc(of->ram.block_count, sizeof(*of->ram.blocks));
+	of->ram.written = calloc(of->ram.block_count, sizeof(*of->ram.written));
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
 	return STATUS_OK;
@@ -279,6 +280,7 @@ void memory_destroy(struct vm *of)
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		free(of->ram.blocks[i]);
 	free(of->ram.blocks);
+	free(of->ram.written);
 }
 
 static inline void vcpu_part_create(struct vm *of, uint32_t index)

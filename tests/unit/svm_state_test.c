@@ -431,6 +431,15 @@ static void cr0_flushes_what_it_must(void **state)
 	assert_int_equal(VMCB->tlb_control, SVM_TLB_FLUSH_ALL);
 }
 
+static void what_is_known_of_the_map_can_be_void(void **state)
+{
+	(void)state;
+	svm_test_clean();
+	VCPU->core = VCPU_NOT_LOADED;
+	svm_forget_nested(VCPU);
+	assert_int_equal(VMCB->tlb_control, SVM_TLB_FLUSH_ASID);
+}
+
 static void cr4_writes_obey_the_rules(void **state)
 {
 	const uint64_t allowed = CR4_PAE | CR4_PSE | CR4_PGE | CR4_TSD;
@@ -713,6 +722,7 @@ int main(void)
 		TEST(cr0_writes_obey_the_rules),
 		TEST(paging_switches_long_mode),
 		TEST(cr0_flushes_what_it_must),
+		TEST(what_is_known_of_the_map_can_be_void),
 		TEST(cr4_writes_obey_the_rules),
 		TEST(the_tsc_is_scaled),
 		TEST(pcids_begin_in_long_mode),
