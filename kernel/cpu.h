@@ -46,6 +46,7 @@ struct cpu {
 	uint32_t apic_id;      // (c)
 	bool memory_types_changed; // (c) firmware had set them otherwise than on the boot CPU
 	uint64_t start_tsc; // (c) when it had started
+	uint64_t slept;     // TSC ticks of its event loop's sleeps
 	struct timer *timers;
 	struct loop_task *tasks;
 	struct loop_task *long_tasks; // those that run long; the next one to run is the first

@@ -54,6 +54,14 @@ static __attribute__((noinline)) void messages_run(struct cpu *cpu)
 	}
 }
 
+// Interrupts' handlers are counted too.
+static always_inline void sleep_count(struct cpu *cpu)
+{
+	cpu->slept -= rdtsc();
+	__asm__ volatile("sti; hlt" : : : "memory");
+	cpu->slept += rdtsc();
+}
+
 // Sleeps until an interrupt. STI takes effect after HLT has begun, so none is lost.
 static void loop_sleep(struct cpu *cpu)
 {
@@ -62,7 +70,7 @@ static void loop_sleep(struct cpu *cpu)
 	if (cpu->attention)
 		interrupts_enable();
 	else
-		__asm__ volatile("sti; hlt" : : : "memory");
+		sleep_count(cpu);
 }
 
 static void turn_end(struct cpu *cpu, struct loop_task *task)

@@ -38,7 +38,7 @@ FAULTS = (
     ("gpt-crc-unchecked", "drivers/gpt.c", "header_crc(at, count) != get32(at + HEADER_CRC)",
      "header_crc(at, count) == 1", "unit", "unit/gpt$"),
     ("gpt-array-unchecked", "drivers/region_find.c",
-     "status = gpt_array_check(&header, made->array);", "", "disk", "disk/damaged-first-array$"),
+     "status = gpt_array_check(&header, made->array);", "{}", "disk", "disk/damaged-first-array$"),
     ("gpt-end-unchecked", "drivers/gpt.c", " || last > header->last_usable", "", "check",
      "check/fuzz-gpt$"),
     ("fat-cluster-unchecked", "drivers/fat.c",

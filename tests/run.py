@@ -35,6 +35,7 @@ import machines  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
 import replay  # noqa: E402
+import replay_places  # noqa: E402
 import smp  # noqa: E402
 import state  # noqa: E402
 import system  # noqa: E402
@@ -63,9 +64,13 @@ def suite_payloads(options, engine):
 
 
 def suite_bench(options, engine):
-    notes = []
-    yield Case(engines.prefix(engine) + "bench",
-               lambda directory: bench.run(options, directory, notes, engine), notes)
+    parts = [("bench", bench.run)]
+    if engine == "svm":  # a Linux boots in seconds there
+        parts.append(("bench-replay", bench.run_replay))
+    for name, run in parts:
+        notes = []
+        yield Case(engines.prefix(engine) + name, lambda directory, run=run, notes=notes: run(
+            options, directory, notes, engine), notes)
 
 
 def suite_unit(options):
@@ -123,8 +128,9 @@ def suite_landing(options, engine):
 
 
 def suite_replay(options, engine):
-    for name, run, notes in replay.cases(options, engine):
-        yield Case(f"{engines.prefix(engine)}replay/{name}", run, notes)
+    for cases in (replay.cases, replay_places.cases):
+        for name, run, notes in cases(options, engine):
+            yield Case(f"{engines.prefix(engine)}replay/{name}", run, notes)
 
 
 def suite_det(options, engine):

@@ -58,6 +58,8 @@ static void ended_arrived(struct cpu_message *message)
 		return;
 	console_guest_flush(machine->console);
 	log_info("%s: ended: %s", vm->name, vm_state_name(vm));
+	log_info("%s: its CPU worked for %llu TSC ticks meanwhile", vm->name,
+		(unsigned long long)vm->home_worked);
 	if (all_ended != NULL && !any_goes_on())
 		all_ended(vm->end_status);
 	if (console_guest_is_shown(machine->console))

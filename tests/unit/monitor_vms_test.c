@@ -88,11 +88,11 @@ static void test_ended(void **state)
 	config->ended(config->owner);
 	post_arrives();
 	assert_string_equal(calls, "output flush all-ended show-monitor ");
-	assert_int_equal(logged, 1);
+	assert_int_equal(logged, 2);
 	config->ended(config->owner);
 	first->vm = NULL; // destroyed meanwhile
 	post_arrives();
-	assert_int_equal(logged, 1);
+	assert_int_equal(logged, 2);
 	// Another goes on: nobody leaves.
 	first->vm = &machine;
 	second->vm = &(struct vm){.state = VM_PAUSED};

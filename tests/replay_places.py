@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where a recording may be, and what may be wrong with it: on a machine, beside the tests of the
+reader (tests/unit/log_*), which alone see a log cut at every byte.
+
+  partition  a log in a GPT partition, whose disk has other data too
+  file       recorded into a file of the boot volume, by UEFI; read there, and from the archive
+  ring       a log in RAM that goes round; what is left of it is replayed
+  full       a disk too small for it: the machine runs on, and what is there can be replayed
+  spoiled    a log that ends early, has a bit flipped, or is of a later version
+"""
+
+import os
+import struct
+import time
+
+import console
+import disk as disk_images
+import disk_image
+import engines
+import log_form
+import monitor
+import qemu
+import replay
+import system
+
+PAYLOAD = "interrupts"
+OFTEN = "rrbeacon = 10000"
+ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events and (\d+) beacons"
+
+
+def cases(options, engine):
+    """(name, function that runs it, its notes)"""
+    for name, run in (("partition", run_partition), ("ring", run_ring), ("full", run_full),
+                      ("spoiled", run_spoiled)):
+        yield name, lambda directory, r=run: r(options, engine, directory), []
+    if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
+        yield "file", lambda directory: run_file(options, engine, directory), []
+
+
+def members(options, engine, mode, elsewhere, place="disk:0", keys=(), files=()):
+    with open(os.path.join(options.build, "guest", PAYLOAD + ".elf"), "rb") as file:
+        content = file.read()
+    config = replay.configuration(engine, "t", mode, [
+        "kernel = payload.elf", "isa_debug_exit = on", *keys], elsewhere=elsewhere, place=place)
+    return [("reprise.ini", config.encode()), ("payload.elf", content), *files]
+
+
+def record(options, engine, directory, disk, place="disk:0", keys=(), end="the machine ended"):
+    """(the match of what was recorded, a failure or None)"""
+    lines, failure = replay.run_once(
+        options, engine, os.path.join(directory, "record"),
+        members(options, engine, "record", False, place, keys), disk, False, "its CPU worked")
+    recorded = replay.found(lines, replay.RECORDED + end)
+    if failure is None and recorded is None:
+        failure = "\n".join([f"not recorded until {end}", *lines[-20:]])
+    return recorded, failure
+
+
+def again(options, engine, directory, disk, expected, place="disk:0", files=()):
+    """(the match of what the replay is expected to say, a failure or None)"""
+    lines, failure = replay.run_once(
+        options, engine, directory,
+        members(options, engine, "replay", True, place, files=files), disk, True, "were the same")
+    match = replay.found(lines, expected)
+    if failure is None and match is None:
+        failure = "\n".join([f"expected {expected!r}", *lines[-20:]])
+    return match, failure
+
+
+def run_partition(options, engine, directory):
+    disk = os.path.join(directory, "gpt.img")
+    parts = [disk_image.Partition("other", 64, 100), disk_image.Partition("log", 200, 2000)]
+    disk_image.create(disk, 2 << 20)
+    disk_image.write_gpt(disk, 4096, parts)
+    before = disk_image.read(disk)
+    # What is there is no log, and is not to go.
+    lines, failure = replay.run_once(
+        options, engine, os.path.join(directory, "refused"),
+        members(options, engine, "record", False, "partition:other"), disk, False, "[monitor: ")
+    if failure is None and replay.found(lines, r"rrfile: .* something else than a log") is None:
+        failure = "\n".join(["a partition with other data was not refused", *lines[-20:]])
+    if failure is not None:
+        return failure
+    with open(disk, "r+b") as file:
+        file.seek(200 * 512)
+        file.write(bytes(2000 * 512))
+    _, failure = record(options, engine, directory, disk, "partition:log")
+    if failure is None:
+        _, failure = again(options, engine, os.path.join(directory, "replay"), disk,
+                           replay.REPLAYED, "partition:log")
+    if failure is None:
+        failure = run_loaded(options, engine, directory, disk)
+    after = disk_image.read(disk)
+    if failure is None and (after[:200 * 512] != before[:200 * 512] or
+                            after[2200 * 512:] != before[2200 * 512:]):
+        failure = "the disk has changed outside of the partition"
+    return failure
+
+
+def run_loaded(options, engine, directory, disk):
+    """The partition's content, as a file of the archive."""
+    with open(disk, "rb") as file:
+        file.seek(200 * 512)
+        log = file.read(2000 * 512)
+    none = replay.empty_disk(os.path.join(directory, "none"))
+    _, failure = again(options, engine, os.path.join(directory, "loaded"), none, replay.REPLAYED,
+                       "file:log.rr", [("log.rr", log)])
+    return failure
+
+
+def run_file(options, engine, directory):
+    """By UEFI, which tells where the file lies before it leaves."""
+    disk = os.path.join(directory, "esp.img")
+    ini = os.path.join(directory, "reprise.ini")
+    log = os.path.join(directory, "log.rr")
+    disk_image.create(log, 1 << 20)
+    with open(log, "r+b") as file:
+        file.write(bytes(1 << 20))
+    for mode, expected in (("record", replay.RECORDED + "the machine ended"),
+                           ("replay", replay.REPLAYED)):
+        parts = members(options, engine, mode, mode == "replay", "file:log.rr")
+        for name, content in parts:
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(content)
+        if mode == "record":
+            system.run_tool([os.path.join(options.top, "tools", "mkesp.sh"), disk,
+                             os.path.join(options.build, "BOOTX64.EFI"), ini,
+                             "payload.elf=" + os.path.join(directory, "payload.elf"),
+                             "log.rr=" + log])
+        else:
+            disk_images.mtools("mcopy", disk, "-o", ini, "::/reprise.ini")
+        result = qemu.run(
+            qemu.base_command(elsewhere=mode == "replay") +
+            qemu.debug_exit(qemu.HOST_EXIT_PORT) +
+            ["-bios", system.FIRMWARE, "-drive", f"file={disk},format=raw,if=none,id=esp",
+             "-device", "virtio-blk-pci,drive=esp"],
+            os.path.join(directory, mode + ".log"), 3 * replay.TIMEOUT * options.timeout_scale,
+            until=expected.rsplit(" ", 1)[1].encode())
+        if replay.found(result.log_lines(), expected) is None:
+            return "\n".join([mode, result.describe(), *result.log_lines()[-20:]])
+    disk_images.mtools("mcopy", disk, "-n", "-o", "::/log.rr", log)
+    return replay.verify(options, log)
+
+
+def run_ring(options, engine, directory):
+    """From the middle of a run on, in the monitor, for the log is gone with the host."""
+    disk = replay.empty_disk(directory)
+    parts = replay.typed_members(options, engine, "none", False, [OFTEN, "recordable = on"])
+    config = parts[0][1].replace(b"rrfile = disk:0", b"rrfile = ram:256K")
+    command = replay.command(options, engine, directory, [("reprise.ini", config), *parts[1:]],
+                             disk, False)
+    with console.Console(command, os.path.join(directory, "serial.log"),
+                         replay.TIMEOUT * options.timeout_scale,
+                         engines.EMULATORS[engine]) as terminal:
+        terminal.expect("typed: ready", 60)
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "record start")
+        for part in range(3):
+            terminal.send(console.ESCAPE)
+            replay.type_at(terminal, b"abc")
+            monitor.to_monitor(terminal)
+            while f"part: {part}" not in monitor.command(terminal, "info replay", "^mode: record"):
+                time.sleep(0.5)
+        terminal.send(console.ESCAPE)
+        terminal.send(".")
+        recorded = terminal.expect(replay.RECORDED + "the machine ended", 60)
+        terminal.expect(monitor.PROMPT, 10)
+        said = replay.typed_lines(os.path.join(directory, "serial.log"))
+        monitor.command(terminal, "replay start")
+        terminal.send(console.ESCAPE)
+        replayed = terminal.expect(replay.REPLAYED, 120)
+        terminal.expect(monitor.PROMPT, 10)
+        if not 10 < int(replayed.group(2)) < int(recorded.group(3)):
+            return f"recorded {recorded.group(0)}, replayed {replayed.group(0)}"
+    again_said = replay.typed_lines(os.path.join(directory, "serial.log"))[len(said):]
+    if not again_said or said[-len(again_said):] != again_said:
+        return "\n".join(["said:", *said, "again:", *again_said])
+    return None
+
+
+def run_full(options, engine, directory):
+    disk = replay.empty_disk(directory)
+    with open(disk, "r+b") as file:
+        file.truncate(5120)
+    recorded, failure = record(options, engine, directory, disk, keys=[OFTEN],
+                               end="the log is full")
+    if failure is None:
+        failure = replay.verify(options, disk)
+    if failure is not None:
+        return failure
+    replayed, failure = again(options, engine, os.path.join(directory, "replay"), disk,
+                              r"replayed all of it: (\d+) events, (\d+) beacons")
+    if failure is None and replayed.group(2) != recorded.group(3):
+        failure = f"recorded {recorded.group(0)}, replayed {replayed.group(0)}"
+    return failure
+
+
+def spoil(disk, path, change):
+    with open(disk, "rb") as file:
+        content = bytearray(file.read())
+    log = log_form.Log(bytes(content))
+    records = [chunk for chunk in log.chunks if chunk.type == log_form.RECORDS]
+    change(content, records)
+    with open(path, "wb") as file:
+        file.write(content)
+    return len(records)
+
+
+def cut(content, records):
+    """In the middle of the second chunk."""
+    middle = records[1].offset + len(records[1].payload) // 2
+    content[middle:] = bytes(len(content) - middle)
+
+
+def flip(content, records):
+    content[records[1].offset + 1000] ^= 4
+
+
+def age(content, _):
+    """The header says that a reader of version 9 is needed; its CRC is right."""
+    chunk = log_form.Chunk(bytes(content), 0)
+    start = log_form.CHUNK.size
+    content[start:start + 2] = bytes([9, 9])
+    content[36:40] = struct.pack("<I", log_form.crc32c(
+        bytes(content[:36]) + bytes(4) + bytes(content[start:start + len(chunk.payload)])))
+
+
+def run_spoiled(options, engine, directory):
+    disk = replay.empty_disk(directory)
+    recorded, failure = record(options, engine, directory, disk, keys=[OFTEN])
+    if failure is not None:
+        return failure
+    path = os.path.join(directory, "spoiled.img")
+    for change in (cut, flip):
+        count = spoil(disk, path, change)
+        if count < 3:
+            return f"{count} chunks: too few for this"
+        match, failure = again(options, engine, os.path.join(directory, change.__name__), path,
+                               ENDED)
+        if failure is not None:
+            return failure
+        if not 0 < int(match.group(3)) < int(recorded.group(3)):
+            return f"{change.__name__}: recorded {recorded.group(0)}, {match.group(0)}"
+    spoil(disk, path, age)
+    lines, failure = replay.run_once(
+        options, engine, os.path.join(directory, "age"),
+        members(options, engine, "replay", True), path, True, "[monitor: ")
+    if failure is None and replay.found(lines, r"rrfile: .*version") is None:
+        failure = "\n".join(["a later version was not refused", *lines[-20:]])
+    return failure
