@@ -54,7 +54,7 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 	char error[VM_ERROR_MAX])
 {
 	const struct log_wake wake = session_wake(session);
-	const struct log_setting *base;
+	const struct log_setting *base, *rdtsc;
 	char reason[CPUID_REASON_MAX];
 	enum status status = sink_open(&session->sink, &config->rr, SINK_READ, error);
 
@@ -72,6 +72,8 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 	}
 	config->cpu = &session->cpu;
 	header_seed(&session->reader->header, &config->random_seed);
+	rdtsc = log_header_setting(&session->reader->header, "rdtsc_ns");
+	config->rdtsc = rdtsc != NULL && rdtsc->number != 0 ? VM_RDTSC_TAKES_TIME : VM_RDTSC_FREE;
 	base = log_header_setting(&session->reader->header, "rtc_base");
 	if (base != NULL && !base->is_text)
 		config->rtc_epoch = base->number;

@@ -68,11 +68,12 @@ def recorded_and_replayed(options, directory):
 
 
 def log_bytes(options, disk):
-    """Of all that the log has but for beacons."""
+    """Of the log's records, but for beacons."""
     text = subprocess.run([os.path.join(options.build, "reprise-log"), "stats", disk], check=True,
                           stdout=subprocess.PIPE).stdout.decode()
-    sizes = dict(re.findall(r"^ *(\S[^:]*?) +(\d+) ", text, re.MULTILINE))
-    return sum(int(size) for name, size in sizes.items() if name not in ("beacon",))
+    rows = re.findall(r"^(\w+) +\d+ +(\d+)", text.split("\n\n")[0], re.MULTILINE)
+    sizes = {name: int(size) for name, size in rows}
+    return sizes["all"] - sizes.get("beacon", 0)
 
 
 def idle(options, directory):

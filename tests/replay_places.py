@@ -5,6 +5,7 @@ reader (tests/unit/log_*), which alone see a log cut at every byte.
   partition  a log in a GPT partition, whose disk has other data too
   file       recorded into a file of the boot volume, by UEFI; read there, and from the archive
   ring       a log in RAM that goes round; what is left of it is replayed
+  shaped     on a host where RDTSC exits, and replayed on one where it does not
   full       a disk too small for it: the machine runs on, and what is there can be replayed
   spoiled    a log that ends early, has a bit flipped, or is of a later version
 """
@@ -30,8 +31,8 @@ ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events a
 
 def cases(options, engine):
     """(name, function that runs it, its notes)"""
-    for name, run in (("partition", run_partition), ("ring", run_ring), ("full", run_full),
-                      ("spoiled", run_spoiled)):
+    for name, run in (("partition", run_partition), ("ring", run_ring), ("shaped", run_shaped),
+                      ("full", run_full), ("spoiled", run_spoiled)):
         yield name, lambda directory, r=run: r(options, engine, directory), []
     if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
         yield "file", lambda directory: run_file(options, engine, directory), []
@@ -176,6 +177,23 @@ def run_ring(options, engine, directory):
     if not again_said or said[-len(again_said):] != again_said:
         return "\n".join(["said:", *said, "again:", *again_said])
     return None
+
+
+def run_shaped(options, engine, directory):
+    """RDTSC exits where it is recorded, and takes time; where it is replayed, it would not exit."""
+    disk = replay.empty_disk(directory)
+    failures = []
+    for mode, expected in (("record", replay.RECORDED), ("replay", replay.REPLAYED)):
+        parts = replay.payload_members(options, engine, "tsc", mode, False)
+        if mode == "record":
+            parts[0] = ("reprise.ini", parts[0][1] + replay.SHAPED.encode())
+        lines, failure = replay.run_once(
+            options, engine, os.path.join(directory, mode), parts, disk, mode == "replay",
+            "its CPU worked")
+        if failure is None and replay.found(lines, expected) is None:
+            failure = "\n".join([mode, *lines[-20:]])
+        failures += [failure] if failure is not None else []
+    return "\n".join(failures) or None
 
 
 def run_full(options, engine, directory):

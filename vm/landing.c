@@ -13,6 +13,7 @@
 enum {
 	SHAPE_SKID_MAX = 200,
 	ACCESS_NS = 1500, // of the machine's time
+	RDTSC_NS = 500,
 };
 
 struct position landing_position(const struct vm_vcpu *vcpu)
@@ -228,6 +229,31 @@ void landing_correct_rdtscp(struct vm_vcpu *vcpu)
 		correction[VMEXIT_RDTSC]);
 }
 
+void landing_rdtsc_done(struct vm *vm)
+{
+	landing_skip(vm->landing, vm->landing->rdtsc_ticks);
+}
+
+uint64_t landing_rdtsc_ns(const struct vm *vm)
+{
+	return vm->landing->rdtsc_ticks != 0 ? RDTSC_NS : 0;
+}
+
+static bool tsc_passes(const struct vm *vm)
+{
+	return position_source->tsc_passes && vm->landing->config.shape_seed == 0 &&
+		vm->landing->rdtsc_ticks == 0;
+}
+
+// Machines that are only compared with others, and not recorded, must be alike with either source.
+static bool rdtsc_takes_time(const struct vm_config *config)
+{
+	if (config->rdtsc != VM_RDTSC_AS_IT_EXITS)
+		return config->rdtsc == VM_RDTSC_TAKES_TIME;
+	return !position_source->tsc_passes ||
+		(config->landing.shape_seed != 0 && config->rr.mode == VM_RR_RECORD);
+}
+
 void landing_disarm(struct landing *landing)
 {
 	// Left armed, it would call the next entry off: that one's comes only after this one.
@@ -245,15 +271,13 @@ void landing_disarm(struct landing *landing)
 static void attach_here(void *argument)
 {
 	struct vm *vm = argument;
-	const struct landing *landing = vm->landing;
 
 	timer_add(&vm->landing->timer);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i]->vcpu;
 
 		vcpu_load(vcpu);
-		vcpu_set_counting(vcpu, position_source->tsc_passes &&
-			landing->config.shape_seed == 0 ? VCPU_COUNTING_TSC_PASSES : VCPU_COUNTING);
+		vcpu_set_counting(vcpu, tsc_passes(vm) ? VCPU_COUNTING_TSC_PASSES : VCPU_COUNTING);
 		if (vm->vcpu_count > 1) // another may be what it waits for
 			vcpu_intercept_pause(vcpu, VCPU_PAUSE_EACH);
 		vcpu_unload(vcpu);
@@ -280,6 +304,8 @@ enum status landing_create(struct vm *vm)
 	landing->random_shape = landing->config.shape_seed;
 	landing->turn_end = LANDING_TURN_OPEN;
 	landing->access_ticks = vm->tsc_hz / (NS_PER_SECOND / ACCESS_NS);
+	if (rdtsc_takes_time(&vm->config))
+		landing->rdtsc_ticks = vm->tsc_hz / (NS_PER_SECOND / RDTSC_NS);
 	vm->landing = landing;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vm->vcpus[i]->task.run = vm_vcpu_run_precisely;

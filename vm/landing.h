@@ -3,10 +3,10 @@
 //
 // Time of such a machine is a function of its position: TSC ticks since creation are the position's
 // ticks, plus what was skipped while it was halted, plus 1.5 microseconds for each access to a
-// device, as on an ISA bus (who polls a device would go round very often else). So its timers come
-// at exact positions, and two runs without input are the same whatever the host does meanwhile. The
-// run loop takes this path for machines that were created so (vm_vcpu_run_precisely); others do not
-// pay.
+// device, as on an ISA bus (who polls a device would go round very often else), and half of one for
+// an RDTSC where that exits. So its timers come at exact positions, and two runs without input are
+// the same whatever the host does meanwhile. The run loop takes this path for machines that were
+// created so (vm_vcpu_run_precisely); others do not pay.
 //
 // Landing: the host's timer is armed for a little before the nearest of target and guest deadline,
 // and single steps do the rest. Nothing is delivered between: at a boundary the order is target,
@@ -99,6 +99,10 @@ void landing_at_boundary(struct vm_vcpu *vcpu);
 void landing_step_next(struct vm *vm);
 // The exit was of RDTSCP.
 void landing_correct_rdtscp(struct vm_vcpu *vcpu);
+// RDTSC or RDTSCP has read the time.
+void landing_rdtsc_done(struct vm *vm);
+// What one takes, in nanoseconds of the machine's time, for a log's header.
+uint64_t landing_rdtsc_ns(const struct vm *vm);
 // What is next at an exact position is another now.
 void landing_disturb(const struct vm *vm);
 

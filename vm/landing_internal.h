@@ -14,6 +14,7 @@ struct landing {
 	uint64_t ticks;     // of all vcpus together
 	uint64_t skipped;   // while all were halted, and by accesses to devices
 	uint64_t access_ticks; // what one of those takes, of the machine's time
+	uint64_t rdtsc_ticks;  // and an RDTSC; 0: nothing
 	// Before this time, by landing_now(), nothing happens at an exact position, and the host's
 	// timer is armed for that. Each access to a device takes some off: the guest comes so much
 	// earlier to its deadlines than the host's timer knows. Not above 0: not known.
@@ -77,6 +78,12 @@ static always_inline void landing_at_exit(struct vm_vcpu *vcpu, const struct vme
 	BIT(VMEXIT_CR8_WRITE) | BIT(VMEXIT_XSETBV) | BIT(VMEXIT_CACHE) | BIT(VMEXIT_DR_WRITE) | \
 	BIT(VMEXIT_RDTSC) | BIT(VMEXIT_PAUSE)))
 
+static always_inline void landing_skip(struct landing *landing, uint64_t ticks)
+{
+	landing->skipped += ticks;
+	landing->calm_until -= (int64_t)(ticks * LANDING_CALM_PART);
+}
+
 // What its handler has completed.
 static always_inline void landing_after_exit(struct vm_vcpu *vcpu, const struct vmexit *exit)
 {
@@ -85,8 +92,7 @@ static always_inline void landing_after_exit(struct vm_vcpu *vcpu, const struct 
 	if ((LANDING_COMPLETED >> exit->kind & 1) != 0 && vcpu_rip(vcpu->vcpu) != exit->rip)
 		landing->ticks += position_source->counts_instructions;
 	if (exit->kind == VMEXIT_IO || exit->kind == VMEXIT_MEMORY) {
-		landing->skipped += landing->access_ticks;
-		landing->calm_until -= (int64_t)(landing->access_ticks * LANDING_CALM_PART);
+		landing_skip(landing, landing->access_ticks);
 	}
 	if (unlikely(exit->kind == VMEXIT_STEP))
 		landing->step_tsc += rdtsc() - landing->began;

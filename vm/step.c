@@ -213,5 +213,6 @@ void vm_exit_rdtsc(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc
 	value = landing_now(vcpu->vm) - vcpu->vm->tsc_base + vcpu->tsc_shift;
 	gpr[GPR_RAX] = (uint32_t)value;
 	gpr[GPR_RDX] = value >> 32;
+	landing_rdtsc_done(vcpu->vm);
 	vcpu_advance(vcpu->vcpu, length);
 }

@@ -83,6 +83,10 @@ struct vm_rr {
 	const char *name;
 };
 
+// Whether RDTSC takes some of the machine's time, beside its tick: it does where it exits, for who
+// waits by it would go round very often else. A replay has to do as the recording did.
+enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
+
 // Pointers must stay valid as long as the machine: a reset loads the kernel again.
 struct vm_config {
 	const char *name;
@@ -108,6 +112,7 @@ struct vm_config {
 	struct vm_rr rr;
 	struct landing_config landing;
 	struct random_seed random_seed; // vm_create makes one where there is none
+	uint8_t rdtsc; // enum vm_rdtsc, of a machine whose position is kept
 	// A test facility: see vm/save_load_test.h. 0: not used.
 	uint32_t save_load_exits;  // after how many exits the machine is saved and loaded
 	uint32_t save_load_memory; // every how many of these times its memory is too; 0: never
