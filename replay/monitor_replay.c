@@ -202,9 +202,9 @@ static void info_replay(const struct monitor_call *call)
 		monitor_printf("a beacon: %llu TSC ticks, a full one %llu\n",
 			(ull)session->beacon_tsc[false], (ull)session->beacon_tsc[true]);
 	if (session->mode == REPLAY_RECORDING)
-		monitor_printf("log: %llu bytes, part: %u\n",
-			(ull)(session->log_bytes + session->writer->next_offset),
-			session->header->part);
+		monitor_printf("part: %u of the log, %llu bytes; those before: %llu\n",
+			session->header->part, (ull)session->writer->next_offset,
+			(ull)session->log_bytes);
 	if (session->text[0] != '\0')
 		monitor_printf("last: %s\n", session->text);
 }

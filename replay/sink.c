@@ -91,6 +91,7 @@ static enum status ram_open(struct sink *sink, const struct vm_rr *where, char e
 
 		if (page == NULL)
 			break;
+		memset(page, 0, LOG_CHUNK_HEADER_BYTES); // no log there yet
 		sink->blocks[sink->block_count++] = page;
 	}
 	if (sink->block_count < 2 * count) {
@@ -99,10 +100,8 @@ static enum status ram_open(struct sink *sink, const struct vm_rr *where, char e
 			(unsigned long long)(where->bytes / KIB));
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		memset(sink->blocks[i * count], 0, LOG_CHUNK_HEADER_BYTES); // no log there yet
+	for (unsigned i = 0; i < 2; i++)
 		log_ram_init(&sink->ram[i], sink->blocks + i * count, count, block);
-	}
 	sink->store = &sink->ram[0].store;
 	return STATUS_OK;
 }
