@@ -58,7 +58,7 @@ LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
 	replay/log_ram.c replay/log_reader.c replay/log_record.c replay/log_seek.c \
 	replay/log_store.c replay/log_writer.c
-REPLAY_SRCS := $(LOG_SRCS) replay/beacon.c replay/hash.c replay/header.c \
+REPLAY_SRCS := $(LOG_SRCS) replay/beacon.c replay/bisect.c replay/hash.c replay/header.c \
 	replay/memory_hash.c replay/monitor_replay.c replay/play.c replay/record.c \
 	replay/session.c replay/sink.c
 

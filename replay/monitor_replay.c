@@ -102,6 +102,14 @@ static void replay_start(struct session *session, uint64_t break_ticks)
 		monitor_printf("Error: %s\n", error);
 }
 
+static void replay_bisect(struct session *session)
+{
+	if (session->mode != REPLAY_ENDED || !session->diverged)
+		monitor_puts("Error: no replay has diverged\n");
+	else
+		bisect_run(session);
+}
+
 static void command_replay(const struct monitor_call *call)
 {
 	struct session *session = session_need();
@@ -111,8 +119,10 @@ static void command_replay(const struct monitor_call *call)
 		return;
 	if (strcmp(call->arguments[0], "start") == 0)
 		replay_start(session, UINT64_MAX);
+	else if (strcmp(call->arguments[0], "bisect") == 0)
+		replay_bisect(session);
 	else if (strcmp(call->arguments[0], "stop") != 0)
-		monitor_puts("Error: 'replay start' or 'replay stop'\n");
+		monitor_puts("Error: 'replay start', 'replay stop' or 'replay bisect'\n");
 	else if (session->mode != REPLAY_REPLAYING && session->mode != REPLAY_ENDED)
 		monitor_puts("Error: nothing is being replayed\n");
 	else
@@ -216,9 +226,10 @@ void monitor_replay_register(void)
 			.arguments_max = 1,
 			.description = "record the VM from here on; or end that",
 			.handler = command_record},
-		{.name = "replay", .arguments = "start|stop", .arguments_min = 1,
-			.arguments_max = 1, .description = "replay the VM's log from its start; or "
-			"leave the replay, and go on live", .handler = command_replay},
+		{.name = "replay", .arguments = "start|stop|bisect", .arguments_min = 1,
+			.arguments_max = 1, .description = "replay the VM's log from its start; "
+			"leave the replay, and go on live; or find where it diverges",
+			.handler = command_replay},
 		{.name = "replay_break", .arguments = "ticks", .arguments_min = 1,
 			.arguments_max = 1, .description = "pause the replay at a position",
 			.handler = command_break},

@@ -90,7 +90,8 @@ static void diverge(struct session *session, const struct position *here, const 
 		"that matched is at ticks %llu", (ull)here->ticks, (ull)here->rip, (ull)here->rcx,
 		why, log_kind_name(session->record.kind), (ull)at->ticks, (ull)at->rip,
 		(ull)at->rcx, (ull)session->last_match.ticks);
-	session->stop_wanted = true;
+	session->place = *here;
+	session->diverged = session->stop_wanted = true;
 	if (!session->held)
 		session_hold(session);
 }

@@ -11,6 +11,8 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 
+enum { SHAPE_SEED = 1 };
+
 static struct session *sessions;
 
 static struct session *session_find(const struct machine *machine)
@@ -238,6 +240,7 @@ static enum status created(struct machine *machine, char error[VM_ERROR_MAX])
 	session->break_ticks = session->replay_next ? session->break_next : UINT64_MAX;
 	session->events = session->beacons = session->full_beacons = 0;
 	session->accessed_beacons = 0;
+	session->diverged = false;
 	session->text[0] = '\0';
 	session->recorder.event = recorder_event;
 	session->recorder.ended = recorder_ended;
@@ -262,6 +265,8 @@ static enum status prepare(struct machine *machine, struct vm_config *config,
 	}
 	if (session->mode == REPLAY_ENDED)
 		session_set_mode(session, REPLAY_NONE);
+	if (session->replay_otherwise)
+		config->landing.shape_seed = config->landing.shape_seed == 0 ? SHAPE_SEED : 0;
 	if (config->rr.mode == VM_RR_REPLAY || session->replay_next) {
 		status = play_prepare(session, config, error);
 		session_set_mode(session, status == STATUS_OK ? REPLAY_REPLAYING : REPLAY_NONE);

@@ -38,6 +38,7 @@ struct session {
 	struct fiber *fiber;
 	struct sink sink;
 	bool replay_next;   // what is created next is to replay
+	bool replay_otherwise; // and its runs are to end as on other hardware
 	uint64_t break_next; // and to pause there
 	bool destroyed;     // the machine goes: the fiber ends
 	bool held;          // by the run loop, for the fiber to release
@@ -67,6 +68,7 @@ struct session {
 	bool part_wanted;    // the log goes on in the ring's other half
 	uint64_t break_ticks; // UINT64_MAX: none
 	uint64_t events, beacons, full_beacons;
+	bool diverged; // the replay; at `place`
 	uint64_t accessed_beacons; // that were the same but for accessed bits
 	uint64_t log_bytes; // recording: of the parts so far that are closed
 	uint64_t beacon_tsc[2]; // ticks that the last one took to make, and the last full one
@@ -118,6 +120,9 @@ void play_stop(struct session *session);
 void play_break(struct session *session, uint64_t ticks);
 
 void monitor_replay_register(void);
+
+// bisect.c: for the monitor, of a replay that has diverged.
+void bisect_run(struct session *session);
 
 // header.c: what a log says of a machine.
 void header_describe(const struct vm *vm, struct log_header *header);

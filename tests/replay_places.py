@@ -5,6 +5,7 @@ reader (tests/unit/log_*), which alone see a log cut at every byte.
   partition  a log in a GPT partition, whose disk has other data too
   file       recorded into a file of the boot volume, by UEFI; read there, and from the archive
   ring       a log in RAM that goes round; what is left of it is replayed
+  bisect     a replay that diverges, and where that begins
   shaped     on a host where RDTSC exits, and replayed on one where it does not
   full       a disk too small for it: the machine runs on, and what is there can be replayed
   spoiled    a log that ends early, has a bit flipped, or is of a later version
@@ -25,6 +26,7 @@ import replay
 import system
 
 PAYLOAD = "interrupts"
+LEAKY = "det_tlb"
 OFTEN = "rrbeacon = 10000"
 ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events and (\d+) beacons"
 
@@ -32,6 +34,7 @@ ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events a
 def cases(options, engine):
     """(name, function that runs it, its notes)"""
     for name, run in (("partition", run_partition), ("ring", run_ring), ("shaped", run_shaped),
+                      ("bisect", run_bisect),
                       ("full", run_full), ("spoiled", run_spoiled)):
         yield name, lambda directory, r=run: r(options, engine, directory), []
     if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
@@ -194,6 +197,30 @@ def run_shaped(options, engine, directory):
             failure = "\n".join([mode, *lines[-20:]])
         failures += [failure] if failure is not None else []
     return "\n".join(failures) or None
+
+
+def run_bisect(options, engine, directory):
+    """What the TLB still has is not deterministic, and is found to the instruction."""
+    disk = replay.empty_disk(directory)
+    lines, failure = replay.run_once(
+        options, engine, os.path.join(directory, "record"),
+        replay.payload_members(options, engine, LEAKY, "record", False), disk, False,
+        "its CPU worked")
+    if failure is not None:
+        return failure
+    command = replay.command(options, engine, os.path.join(directory, "replay"),
+                             replay.payload_members(options, engine, LEAKY, "replay", True), disk,
+                             True)
+    with console.Console(command, os.path.join(directory, "replay", "serial.log"),
+                         4 * replay.TIMEOUT * options.timeout_scale,
+                         engines.EMULATORS[engine]) as terminal:
+        terminal.expect("replay diverged at ticks", 60)
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "replay bisect",
+                        r"two replays differ first at ticks \d+ rip [0-9a-f]+ rcx [0-9a-f]+: \w+",
+                        4 * replay.TIMEOUT)
+        monitor.command(terminal, "info replay", "^mode: play")
+    return None
 
 
 def run_full(options, engine, directory):

@@ -56,6 +56,20 @@ for part in '[a-c]' 'dev_[i-k]' dev_l dev_p 'dev_[r-z]' '[e-l]' '[m-r]' 's[^m]|[
     done
 done
 shard state-every-exit-smp env STATE_EVERY=1 tests/run.py state --filter state/smp
+# Recorded, and replayed twice each.
+for seed in 1 2; do
+    for engine in '' -vmx; do
+        shard "replay$engine-seed-$seed" env REPLAY_ALL=1 QEMU_SEED="$seed" \
+            tests/run.py "replay$engine" --filter replay/payload
+    done
+done
+for seed in 1 2 3 4 5 6 7 8 9 10; do
+    shard "replay-linux-seed-$seed" env QEMU_SEED="$seed" \
+        tests/run.py replay --filter 'replay/linux$'
+done
+shard replay-linux-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/linux$'
+shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
+    'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
