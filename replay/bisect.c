@@ -15,96 +15,100 @@ typedef unsigned long long ull;
 
 enum { BEACON_PAGES = (int)((sizeof(struct beacon) + PAGE_BYTES - 1) / PAGE_BYTES) };
 
+// A replay that was run up to a place, or to its end where that comes before.
+struct run {
+	struct position at;
+	struct beacon *beacon;
+};
+
 struct bisect {
 	struct session *session;
 	struct machine *machine;
-	struct beacon *plain, *other;
-	bool both;   // came to the last position that was asked for
+	struct run plain, other;
 	bool failed; // and the user has been told why
 };
 
-enum where { THERE, ENDED_BEFORE, NOT_YET };
-
-static enum where where_is(const struct session *session, uint64_t ticks)
+static bool rests(const struct session *session)
 {
 	struct vm *vm = session->vm;
-	enum where where = NOT_YET;
+	bool rests;
 
 	vm_hold(vm);
-	if (session->mode != REPLAY_REPLAYING)
-		where = ENDED_BEFORE;
-	else if (vm->state == VM_PAUSED && landing_time(vm).ticks >= ticks)
-		where = THERE;
+	rests = session->mode != REPLAY_REPLAYING || vm->state == VM_PAUSED;
 	vm_release(vm);
-	return where;
+	return rests;
 }
 
-// False: it ended, or was not as recorded, before that; or bisect->failed.
-static bool run_to(struct bisect *bisect, uint64_t ticks, bool other)
+static void fail(struct bisect *bisect, const char *why)
 {
-	struct session *session = bisect->session;
-	char error[VM_ERROR_MAX] = "interrupted";
-	enum where where = NOT_YET;
-	enum status status;
-
-	machine_destroy(bisect->machine);
-	session->replay_next = true;
-	session->replay_otherwise = other;
-	session->break_next = ticks;
-	status = machine_create(bisect->machine, error);
-	session->replay_next = session->replay_otherwise = false;
-	if (status == STATUS_OK)
-		status = vm_start(bisect->machine->vm, error);
-	while (status == STATUS_OK && (where = where_is(session, ticks)) == NOT_YET &&
-		!monitor_interrupted())
-		monitor_pause();
-	if (status != STATUS_OK || where == NOT_YET) {
-		monitor_printf("Error: %s\n", error);
-		bisect->failed = true;
-	}
-	return where == THERE;
+	monitor_printf("Error: %s\n", why);
+	bisect->failed = true;
 }
 
-static void take(struct bisect *bisect, struct beacon *beacon)
+static void take(struct bisect *bisect, struct run *run)
 {
 	struct vm *vm = bisect->session->vm;
 	enum status status;
 
 	vm_hold(vm);
-	status = beacon_take(vm, true, NULL, beacon);
+	run->at = session_place(bisect->session);
+	status = beacon_take(vm, true, NULL, run->beacon);
 	vm_release(vm);
-	if (status != STATUS_OK) {
-		monitor_printf("Error: no beacon: %s\n", status_name(status));
-		bisect->failed = true;
-	}
+	if (status != STATUS_OK)
+		fail(bisect, status_name(status));
 }
 
-// Whether the two are the same at the first boundary at or after `ticks`.
+static void run_to(struct bisect *bisect, uint64_t ticks, bool otherwise, struct run *run)
+{
+	struct session *session = bisect->session;
+	char error[VM_ERROR_MAX];
+	enum status status;
+
+	machine_destroy(bisect->machine);
+	session->replay_next = true;
+	session->replay_otherwise = otherwise;
+	session->break_next = ticks;
+	status = machine_create(bisect->machine, error);
+	session->replay_next = session->replay_otherwise = false;
+	if (status == STATUS_OK)
+		status = vm_start(bisect->machine->vm, error);
+	if (status != STATUS_OK) {
+		fail(bisect, error);
+		return;
+	}
+	while (!rests(session) && !monitor_interrupted())
+		monitor_pause();
+	if (monitor_interrupted())
+		fail(bisect, "interrupted");
+	else
+		take(bisect, run);
+}
+
+// Whether the two are the same at the first boundary at or after `ticks`, or at their end.
 static bool is_same(struct bisect *bisect, uint64_t ticks)
 {
-	bisect->both = false;
-	if (!run_to(bisect, ticks, false))
-		return false;
-	take(bisect, bisect->plain);
-	if (bisect->failed || !run_to(bisect, ticks, true))
-		return false;
-	take(bisect, bisect->other);
-	bisect->both = !bisect->failed;
-	return bisect->both && beacon_equals(bisect->plain, bisect->other);
+	run_to(bisect, ticks, false, &bisect->plain);
+	if (!bisect->failed)
+		run_to(bisect, ticks, true, &bisect->other);
+	return !bisect->failed && position_equal(&bisect->plain.at, &bisect->other.at) &&
+		beacon_equals(bisect->plain.beacon, bisect->other.beacon);
 }
 
 // The machine is where the two differ first.
-static void tell(struct bisect *bisect)
+static void tell(const struct bisect *bisect)
 {
-	struct session *session = bisect->session;
-	const struct position here = session_place(session);
+	const struct position *a = &bisect->plain.at, *b = &bisect->other.at;
+	struct vm *vm = bisect->session->vm;
 	char text[BEACON_TEXT_MAX];
 
-	vm_hold(session->vm);
-	beacon_difference(session->vm, bisect->other, bisect->plain, text);
-	vm_release(session->vm);
+	vm_hold(vm);
+	beacon_difference(vm, bisect->other.beacon, bisect->plain.beacon, text);
+	vm_release(vm);
 	monitor_printf("two replays differ first at ticks %llu rip %llx rcx %llx: %s\n",
-		(ull)here.ticks, (ull)here.rip, (ull)here.rcx, text);
+		(ull)b->ticks, (ull)b->rip, (ull)b->rcx, text);
+	if (!position_equal(a, b))
+		monitor_printf("where the other is at ticks %llu rip %llx rcx %llx\n",
+			(ull)a->ticks, (ull)a->rip, (ull)a->rcx);
 }
 
 static void narrow(struct bisect *bisect, uint64_t good, uint64_t bad)
@@ -112,7 +116,7 @@ static void narrow(struct bisect *bisect, uint64_t good, uint64_t bad)
 	monitor_printf("the last beacon that matched: ticks %llu; diverged: ticks %llu\n",
 		(ull)good, (ull)bad);
 	if (is_same(bisect, bad)) {
-		monitor_printf("two replays are the same up to there: the recording is not\n");
+		monitor_puts("two replays are the same up to there: the recording is not\n");
 		return;
 	}
 	while (!bisect->failed && bad - good > 1) {
@@ -125,25 +129,23 @@ static void narrow(struct bisect *bisect, uint64_t good, uint64_t bad)
 		if (!bisect->failed)
 			monitor_printf("between ticks %llu and %llu\n", (ull)good, (ull)bad);
 	}
-	if (bisect->failed || is_same(bisect, bad) || bisect->failed)
-		return;
-	if (bisect->both)
+	if (!bisect->failed && !is_same(bisect, bad) && !bisect->failed)
 		tell(bisect);
-	else
-		monitor_printf("one of two replays does not come to ticks %llu\n", (ull)bad);
 }
 
 void bisect_run(struct session *session)
 {
+	struct beacon *plain = mem_pages_alloc(BEACON_PAGES);
+	struct beacon *other = mem_pages_alloc(BEACON_PAGES);
 	struct bisect bisect = {.session = session, .machine = monitor_machine(),
-		.plain = mem_pages_alloc(BEACON_PAGES), .other = mem_pages_alloc(BEACON_PAGES)};
+		.plain = {.beacon = plain}, .other = {.beacon = other}};
 
-	if (bisect.plain == NULL || bisect.other == NULL)
-		monitor_puts("Error: no memory\n");
+	if (plain == NULL || other == NULL)
+		fail(&bisect, "no memory");
 	else
 		narrow(&bisect, session->last_match.ticks, session->place.ticks);
-	if (bisect.plain != NULL)
-		mem_pages_free(bisect.plain, BEACON_PAGES);
-	if (bisect.other != NULL)
-		mem_pages_free(bisect.other, BEACON_PAGES);
+	if (plain != NULL)
+		mem_pages_free(plain, BEACON_PAGES);
+	if (other != NULL)
+		mem_pages_free(other, BEACON_PAGES);
 }

@@ -132,6 +132,17 @@ FAULTS = (
      "unit", "unit/log_record$"),
     ("log-length-unchecked", "replay/log_bytes.c", "count > (size_t)(in->end - in->at)",
      "in->at == NULL", "check", "check/fuzz-log$"),
+    ("written-missed", "vmx/nested.c", "return dirty_take(entry);", "return false;", "replay",
+     "replay/payload/hlt$"),
+    ("writes-for-it-missed", "vm/guest_ram.c", "ram->written[to.v / LARGE_PAGE_BYTES] = 1;", "",
+     "replay", "replay/payload/hlt$"),
+    ("accessed-not-apart", "replay/memory_hash.c", "UINT64_C(0x0000002000000020)", "UINT64_C(0)",
+     "unit", "unit/memory_hash$"),
+    ("rdtsc-not-as-recorded", "replay/play.c", "? VM_RDTSC_TAKES_TIME : VM_RDTSC_FREE;",
+     "? VM_RDTSC_FREE : VM_RDTSC_FREE;", "replay", "replay/shaped$"),
+    ("seed-not-as-recorded", "replay/play.c",
+     "header_seed(&session->reader->header, &config->random_seed);", "", "replay",
+     "replay/payload/hlt$"),
 )
 
 

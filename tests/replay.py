@@ -246,7 +246,22 @@ def run_typed(options, engine, directory):
         failure = run_edited(options, engine, directory, disk, edit, expected)
         if failure is not None:
             return failure
-    return run_other_machine(options, engine, directory, disk)
+    return run_other_machine(options, engine, directory, disk) or \
+        run_bisect(options, engine, directory, os.path.join(directory, "changed.img"))
+
+
+def run_bisect(options, engine, directory, disk):
+    """The last of EDITS: replays are alike, and the recording is not."""
+    directory = os.path.join(directory, "bisect")
+    members = typed_members(options, engine, "replay", False)
+    with console.Console(command(options, engine, directory, members, disk, True),
+                         os.path.join(directory, "serial.log"), 2 * TIMEOUT * options.timeout_scale,
+                         engines.EMULATORS[engine]) as terminal:
+        terminal.expect("replay diverged at ticks", TIMEOUT)
+        terminal.expect(monitor.PROMPT, 10)
+        monitor.command(terminal, "replay bisect", "two replays are the same up to there: "
+                        "the recording is not", TIMEOUT)
+    return None
 
 
 def run_edited(options, engine, directory, disk, edit, expected):
@@ -348,6 +363,21 @@ def run_linux(options, engine, directory, notes):
     return replay_linux(options, engine, directory, disk, recorded, notes)
 
 
+def answer_live(terminal):
+    """A shell that is interrupted at whatever it was at may end, and the next one throws away what
+    was typed before its prompt."""
+    terminal.send("\x03")
+    for seconds in (5, 10, 20, 60):
+        time.sleep(3)
+        terminal.send("echo $((7 * 8))\r")
+        try:
+            terminal.expect(r"^56\r", seconds)
+            return
+        except console.ConsoleError:
+            if seconds == 60:
+                raise
+
+
 def replay_linux(options, engine, directory, disk, recorded, notes):
     """To its end, with looks at it in between; back to its middle; and live from there on."""
     ticks = int(recorded.group(1))
@@ -372,10 +402,7 @@ def replay_linux(options, engine, directory, disk, recorded, notes):
         monitor.command(terminal, "info replay", r"^mode: none")
         monitor.command(terminal, "cont")
         terminal.send(console.ESCAPE)
-        terminal.send("\x03")  # whatever it was at; a shell that this ends comes again
-        terminal.expect(monitor.SHELL, 60)
-        time.sleep(3)
-        monitor.shell(terminal, "echo $((7 * 8))", r"^56\r", 60)
+        answer_live(terminal)
     notes.append(f"{recorded.group(1)} ticks, {recorded.group(2)} events, "
                  f"{recorded.group(4)} bytes")
     return None
