@@ -28,13 +28,16 @@ struct bisect {
 	bool failed; // and the user has been told why
 };
 
+// And not with its end before it, that it has asked for.
 static bool rests(const struct session *session)
 {
 	struct vm *vm = session->vm;
 	bool rests;
 
 	vm_hold(vm);
-	rests = session->mode != REPLAY_REPLAYING || vm->state == VM_PAUSED;
+	rests = __atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) == 0 &&
+		!session->machine_ended &&
+		(session->mode != REPLAY_REPLAYING || vm->state == VM_PAUSED);
 	vm_release(vm);
 	return rests;
 }
