@@ -218,7 +218,7 @@ $(B)/guest/det_turns.elf: $(B)/guest/det_turns.c.o $(GUEST_LIB) $(GUEST_SMP) \
 TOOL_SRCS := tools/log_diff.c tools/log_file.c tools/log_stats.c tools/reprise-log.c
 HOST_LOG_SRCS := $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 MAKE_LOG_SRCS := tests/log/make.c tests/log/sample.c
-FUZZ_LOG_SRCS := tests/fuzz/log_fuzz.c tests/log/sample.c
+FUZZ_LOG_SRCS := tests/fuzz/log_fuzz.c tests/fuzz/fuzz.c tests/log/sample.c
 HOST_CFLAGS := -std=gnu17 -D_FILE_OFFSET_BITS=64 -I. -O2 -g -MMD -MP
 FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP

@@ -155,7 +155,8 @@ enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 	return STATUS_OK;
 }
 
-// In the run loop. What does not fit into the log ends it, and reaches the guest unrecorded.
+// In the run loop. STATUS_BUSY: later, when the log has taken what it holds, or, where that cannot
+// be, when the recording has ended.
 enum status record_event(struct session *session, struct vm *vm,
 	const struct outside_place *place, const struct event *event)
 {

@@ -89,7 +89,7 @@ static void env_dma_unmap(struct device *device, struct device_dma_map *map, siz
 {
 	ASSERT(written <= map->bytes && (map->writable || written == 0));
 	if (written > 0)
-		slot_of(device)->vm->ram.written[map->gpa.v / LARGE_PAGE_BYTES] = 1;
+		guest_ram_mark_written(&slot_of(device)->vm->ram, map->gpa);
 	map->address = NULL;
 }
 

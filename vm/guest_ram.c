@@ -52,7 +52,7 @@ static enum status write_checked(struct guest_ram *ram, struct gpa to, const voi
 		size_t part = bytes_to_page_end(to, bytes);
 
 		memcpy(ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES, at, part);
-		ram->written[to.v / LARGE_PAGE_BYTES] = 1;
+		guest_ram_mark_written(ram, to);
 		to.v += part;
 		at += part;
 		bytes -= part;
@@ -80,7 +80,7 @@ bool guest_ram_compare_exchange(struct guest_ram *ram, struct gpa at, unsigned s
 	if (guest_ram_kind(ram, at) != GUEST_RAM_RAM)
 		return false;
 	entry = ram->blocks[at.v / LARGE_PAGE_BYTES] + at.v % LARGE_PAGE_BYTES;
-	ram->written[at.v / LARGE_PAGE_BYTES] = 1;
+	guest_ram_mark_written(ram, at);
 	if (size == 8)
 		return __atomic_compare_exchange_n((uint64_t *)entry, &old, value, false,
 			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -20,7 +20,7 @@
 // Blocks of 2 MiB of host memory, indexed by guest-physical address >> 21; NULL: not RAM.
 struct guest_ram {
 	uint8_t **blocks;
-	uint8_t *written; // of each block: by the functions below, since vm_memory_take_written
+	uint8_t *written; // 1: new, or written below since vm_memory_take_written
 	uint64_t block_count;
 	uint64_t low_bytes;  // RAM from 0
 	uint64_t high_bytes; // RAM from GUEST_RAM_HIGH
@@ -46,6 +46,12 @@ static always_inline const uint8_t *guest_ram_page(const struct guest_ram *ram, 
 	if (guest_ram_kind(ram, at) == GUEST_RAM_NONE)
 		return NULL;
 	return ram->blocks[at.v / LARGE_PAGE_BYTES] + at.v % LARGE_PAGE_BYTES;
+}
+
+// For who writes through an address of its own.
+static always_inline void guest_ram_mark_written(struct guest_ram *ram, struct gpa at)
+{
+	ram->written[at.v / LARGE_PAGE_BYTES] = 1;
 }
 
 // Copies; ranges may cross pages and blocks. STATUS_RANGE where any byte is not readable memory

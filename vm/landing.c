@@ -203,7 +203,7 @@ bool landing_prepare_entry(struct vm_vcpu *vcpu, uint64_t tsc)
 	// As a counter's overflow: set for earlier by the bound of the skid, and then late by some.
 	if (landing->config.shape_seed != 0)
 		early = left > SHAPE_SKID_MAX
-			? landing_random(&landing->random_shape) % (SHAPE_SKID_MAX + 1) : left;
+			? splitmix_next(&landing->random_shape) % (SHAPE_SKID_MAX + 1) : left;
 	vcpu_set_tsc_at_entry(vcpu->vcpu, tsc - vcpu->vm->tsc_base + vcpu->tsc_shift);
 	landing->stepping = landing->step_next || in_step_span(landing) ||
 		!arm(vcpu, tsc, left - early);

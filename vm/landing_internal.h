@@ -6,6 +6,7 @@
 
 #include "kernel/timer.h"
 #include "vm/landing.h"
+#include "vm/splitmix.h"
 #include "vmx/counting.h"
 
 struct landing {
@@ -105,16 +106,6 @@ must_check static always_inline bool landing_before_entry(struct vm_vcpu *vcpu, 
 		return landing_prepare_entry(vcpu, tsc);
 	vcpu_set_tsc_at_entry(vcpu->vcpu, tsc - vcpu->vm->tsc_base + vcpu->tsc_shift);
 	return true;
-}
-
-// SplitMix64's step: a good mix of 64 bits.
-static inline uint64_t landing_random(uint64_t *state)
-{
-	uint64_t value = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-	return value ^ value >> 31;
 }
 
 static inline bool landing_target_fits(const struct landing_target *target,

@@ -76,7 +76,7 @@ static void test_next(struct vm *vm)
 {
 	struct landing *landing = vm->landing;
 	struct landing_target target = {.at = {.rip = POSITION_ANY_RIP, .ticks = landing->ticks +
-		1 + landing_random(&landing->random_test) % TEST_DISTANCE_MAX}};
+		1 + splitmix_next(&landing->random_test) % TEST_DISTANCE_MAX}};
 
 	landing_set(vm, &target, test_landed, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A machine's memory: its RAM, and what guest-physical addresses lead to.
 #include <stdlib.h>
+#include <string.h>
 
 #include "emul/lapic.h"
 #include "kernel/mem.h"
@@ -18,9 +19,10 @@ static enum status ram_create(struct vm *vm)
 	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
 	ram->block_count = top / LARGE_PAGE_BYTES;
 	ram->blocks = calloc(ram->block_count, sizeof(*ram->blocks));
-	ram->written = calloc(ram->block_count, sizeof(*ram->written));
+	ram->written = malloc(ram->block_count);
 	if (ram->blocks == NULL || ram->written == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
+	memset(ram->written, 1, ram->block_count); // other memory than what was there
 	for (uint64_t i = 0; i < ram->block_count; i++) {
 		uint64_t at = i * LARGE_PAGE_BYTES;
 

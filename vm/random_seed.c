@@ -4,18 +4,9 @@
 #include <string.h>
 
 #include "kernel/x86.h"
+#include "vm/splitmix.h"
 
 enum { TRIES = 10 }; // SDM vol. 1, 7.3.17.1
-
-// SplitMix64.
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t value = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-	return value ^ value >> 31;
-}
 
 static bool random_word(uint64_t *word)
 {
@@ -40,7 +31,7 @@ struct random_seed random_seed_repeat(uint64_t number)
 	struct random_seed seed = {.is_there = true};
 
 	for (unsigned i = 0; i < RANDOM_SEED_WORDS; i++)
-		seed.words[i] = mix(&number);
+		seed.words[i] = splitmix_next(&number);
 	return seed;
 }
 
@@ -48,7 +39,7 @@ void random_seed_bytes(const struct random_seed *seed, uint32_t boot,
 	uint8_t bytes[RANDOM_SEED_BYTES])
 {
 	for (unsigned i = 0; i < RANDOM_SEED_WORDS; i++) {
-		uint64_t state = seed->words[i] + boot, word = mix(&state);
+		uint64_t state = seed->words[i] + boot, word = splitmix_next(&state);
 
 		memcpy(bytes + i * sizeof(word), &word, sizeof(word));
 	}

@@ -215,22 +215,14 @@ bool nested_map_take_written(struct nested_map *map, struct gpa gpa)
 
 void *nested_map_pointer(const struct nested_map *map, struct gpa gpa)
 {
-	const uint64_t *table = map->root;
+	const uint64_t *entry;
+	uint64_t inside;
 
 	if (gpa.v >> (12 + 9 * LEVELS) != 0)
 		return NULL;
-	for (unsigned level = LEVELS;; level--) {
-		unsigned shift = 12 + 9 * (level - 1);
-		uint64_t entry = table[gpa.v >> shift & (ENTRIES - 1)];
-
-		if (!is_present(entry))
-			return NULL;
-		if (level == 1 || !is_table(entry)) {
-			uint64_t inside = gpa.v & (BIT(shift) - 1);
-
-			return hpa_pointer(
-				(struct hpa){(entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | inside});
-		}
-		table = table_of(entry);
-	}
+	entry = entry_get(map, gpa.v, 1);
+	if (entry == NULL)
+		return NULL;
+	inside = ((*entry & format->large) != 0 ? LARGE_PAGE_BYTES : PAGE_BYTES) - 1;
+	return hpa_pointer((struct hpa){(*entry & ENTRY_ADDRESS & ~inside) | (gpa.v & inside)});
 }

@@ -10,6 +10,7 @@
 #include "replay/log_format.h"
 #include "replay/log_ram.h"
 #include "replay/log_writer.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/log_modes.h"
 #include "tests/log/sample.h"
 
@@ -22,23 +23,6 @@ static uint8_t base[STORE_BYTES]; // a log with a header alone
 static size_t base_bytes, pointer_offset;
 static uint64_t ticks[RECORDS_MAX];
 static unsigned reads_left; // until one fails; 0: none does
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	(void)condition;
-	(void)file;
-	(void)line;
-	abort();
-}
 
 static enum status pump_all(struct log_writer *of)
 {
