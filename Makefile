@@ -32,6 +32,7 @@ DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
 	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
+	emul/test_disk.c \
 	emul/uart16550.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
@@ -41,7 +42,7 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 	vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c \
 	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
 
-VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
+VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/backend.c vm/boot_context.c vm/boot_linux.c \
 	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
 	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/idle.c \
@@ -50,7 +51,8 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/boot_context.c vm/boot_linux.c \
 	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
 	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
-	vm/random_seed.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_position.c \
+	vm/ramdisk.c vm/random_seed.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_backend.c \
+	vm/snapshot_position.c \
 	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
 	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
@@ -181,7 +183,7 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
-	nmi ports reset_cf9 reset_kbd reset_triple step tasks timers tsc uart_flood \
+	nmi ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
 	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights \
 	cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
 	cpu_strings cpu_syscalls cpu_tasks cpu_xsave \
@@ -263,14 +265,14 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables bus config config_rr console cpio cpuid cpuid_frozen \
+UNITS := acpi_madt acpi_pm acpi_tables backend bus config config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
 	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
 	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
 	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
 	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pmu port61 position pvpanic region relocate reset_control snapshot state \
-	svm_event svm_exit svm_inflight svm_state svm_step task_switch turns uart16550 \
+	pci_host pmu port61 position pvpanic region relocate reset_control snapshot snapshot_backend state \
+	svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns uart16550 \
 	virtio_blk vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
@@ -334,13 +336,16 @@ unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c
-unit_turns := kernel/event.c vm/idle.c vm/outside.c vm/turns.c
-UNIT_BUS := kernel/event.c vm/bus.c vm/env.c vm/guest_ram.c
+unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
+UNIT_BUS := kernel/event.c vm/backend.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
+unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
-unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/bus.c vm/env.c \
-	vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_ram.c \
+unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
+	vm/bus.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_ram.c \
 	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+unit_snapshot_backend := $(unit_snapshot)
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
@@ -391,7 +396,7 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := mailbox_threads ring_threads smp_threads
+THREAD_UNITS := backend_threads mailbox_threads ring_threads smp_threads
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@

@@ -79,6 +79,8 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),
 	CONFIG_VM_KEY(landing_trace, "landing_trace", config_parse_bool),
 	CONFIG_VM_KEY(hardware_shaped, "hardware_shaped", config_parse_seed),
+	CONFIG_VM_KEY(test_disk, "test_disk", config_parse_test_disk),
+	CONFIG_VM_KEY(test_disk_delay, "test_disk_delay", config_parse_seed),
 	CONFIG_VM_KEY(save_load, "test_save_load", config_parse_count),
 	CONFIG_VM_KEY(save_load_memory, "test_save_load_memory", config_parse_count),
 };

@@ -102,6 +102,8 @@ struct config_vm {
 	struct config_pair landing_test; // landing_test = SEED:COUNT; default none
 	bool landing_trace;       // landing_trace = on|off; default off
 	uint64_t hardware_shaped; // hardware_shaped = SEED from 1; default 0: off
+	uint64_t test_disk;       // test_disk = SIZE up to 1M, 4K steps; default 0: none
+	uint64_t test_disk_delay; // test_disk_delay = SEED from 1; default 0: none
 	uint32_t save_load;        // test_save_load = N exits, 0: off; default 0
 	uint32_t save_load_memory; // test_save_load_memory = every Nth time, 0: never; default 1
 };

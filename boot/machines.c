@@ -88,6 +88,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 			.name = vm->rrfile.name,
 			.beacon_ticks = vm->rrbeacon,
 		},
+		.test_disk = {.bytes = vm->test_disk, .seed = vm->test_disk_delay},
 		.save_load_exits = vm->save_load,
 		.save_load_memory = vm->save_load_memory,
 		.landing = {

@@ -78,6 +78,29 @@ struct interrupt_message {
 	uint8_t reserved;
 };
 
+// What is asked of a block back end. Its medium counts bytes from 0 on.
+enum device_io_kind { DEVICE_IO_READ, DEVICE_IO_WRITE, DEVICE_IO_FLUSH };
+
+enum {
+	DEVICE_IO_MAX = 16, // requests of a port that may be under way
+	DEVICE_IO_PIECES_MAX = 16,
+	DEVICE_IO_BYTES_MAX = 32768, // of all pieces
+};
+
+struct device_io_piece {
+	struct gpa at;
+	uint64_t bytes;
+};
+
+struct device_io {
+	uint64_t request; // the device's name for it: of no other that is under way
+	uint64_t offset;  // of the medium
+	uint8_t kind;     // enum device_io_kind
+	uint8_t piece_count;
+	uint8_t reserved[6];
+	const struct device_io_piece *pieces; // of guest memory, one behind the other
+};
+
 // A zero-copy mapping of guest memory. `address` is valid until device_dma_unmap.
 struct device_dma_map {
 	void *address;
@@ -111,8 +134,12 @@ struct device_env {
 	void (*arm_timer)(struct device *device, unsigned timer, struct guest_time deadline);
 	// Queues a bottom half, once until it has run.
 	void (*schedule_bottom_half)(struct device *device, unsigned bottom_half);
-	// Hands a request to the back end of `port`; its completion comes as a stimulus.
-	enum status (*submit)(struct device *device, unsigned port, uint64_t request);
+	// Hands a request to the back end of `port`. Its completion comes as a stimulus, unless the
+	// device is reset before. What is to be written is taken from guest memory now. What was
+	// read is there when the stimulus comes with STATUS_OK; until then nothing of it is.
+	// STATUS_UNSUPPORTED: no such back end. STATUS_BUSY: DEVICE_IO_MAX are under way.
+	// STATUS_EXISTS: one of this name is. STATUS_RANGE: memory that is not RAM, or too much.
+	enum status (*submit)(struct device *device, unsigned port, const struct device_io *io);
 	// Bytes to the character back end of `port`. Never blocks.
 	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
 	// Moves or removes a region of the device's own. Takes effect after the handler.
@@ -152,6 +179,7 @@ struct device_model {
 	// queued. What no longer fits is an overrun, as on hardware.
 	void (*receive)(struct device *device, struct guest_time now, unsigned port,
 		const uint8_t *bytes, size_t count);
+	// STATUS_RANGE: not all of it is on the medium. STATUS_IO: the medium failed.
 	void (*complete)(struct device *device, struct guest_time now, unsigned port,
 		uint64_t request, enum status status);
 
@@ -250,9 +278,9 @@ static inline void device_schedule_bottom_half(struct device *device, unsigned b
 }
 
 must_check static inline enum status device_submit(struct device *device, unsigned port,
-	uint64_t request)
+	const struct device_io *io)
 {
-	return device->env->submit(device, port, request);
+	return device->env->submit(device, port, io);
 }
 
 static inline void device_output(struct device *device, unsigned port, const uint8_t *bytes,

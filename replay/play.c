@@ -96,27 +96,43 @@ static void diverge(struct session *session, const struct position *here, const 
 		session_hold(session);
 }
 
-// NULL, or why this machine cannot be given the event of the log; else it has been.
+// False: it is none of a machine's.
+static bool event_of(const struct log_record *record, struct event *event)
+{
+	if (record->payload_bytes > EVENT_PAYLOAD_MAX)
+		return false;
+	*event = (struct event){.kind = record->kind, .device = record->device,
+		.index = record->index, .value = record->value,
+		.payload_bytes = (uint8_t)record->payload_bytes};
+	if (record->payload_bytes > 0)
+		memcpy(event->payload, record->payload, record->payload_bytes);
+	return true;
+}
+
+// NULL, or why this machine cannot be given the event of the log. It has been, but where the back
+// end has yet to answer: a machine that is held has waited for that.
 static const char *give(struct session *session)
 {
 	const struct log_record *record = &session->record;
-	struct event event = {.kind = record->kind, .device = record->device,
-		.index = record->index, .value = record->value};
 	const char *problem;
+	struct event event;
 
-	if (record->payload_bytes > EVENT_PAYLOAD_MAX)
+	if (!event_of(record, &event))
 		return "an event too long";
 	if (record->sequence != session->vm->queue.sequence)
 		return "another number of events so far";
-	event.payload_bytes = (uint8_t)record->payload_bytes;
-	if (record->payload_bytes > 0)
-		memcpy(event.payload, record->payload, record->payload_bytes);
+	if (record->kind == EVENT_COMPLETION && backend_is_awaited(session->vm, &event)) {
+		session->data_wanted = true;
+		session_hold(session);
+		return NULL;
+	}
 	problem = outside_problem(session->vm, &event);
 	if (problem != NULL)
 		return problem;
 	outside_give(session->vm, &event);
 	session_remember(session, record);
 	session->record_there = false;
+	record_next(session);
 	return NULL;
 }
 
@@ -167,8 +183,6 @@ static void landed(struct vm_vcpu *vcpu, const struct position *here, void *owne
 		problem = give(session);
 		if (problem != NULL)
 			diverge(session, here, problem);
-		else
-			record_next(session);
 	}
 }
 
@@ -419,6 +433,10 @@ void play_attend(struct session *session)
 		session->beacon_wanted = false;
 		if (beacon_compare(session))
 			record_next(session);
+	}
+	if (session->data_wanted) { // the same place once more
+		session->data_wanted = false;
+		target_set(session);
 	}
 	if (session->part_wanted) {
 		session->part_wanted = false;

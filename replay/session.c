@@ -33,6 +33,9 @@ void session_set_mode(struct session *session, enum replay_mode mode)
 {
 	session->mode = mode;
 	session->recorder.binds = mode == REPLAY_RECORDING || mode == REPLAY_REPLAYING;
+	session->recorder.gives = mode == REPLAY_REPLAYING;
+	if (session->vm != NULL) // what was not taken while it was replayed
+		vm_events_changed(session->vm);
 }
 
 void session_hold(struct session *session)
@@ -236,7 +239,7 @@ static enum status created(struct machine *machine, char error[VM_ERROR_MAX])
 	session->destroyed = session->held = session->machine_ended = false;
 	session->beacon_wanted = session->stop_wanted = session->before_valid = false;
 	session->break_wanted = session->load_wanted = session->start_wanted = false;
-	session->part_wanted = false;
+	session->part_wanted = session->data_wanted = false;
 	session->break_ticks = session->replay_next ? session->break_next : UINT64_MAX;
 	session->events = session->beacons = session->full_beacons = 0;
 	session->accessed_beacons = 0;

@@ -65,6 +65,7 @@ struct session {
 	struct log_record record;
 	bool record_there, record_awaited;
 	bool load_wanted;    // the log begins with a snapshot
+	bool data_wanted;    // of a completion's back end, which has yet to have it
 	bool part_wanted;    // the log goes on in the ring's other half
 	uint64_t break_ticks; // UINT64_MAX: none
 	uint64_t events, beacons, full_beacons;

@@ -18,20 +18,24 @@ import engines
 import qemu
 
 # Where a payload runs. "cpus": as a guest on several CPUs that run at once, for those that have
-# several vcpus.
+# several vcpus, and for the one whose back end then has a CPU of its own.
 PLACES = ("reprise", "cpus", "bare")
 TIMEOUT_SECONDS = 30
 TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
 GUEST_MEMORY_MIB = {"bench": 256}  # bench wants many untouched blocks
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r"$.",  # none
+    "svm": r"test_disk",     # Reprise alone has it
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
+           r"|test_disk"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
-KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"]}  # of the configuration; QEMU's CPU cannot scale
+# Of the configuration. QEMU's CPU cannot scale.
+KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
+        **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
+           for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -60,7 +64,7 @@ def runs(name, place, engine):
     """Whether the payload says something there. QEMU alone is given several CPUs."""
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
-    return place != "cpus" or vcpus(name) > 1
+    return place != "cpus" or vcpus(name) > 1 or name == "test_disk"
 
 
 def read_lines(path):

@@ -53,7 +53,7 @@ FAULTS = (
      "unit", "unit/(ide|virtio_blk)$"),
     ("disk-turns-ignored", "drivers/disk.c", "!= ticket)", "!= ticket && ticket == 0)", "unit",
      "unit/region$"),
-    ("disk-wake-lost", "drivers/disk.c", "if (wait->woken)", "if (false)",
+    ("disk-wake-lost", "drivers/disk.c", "if (wait->woken)", "if (wait == NULL)",
      "unit", "unit/ide$"),
     ("disk-copy-taken", "drivers/region_find.c", "if (*found != NULL) {", "if (false) {",
      "disk-vmx", "disk/file-copy$"),
@@ -134,7 +134,7 @@ FAULTS = (
      "in->at == NULL", "check", "check/fuzz-log$"),
     ("written-missed", "vmx/nested.c", "return dirty_take(entry);", "return false;", "unit",
      "unit/nested$"),
-    ("writes-for-it-missed", "vm/guest_ram.c", "ram->written[to.v / LARGE_PAGE_BYTES] = 1;", "",
+    ("writes-for-it-missed", "vm/guest_ram.c", "guest_ram_mark_written(ram, to);", "",
      "unit", "unit/memory_hash$"),
     ("accessed-not-apart", "replay/memory_hash.c", "UINT64_C(0x0000002000000020)", "UINT64_C(0)",
      "unit", "unit/memory_hash$"),
@@ -143,6 +143,24 @@ FAULTS = (
     ("seed-not-as-recorded", "replay/play.c",
      "header_seed(&session->reader->header, &config->random_seed);", "", "replay",
      "replay/payload/hlt$"),
+    ("completion-not-ordered", "vm/backend.c",
+     "__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);",
+     "__atomic_store_n(&request->done, true, __ATOMIC_RELAXED);", "unit", "unit/backend_threads$"),
+    ("disk-gone-early", "vm/hold.c", " || !backend_all_done(&vm->requests_out)", "", "state",
+     "state/test_disk$"),
+    ("dma-when-it-comes", "vm/backend.c",
+     "void backend_done(struct backend_request *request, enum status status)\n{\n",
+     "static void data_give(const struct backend_slot *slot, struct guest_ram *ram);\n"
+     "void backend_done(struct backend_request *request, enum status status)\n{\n"
+     "\tif (request->kind == DEVICE_IO_READ && status == STATUS_OK)\n"
+     "\t\tdata_give(CONTAINER_OF(request, struct backend_slot, request),\n"
+     "\t\t\t&request->backend->device->vm->ram);\n", "replay", "replay/payload/test_disk$"),
+    ("completion-not-logged", "vm/outside.c", "recorder == NULL ? STATUS_OK :",
+     "recorder == NULL || event.kind == EVENT_COMPLETION ? STATUS_OK :", "replay",
+     "replay/payload/test_disk$"),
+    ("completion-not-awaited", "replay/play.c",
+     "record->kind == EVENT_COMPLETION && backend", "record->kind == 0 && backend", "replay",
+     "replay/payload/test_disk$"),
 )
 
 

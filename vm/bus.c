@@ -334,8 +334,7 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 			event->payload_bytes);
 		break;
 	case EVENT_COMPLETION:
-		device->model->complete(device, now, event->index, event->value,
-			event->payload[0]);
+		backend_deliver(target, event, now);
 		break;
 	case EVENT_LINE:
 		device->model->line(device, now, event->index, event->value != 0);

@@ -120,13 +120,12 @@ static void env_schedule_bottom_half(struct device *device, unsigned bottom_half
 	vm_events_changed(slot->vm);
 }
 
-// No device of this board has a back end that takes requests.
-static enum status env_submit(struct device *device, unsigned port, uint64_t request)
+// A device of this board has one port of that kind at most.
+static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
 {
-	(void)device;
-	(void)port;
-	(void)request;
-	return STATUS_FAIL(STATUS_UNSUPPORTED);
+	if (port != 0)
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	return backend_submit(slot_of(device), io);
 }
 
 static void env_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)

@@ -28,6 +28,11 @@ static bool range_is(const struct guest_ram *ram, struct gpa at, size_t bytes, b
 	return true;
 }
 
+bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes)
+{
+	return range_is(ram, at, bytes, false);
+}
+
 enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *to, size_t bytes)
 {
 	if (!range_is(ram, from, bytes, true))

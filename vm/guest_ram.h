@@ -20,7 +20,7 @@
 // Blocks of 2 MiB of host memory, indexed by guest-physical address >> 21; NULL: not RAM.
 struct guest_ram {
 	uint8_t **blocks;
-	uint8_t *written; // 1: new, or written below since vm_memory_take_written
+	uint8_t *written; // 1: by the functions below, or loaded, since vm_memory_take_written
 	uint64_t block_count;
 	uint64_t low_bytes;  // RAM from 0
 	uint64_t high_bytes; // RAM from GUEST_RAM_HIGH
@@ -63,6 +63,9 @@ must_check enum status guest_ram_write(struct guest_ram *ram, struct gpa to, con
 // For the machine's builder alone: writes ROM too.
 must_check enum status guest_ram_write_rom(struct guest_ram *ram, struct gpa to, const void *from,
 	size_t bytes);
+
+// Whether every byte is RAM.
+must_check bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes);
 
 // Replaces an aligned 4- or 8-byte entry if it still holds `old`, atomically: accessed and dirty
 // bits of guest page tables. False: it changed meanwhile, or it is not RAM.

@@ -77,7 +77,7 @@ static void held(void *argument)
 void vm_hold(struct vm *vm)
 {
 	smp_call(vm_home(vm), hold, vm);
-	while (!vcpus_rest(vm))
+	while (!vcpus_rest(vm) || !backend_all_done(&vm->requests_out))
 		vm_wait_a_moment();
 	smp_call(vm_home(vm), held, vm);
 }

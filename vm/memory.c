@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A machine's memory: its RAM, and what guest-physical addresses lead to.
 #include <stdlib.h>
-#include <string.h>
 
 #include "emul/lapic.h"
 #include "kernel/mem.h"
@@ -19,10 +18,9 @@ static enum status ram_create(struct vm *vm)
 	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
 	ram->block_count = top / LARGE_PAGE_BYTES;
 	ram->blocks = calloc(ram->block_count, sizeof(*ram->blocks));
-	ram->written = malloc(ram->block_count);
+	ram->written = calloc(ram->block_count, sizeof(*ram->written));
 	if (ram->blocks == NULL || ram->written == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
-	memset(ram->written, 1, ram->block_count); // other memory than what was there
 	for (uint64_t i = 0; i < ram->block_count; i++) {
 		uint64_t at = i * LARGE_PAGE_BYTES;
 
@@ -79,11 +77,22 @@ static enum status map_create(struct vm *vm)
 	return status;
 }
 
+static enum status medium_create(struct vm *vm)
+{
+	vm->medium.bytes = vm->config.test_disk.bytes;
+	if (vm->medium.bytes == 0)
+		return STATUS_OK;
+	vm->medium.data = calloc(1, vm->medium.bytes);
+	return vm->medium.data != NULL ? STATUS_OK : STATUS_FAIL(STATUS_NO_MEMORY);
+}
+
 enum status memory_create(struct vm *vm)
 {
 	enum status status = ram_create(vm);
 
-	return status == STATUS_OK ? map_create(vm) : status;
+	if (status == STATUS_OK)
+		status = map_create(vm);
+	return status == STATUS_OK ? medium_create(vm) : status;
 }
 
 void memory_destroy(struct vm *vm)
@@ -91,6 +100,7 @@ void memory_destroy(struct vm *vm)
 	if (vm->nested != NULL)
 		nested_map_destroy(vm->nested);
 	ram_destroy(&vm->ram);
+	free(vm->medium.data);
 }
 
 bool vm_memory_take_written(struct vm *vm, uint64_t block)

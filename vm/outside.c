@@ -65,36 +65,81 @@ static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
 		.waiting = waiting};
 }
 
+// Who replays gives completions himself.
+static bool completions_wait(const struct vm *vm)
+{
+	return backend_any_done(&vm->requests_out) &&
+		!(vm->outside.recorder != NULL && vm->outside.recorder->gives);
+}
+
+static bool anything_waits(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->outside.count, __ATOMIC_RELAXED) != 0 || completions_wait(vm);
+}
+
+static bool next(const struct vm *vm, struct event *event)
+{
+	const struct outside *outside = &vm->outside;
+
+	if (outside->count == 0)
+		return completions_wait(vm) && backend_completion(vm, event);
+	*event = outside->events[outside->first];
+	return true;
+}
+
+static void taken(struct vm *vm, const struct event *event)
+{
+	struct outside *outside = &vm->outside;
+
+	if (event->kind == EVENT_COMPLETION) {
+		backend_take(vm, event);
+		return;
+	}
+	outside->first = (outside->first + 1) % OUTSIDE_MAX;
+	outside->count--;
+}
+
+void outside_take_completions(struct vm *vm)
+{
+	struct event event;
+
+	bus_enter(&vm->bus);
+	while (queue_room(vm) > 0 && backend_completion(vm, &event)) {
+		backend_take(vm, &event);
+		queue_add(vm, &event);
+	}
+	bus_unlock(&vm->bus);
+}
+
 // Between an event's injection and its delivery there is no boundary that could be found again.
 bool outside_take(struct vm_vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	struct outside *outside = &vm->outside;
+	struct outside_recorder *recorder = vm->outside.recorder;
+	struct event event;
 
-	if (likely(__atomic_load_n(&outside->count, __ATOMIC_RELAXED) == 0))
+	if (likely(!anything_waits(vm)))
 		return true;
 	if (vcpu_event_pending(vcpu->vcpu))
 		return false;
 	bus_enter(&vm->bus);
-	if (outside->count > 0) {
+	if (anything_waits(vm)) {
 		bool waited = landing_end_wait(vm);
 		const struct outside_place place = place_here(vcpu, waited);
 
-		while (outside->count > 0 && queue_room(vm) > 0) {
-			const struct event *event = &outside->events[outside->first];
-			enum status status = outside->recorder == NULL ? STATUS_OK :
-				outside->recorder->event(outside->recorder, vm, &place, event);
+		while (queue_room(vm) > 0 && next(vm, &event)) {
+			enum status status = recorder == NULL ? STATUS_OK :
+				recorder->event(recorder, vm, &place, &event);
 
 			if (status == STATUS_BUSY)
 				break;
+			taken(vm, &event);
 			if (status == STATUS_OK)
-				queue_add(vm, event);
-			outside->first = (outside->first + 1) % OUTSIDE_MAX;
-			outside->count--;
+				queue_add(vm, &event);
 		}
 	}
 	bus_unlock(&vm->bus);
-	return outside->count == 0;
+	return !anything_waits(vm);
 }
 
 bool outside_is_bound(const struct vm *vm)
@@ -118,6 +163,8 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 			event->index == UART16550_PORT_CHARACTERS && event->payload_bytes > 0 &&
 			event->payload_bytes <= EVENT_PAYLOAD_MAX;
 		break;
+	case EVENT_COMPLETION:
+		return backend_problem(vm, event);
 	case EVENT_LINE:
 		known = event->device == vm->acpi_pm->id &&
 			event->index == ACPI_PM_INPUT_POWER_BUTTON && event->value <= 1;
@@ -131,6 +178,8 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 void outside_give(struct vm *vm, const struct event *event)
 {
 	bus_enter(&vm->bus);
+	if (event->kind == EVENT_COMPLETION)
+		backend_take(vm, event);
 	queue_add(vm, event);
 	bus_unlock(&vm->bus);
 	vm_events_changed(vm);

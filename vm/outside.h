@@ -35,6 +35,7 @@ struct outside_recorder {
 	void (*ended)(struct outside_recorder *recorder, struct vm *vm);
 	// The run is being recorded or replayed: nothing may change the machine but by an event.
 	bool binds;
+	bool gives; // and it is replayed: what back ends have done is given to it like all else
 };
 
 // Under the device lock, but for `recorder`.
@@ -58,6 +59,10 @@ must_check bool outside_take(struct vm_vcpu *vcpu);
 const char *outside_problem(const struct vm *vm, const struct event *event);
 // For who replays: an event without a problem, at a landing's callback.
 void outside_give(struct vm *vm, const struct event *event);
+
+// Of a machine whose position is not kept, at home: what back ends have done goes to the event
+// queue.
+void outside_take_completions(struct vm *vm);
 
 // Whether outside.recorder->binds.
 bool outside_is_bound(const struct vm *vm);

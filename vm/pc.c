@@ -16,15 +16,18 @@
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
 #include "emul/reset_control.h"
+#include "emul/test_disk.h"
 #include "emul/uart16550.h"
 #include "vm/env.h"
 #include "vm/local_apic.h"
+#include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
 
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_RESET,
 	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT,
+	PC_TEST_DISK,
 	PC_SLOTS
 };
 
@@ -35,6 +38,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
+	[PC_TEST_DISK] = &test_disk_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -63,6 +67,8 @@ static const struct pc_place {
 	{PC_PVPANIC, PVPANIC_REGION_PORT, DEVICE_SPACE_PORT, 1, 0x505, 1},
 	{PC_DEBUGCON, DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT, 1, 0xe9, 1},
 	{PC_DEBUG_EXIT, DEBUG_EXIT_REGION_PORTS, DEVICE_SPACE_PORT, 4, 0x501, 4},
+	{PC_TEST_DISK, TEST_DISK_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, TEST_DISK_PORT,
+		TEST_DISK_PORT_BYTES},
 	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
 };
 
@@ -77,6 +83,8 @@ static const struct pc_wire {
 	{PC_PORT61, PORT61_OUTPUT_GATE2, PC_PIT, I8254_INPUT_GATE2},
 	{PC_UART, UART16550_OUTPUT_IRQ, PC_PIC, 4},
 	{PC_UART, UART16550_OUTPUT_IRQ, PC_IOAPIC, 4},
+	{PC_TEST_DISK, TEST_DISK_OUTPUT_IRQ, PC_PIC, 5},
+	{PC_TEST_DISK, TEST_DISK_OUTPUT_IRQ, PC_IOAPIC, 5},
 	{PC_RTC, MC146818_OUTPUT_IRQ, PC_PIC, 8},
 	{PC_RTC, MC146818_OUTPUT_IRQ, PC_IOAPIC, 8},
 	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_PIC, 9},
@@ -111,7 +119,8 @@ static unsigned slot_find(const struct device_model *model)
 static bool slot_wanted(const struct vm *vm, unsigned slot)
 {
 	return (slot != PC_DEBUGCON || vm->config.debugcon) &&
-		(slot != PC_DEBUG_EXIT || vm->config.debug_exit);
+		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
+		(slot != PC_TEST_DISK || vm->config.test_disk.bytes != 0);
 }
 
 static struct device *device_create(struct vm *vm, const struct device_model *model)
@@ -196,11 +205,16 @@ enum status pc_create(struct vm *vm)
 			bus_map(vm, slots[places[i].slot], places[i].region, places[i].space,
 				places[i].base, places[i].bytes, places[i].max_bytes);
 	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++) {
-		ASSERT(slots[wires[i].from] != NULL && slots[wires[i].to] != NULL);
+		if (slots[wires[i].from] == NULL) // an optional one
+			continue;
+		ASSERT(slots[wires[i].to] != NULL);
 		wire_add(slots[wires[i].from], wires[i].output,
 			&(struct wire_sink){.kind = WIRE_DEVICE, .device = slots[wires[i].to],
 				.input = wires[i].input});
 	}
+	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
+		ramdisk_submit, vm->test_disk) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
 	vm->ioapic = slots[PC_IOAPIC];
@@ -215,6 +229,7 @@ enum status pc_create(struct vm *vm)
 void pc_destroy(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->device_count; i++) {
+		backend_destroy(&vm->devices[i]);
 		free(vm->devices[i].device);
 		free(vm->devices[i].wires);
 	}
@@ -253,6 +268,7 @@ static void slot_reset(struct vm *vm, struct vm_device *slot)
 	for (unsigned n = 0; n < device->model->timers; n++)
 		event_timer_arm(&vm->queue, &slot->timers[n], GUEST_TIME_NEVER);
 	event_drop(&vm->queue, device->id);
+	backend_reset(slot);
 	slot->bottom_halves = 0;
 	for (unsigned n = 0; n < device->model->outputs; n++)
 		slot->wires[n].level = false;

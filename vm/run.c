@@ -126,12 +126,22 @@ static void events_deliver(struct vm *vm, struct guest_time now)
 	bus_leave(vm, now);
 }
 
+static __attribute__((noinline)) void completions_take(struct vm_vcpu *vcpu)
+{
+	outside_take_completions(vcpu->vm);
+	if (backend_any_done(&vcpu->vm->requests_out)) // the event queue is full
+		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
+}
+
 static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 {
 	uint32_t signals = local_apic_take_signals(vcpu, now);
 
 	if (unlikely((signals & VM_SIGNAL_TEST) != 0))
 		__atomic_fetch_or(&vcpu->signals, VM_SIGNAL_TEST, __ATOMIC_RELAXED);
+	if (unlikely(backend_any_done(&vcpu->vm->requests_out)) && vcpu->vm->landing == NULL &&
+		vcpu->index == 0)
+		completions_take(vcpu);
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
 	if ((signals & VM_SIGNAL_STARTUP) != 0)

@@ -21,6 +21,7 @@ struct kept {
 	bool x2apic, debugcon, debug_exit;
 	bool has_memory; // the contents of its memory are there
 	bool has_position; // its position is kept: vm/landing.h
+	uint64_t test_disk_bytes;
 	uint8_t models[VM_DEVICES_MAX][MODEL_NAME_MAX];
 	uint8_t reserved[3];
 };
@@ -39,12 +40,13 @@ static const struct state_field machine_fields[] = {
 	STATE_BOOL(struct kept, debug_exit),
 	STATE_BOOL(struct kept, has_memory),
 	STATE_BOOL(struct kept, has_position),
+	STATE_VALUE_SINCE(2, struct kept, test_disk_bytes, 0, UINT64_MAX),
 	STATE_FIELD_(struct kept, models, models[0][0], 1, VM_DEVICES_MAX * MODEL_NAME_MAX, 0,
 		UINT8_MAX, 1),
 	STATE_PAD(struct kept, reserved),
 };
 static const struct state_table machine_table =
-	STATE_TABLE("machine", 1, struct kept, machine_fields, NULL);
+	STATE_TABLE("machine", 2, struct kept, machine_fields, NULL);
 
 // How it stands.
 struct standing {
@@ -132,6 +134,7 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->x2apic = vm->config.x2apic;
 	machine->debugcon = vm->config.debugcon;
 	machine->debug_exit = vm->config.debug_exit;
+	machine->test_disk_bytes = vm->config.test_disk.bytes;
 	machine->has_memory = memory;
 	machine->has_position = vm->landing != NULL;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
@@ -183,6 +186,7 @@ static void device_write(const struct vm_device *slot, struct snapshot_stream *s
 		wires.levels |= (uint32_t)slot->wires[i].level << i;
 	snapshot_write_table(stream, model->name, slot->device->id, model->state, slot->device);
 	snapshot_write_table(stream, wires_table.name, slot->device->id, &wires_table, &wires);
+	backend_write(slot, stream);
 }
 
 enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *stream,
@@ -208,8 +212,10 @@ enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *s
 			event_fifo_at(&vm->queue, i));
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
-	if (memory)
+	if (memory) {
+		snapshot_medium_write(vm, stream);
 		snapshot_ram_write(vm, stream);
+	}
 	cost->memory_ticks = rdtsc() - start;
 	return snapshot_write_end(stream);
 }
@@ -263,7 +269,7 @@ static enum status device_read(struct vm_device *slot, struct snapshot_stream *s
 	slot->bottom_halves = wires.bottom_halves;
 	for (unsigned i = 0; i < model->outputs; i++)
 		slot->wires[i].level = (wires.levels >> i & 1) != 0;
-	return STATUS_OK;
+	return backend_read(slot, stream);
 }
 
 // Whether bus_deliver may hand it out. `halves`: the bottom halves that were met, by device.
@@ -290,6 +296,9 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 			event->index != UART16550_PORT_CHARACTERS || !vm->receive_pending)
 			return "index: nobody takes characters there";
 		return NULL;
+	case EVENT_COMPLETION:
+		return backend_meet(&vm->devices[event->device], event)
+			? NULL : "value: no such request, or not its completion";
 	case EVENT_LINE:
 		return event->index < model->inputs && model->line != NULL
 			? NULL : "index: no such input";
@@ -318,12 +327,16 @@ static enum status events_read(struct vm *vm, uint32_t count, struct snapshot_st
 		next = event.sequence + 1;
 		event_restore(&vm->queue, &event);
 	}
-	for (uint32_t i = 0; i < vm->device_count; i++)
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		if (!backend_all_met(&vm->devices[i]))
+			return snapshot_fail(stream, STATUS_INVALID,
+				"%s %u: state: its completion is not in the queue", "request", i);
 		if (halves[i] != vm->devices[i].bottom_halves)
 			return snapshot_fail(stream, STATUS_INVALID,
 				"%s %u: bottom_halves: 0x%x is not allowed (0x%x to 0x%x)",
 				wires_table.name, i, vm->devices[i].bottom_halves, halves[i],
 				halves[i]);
+	}
 	return STATUS_OK;
 }
 
@@ -384,6 +397,8 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
 	if (memory && status == STATUS_OK)
+		status = snapshot_medium_read(twin, stream);
+	if (memory && status == STATUS_OK)
 		status = snapshot_ram_read(twin, stream);
 	cost->memory_ticks = rdtsc() - start;
 	return status == STATUS_OK ? snapshot_section_expect(stream, "end", 0) : status;
@@ -398,6 +413,8 @@ const struct state_table *snapshot_table(const struct vm *vm,
 	for (unsigned i = 0; i < ARRAY_COUNT(tables); i++)
 		if (strcmp(section->name, tables[i]->name) == 0)
 			return tables[i];
+	if (snapshot_request_table(section->name) != NULL)
+		return snapshot_request_table(section->name);
 	if (strcmp(section->name, "lapic") == 0)
 		return vm->vcpus[0]->lapic->model->state;
 	for (uint32_t i = 0; i < vm->device_count; i++)

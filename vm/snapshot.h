@@ -10,7 +10,10 @@
 //   lapic    i       its local APIC
 //   MODEL    i       device i, by the state table of its model
 //   wires    i       the levels of its outputs; its bottom halves
+//   requests i       how many of them its back end has answered that were not delivered;
+//   request  n       each of these, and request_data what it has read
 //   event    n       what waits in the event queue, first in first
+//   medium   0       what a disk in RAM holds
 //   ram      block   2 MiB of guest memory: page number (8 bytes) and page, for each page that is
 //                    not all zero; blocks without such a page are left out
 //
@@ -63,6 +66,11 @@ extern const struct state_table snapshot_run_table;
 void snapshot_position_write(const struct vm *vm, struct snapshot_stream *stream);
 must_check enum status snapshot_position_read(struct vm *vm, struct snapshot_stream *stream);
 extern const struct state_table snapshot_position_table;
+
+// snapshot_backend.c, with backend_write and backend_read
+void snapshot_medium_write(const struct vm *vm, struct snapshot_stream *stream);
+must_check enum status snapshot_medium_read(struct vm *vm, struct snapshot_stream *stream);
+const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
 
 // snapshot_ram.c
 void snapshot_ram_write(const struct vm *vm, struct snapshot_stream *stream);

@@ -98,7 +98,8 @@ static void run_get(const struct vm_vcpu *vcpu, struct run *run)
 	run->halted = vcpu->halted;
 	run->waits_for_startup = vcpu->waits_for_startup;
 	run->nmi_pending = vcpu->nmi_pending;
-	run->idle = vcpu->vm->landing != NULL && vcpu->idle == lapic_word(vcpu->lapic);
+	run->idle = vcpu->vm->landing != NULL && (vcpu->halted || vcpu->waits_for_startup) &&
+		vcpu->idle == lapic_word(vcpu->lapic);
 }
 
 // What is derived from these starts anew: fresh values of struct vm_vcpu.

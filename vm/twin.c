@@ -15,9 +15,12 @@ static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
 
 	if (memory) {
 		status = memory_create(twin);
+		if (status == STATUS_OK) // even a page of zeros may be news to whoever has a look
+			memset(twin->ram.written, 1, twin->ram.block_count);
 	} else {
 		twin->ram = vm->ram;
 		twin->nested = vm->nested;
+		twin->medium = vm->medium;
 	}
 	if (status == STATUS_OK)
 		status = vcpus_create(twin);
@@ -53,6 +56,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	twin->config.name = twin->name;
 	twin->time_stands = true;
 	twin->holds = 1;
+	twin->test_disk = vm->test_disk; // has no requests of it
 	event_queue_init(&twin->queue, twin, bus_deliver);
 	status = parts_create(vm, twin, memory);
 	if (status != STATUS_OK) {
@@ -126,6 +130,7 @@ static void swap(void *argument)
 	struct vm *vm = pair->vm, *twin = pair->twin;
 
 	ASSERT(vcpus_rest(vm) && vcpus_rest(twin) && vm->time_stands && twin->time_stands);
+	ASSERT(backend_all_done(&vm->requests_out));
 	ASSERT(vm->vcpu_count == twin->vcpu_count && vm->bus.owner == NULL);
 #define SWAP(member)                                                                               \
 	do {                                                                                       \
@@ -138,6 +143,8 @@ static void swap(void *argument)
 	exchange(&vm->bus, &twin->bus, sizeof(vm->bus));
 	SWAP(ram);
 	SWAP(nested);
+	SWAP(medium);
+	SWAP(requests_out);
 	SWAP(pic);
 	SWAP(ioapic);
 	SWAP(rtc);
@@ -160,6 +167,8 @@ static void swap(void *argument)
 		landing_take_over(vm, twin);
 	adopt(vm);
 	adopt(twin);
+	if (backend_any_done(&vm->requests_out))
+		vm_events_changed(vm);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		counts_keep(vm->vcpus[i], twin->vcpus[i]);
 }

@@ -83,7 +83,8 @@ static void settle(struct vm *vm)
 {
 	if (vm->state != VM_RUNNING)
 		vm_time_stop(vm);
-	if (__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0 && vm->holds == 0)
+	if (__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0 && vm->holds == 0 &&
+		backend_all_done(&vm->requests_out)) // else the last one that is comes here
 		vm_carry_out_requests(vm);
 }
 

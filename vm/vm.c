@@ -17,6 +17,7 @@
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
 
 // A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
@@ -43,12 +44,20 @@ const char *vm_state_name(const struct vm *vm)
 	return vm->state == VM_ENDED ? ends[vm->end] : names[vm->state];
 }
 
+// Served by the last core: beside the machine where there are several.
+static enum status test_disk_create(struct vm *vm)
+{
+	return ramdisk_create(vm, cpu_count() - 1, vm->config.test_disk.seed, &vm->test_disk);
+}
+
 static enum status parts_create(struct vm *vm)
 {
 	enum status status = memory_create(vm);
 
 	if (status == STATUS_OK)
 		status = vcpus_create(vm);
+	if (status == STATUS_OK && vm->config.test_disk.bytes != 0)
+		status = test_disk_create(vm);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
 	if (status == STATUS_OK && vm_config_keeps_position(&vm->config))
@@ -64,6 +73,7 @@ static void parts_destroy(struct vm *vm)
 	save_load_destroy(vm);
 	landing_destroy(vm);
 	vcpus_destroy(vm);
+	ramdisk_destroy(vm->test_disk);
 	pc_destroy(vm);
 	memory_destroy(vm);
 	mem_pages_free(vm, PAGES_OF(*vm));
@@ -390,6 +400,8 @@ static void reset_resting(void *argument)
 	if (vm->state == VM_RUNNING || vm->state == VM_CREATED || !vm->time_stands)
 		return;
 	vm->requests = (uint32_t)BIT(DEVICE_REQUEST_RESET);
+	if (!backend_all_done(&vm->requests_out))
+		return; // vm_vcpu_rest comes when they are
 	vm_carry_out_requests(vm);
 	vm_run_update(vm);
 }

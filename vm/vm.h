@@ -32,6 +32,7 @@
 #include "kernel/decode.h"
 #include "kernel/event.h"
 #include "kernel/loop.h"
+#include "vm/backend.h"
 #include "vm/bus.h"
 #include "vm/guest_ram.h"
 #include "vm/mtrr.h"
@@ -83,6 +84,12 @@ struct vm_rr {
 	const char *name;
 };
 
+// A disk for tests of back ends: emul/test_disk.h, vm/ramdisk.h.
+struct vm_test_disk {
+	uint64_t bytes; // 0: none; at most RAMDISK_BYTES_MAX
+	uint64_t seed;  // of the times that requests take; 0: none
+};
+
 // Whether RDTSC takes some of the machine's time, beside its tick: it does where it exits, for who
 // waits by it would go round very often else. A replay has to do as the recording did.
 enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
@@ -111,6 +118,7 @@ struct vm_config {
 	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
 	struct vm_rr rr;
 	struct landing_config landing;
+	struct vm_test_disk test_disk;
 	struct random_seed random_seed; // vm_create makes one where there is none
 	uint8_t rdtsc; // enum vm_rdtsc, of a machine whose position is kept
 	// A test facility: see vm/save_load_test.h. 0: not used.
@@ -130,6 +138,7 @@ struct vm_device {
 	struct event_timer timers[VM_DEVICE_TIMERS_MAX];
 	uint32_t bottom_halves; // queued and not yet run, a bit each
 	struct wire *wires;     // one an output
+	struct backend *backend; // NULL: none
 };
 
 // What `info exits` shows: how often, and what handling cost from exit to next entry.
@@ -228,6 +237,12 @@ struct vm_vcpu {
 #define LAPIC_PAGE_NONE UINT64_MAX
 #define VM_QUIET_NEVER  UINT64_MAX
 
+// What a RAM disk holds: part of the machine's state.
+struct medium {
+	uint8_t *data; // NULL: there is none
+	uint64_t bytes;
+};
+
 // What vm/twin.c exchanges when a machine is loaded: vcpus, devices, queue, bus and memory. Whoever
 // keeps a pointer to one of these across vm_hold must look again.
 struct vm {
@@ -253,6 +268,9 @@ struct vm {
 	struct bus bus;
 	struct guest_ram ram;
 	struct nested_map *nested;
+	struct medium medium;
+	struct ramdisk *test_disk; // (c) NULL: none
+	struct backend_counts requests_out; // (a)
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *uart;
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
@@ -283,7 +301,8 @@ void vm_destroy(struct vm *vm);
 must_check enum status vm_start(struct vm *vm, char error[VM_ERROR_MAX]);
 void vm_stop(struct vm *vm);
 void vm_continue(struct vm *vm);
-// All vcpus rest and time stands until as many releases came; the machine's state stays.
+// All vcpus rest, back ends have nothing to do, and time stands until as many releases came; the
+// machine's state stays.
 void vm_hold(struct vm *vm);
 void vm_release(struct vm *vm);
 // The state of a vcpu, running or not.

@@ -109,17 +109,14 @@ static void events_reach_their_device(void **state)
 	vm->receive_pending = true;
 	post((struct event){.kind = EVENT_CHARACTERS, .device = B, .index = 1, .payload_bytes = 3,
 		.payload = "xyz"});
-	post((struct event){.kind = EVENT_COMPLETION, .device = C, .index = 2, .value = BIT(40),
-		.payload = {STATUS_IO}});
 	post((struct event){.kind = EVENT_LINE, .device = A, .index = 3, .value = 1});
 	post((struct event){.kind = EVENT_MACHINE, .device = 999,
 		.index = DEVICE_REQUEST_EXIT, .value = 33});
 	post((struct event){.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = 0});
 	deliver();
-	assert_int_equal(count, 3);
+	assert_int_equal(count, 2);
 	expect(0, B, RECEIVE, 1, 3, 'z');
-	expect(1, C, COMPLETE, 2, STATUS_IO, BIT(40));
-	expect(2, A, LINE, 3, 0, 1);
+	expect(1, A, LINE, 3, 0, 1);
 	assert_false(vm->receive_pending);
 	assert_int_equal(vm->requests, BIT(DEVICE_REQUEST_EXIT));
 	assert_int_equal(vm->request_argument, 33);

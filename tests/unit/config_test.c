@@ -104,6 +104,7 @@ static void test_every_key(void **state)
 			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
+			       "test_disk = 64K\ntest_disk_delay = 9\n"
 			       "test_save_load = 7\ntest_save_load_memory = 0\n"
 			       "[reprise]\nlog = debug\ndebug_exit = 0x501\nquit_on_exit = on\n"
 			       "console = monitor\ncpus = 3\ncpus_from = mp\n"),
@@ -124,6 +125,8 @@ static void test_every_key(void **state)
 	assert_true(config.vms[0].debug_exit);
 	assert_int_equal(config.vms[0].rtc_base, 1704067200);
 	assert_false(config.vms[0].autostart);
+	assert_int_equal(config.vms[0].test_disk, 65536);
+	assert_int_equal(config.vms[0].test_disk_delay, 9);
 	assert_int_equal(config.vms[0].save_load, 7);
 	assert_int_equal(config.vms[0].save_load_memory, 0);
 }
@@ -242,6 +245,12 @@ static void test_bad_values(void **state)
 				     "got \"0\"");
 	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
 	expect_vm_error("debugcon = ON", "reprise.ini:4: debugcon: expected on or off, got \"ON\"");
+	expect_vm_error("test_disk = 0",
+		"reprise.ini:4: test_disk: expected a multiple of 4K, up to 1M, got \"0\"");
+	expect_vm_error("test_disk = 6K",
+		"reprise.ini:4: test_disk: expected a multiple of 4K, up to 1M, got \"6K\"");
+	expect_vm_error("test_disk = 2M",
+		"reprise.ini:4: test_disk: expected a multiple of 4K, up to 1M, got \"2M\"");
 	expect_vm_error("test_save_load = often",
 		"reprise.ini:4: test_save_load: expected a number from 0 to 1000000000, "
 		"got \"often\"");
@@ -349,6 +358,7 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
+		"test_disk, test_disk_delay, "
 		"test_save_load, test_save_load_memory, got \"colour\"");
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
@@ -356,6 +366,7 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, kernel, initrd, "
 		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
+		"test_disk, test_disk_delay, "
 		"test_save_load, test_save_load_memory, got \"log\"");
 	expect_error("[reprise]\nmemory = 2M\n" VM,
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "

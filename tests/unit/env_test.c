@@ -243,7 +243,8 @@ static void ask(struct device *device, const struct note *note)
 	(void)note;
 	device_request(device, DEVICE_REQUEST_POWER_OFF, 3);
 	device_output(device, 0, (const uint8_t *)"hi", 2);
-	assert_int_equal(device_submit(device, 0, 1), STATUS_UNSUPPORTED);
+	assert_int_equal(device_submit(device, 0, &(struct device_io){.request = 1}),
+		STATUS_UNSUPPORTED);
 }
 
 static char printed[8];

@@ -115,12 +115,15 @@ static void fake_schedule_bottom_half(struct device *device, unsigned bottom_hal
 	env_in_stimulus(device)->bottom_half[bottom_half] = true;
 }
 
-static enum status fake_submit(struct device *device, unsigned port, uint64_t request)
+static enum status fake_submit(struct device *device, unsigned port, const struct device_io *io)
 {
-	(void)device;
+	struct fake_env *env = env_in_stimulus(device);
+
 	(void)port;
-	(void)request;
-	return STATUS_FAIL(STATUS_UNSUPPORTED);
+	env->submits++;
+	env->io = *io;
+	memcpy(env->io_pieces, io->pieces, io->piece_count * sizeof(*io->pieces));
+	return env->submit_answer;
 }
 
 static void fake_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
@@ -230,6 +233,7 @@ void fake_clear(struct fake_env *env)
 	env->messages = 0;
 	env->output_bytes = 0;
 	env->requests = 0;
+	env->submits = 0;
 }
 
 uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size)
@@ -270,6 +274,13 @@ void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t
 {
 	stimulus_begin(env);
 	env->device->model->receive(env->device, env->now, port, bytes, count);
+	stimulus_end(env);
+}
+
+void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status)
+{
+	stimulus_begin(env);
+	env->device->model->complete(env->device, env->now, port, request, status);
 	stimulus_end(env);
 }
 

@@ -39,6 +39,10 @@ struct fake_env {
 	unsigned requests; // machine requests since the last fake_clear; the last one:
 	enum device_request request;
 	uint32_t request_argument;
+	unsigned submits; // requests to a back end since the last fake_clear; the last one:
+	struct device_io io;
+	struct device_io_piece io_pieces[DEVICE_IO_PIECES_MAX];
+	enum status submit_answer;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
 	bool in_stimulus;
 };
@@ -56,6 +60,7 @@ void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned
 void fake_line(struct fake_env *env, unsigned input, bool level);
 void fake_message(struct fake_env *env, const struct interrupt_message *message);
 void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count);
+void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status);
 bool fake_level(struct fake_env *env, unsigned output);
 // Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.
 void fake_advance(struct fake_env *env, uint64_t ns);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "emul/test_disk.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
 #include "kernel/crc32c.h"
@@ -22,6 +23,7 @@
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
 #include "vm/snapshot.h"
 #include "vm/twin.h"
@@ -35,7 +37,8 @@ __asm__(".section .data.models, \"aw\"\n"
 	".globl device_models_start, device_models_end\n"
 	"device_models_start: .quad i8259_model, ioapic_model, i8254_model, port61_model,"
 	" mc146818_model, acpi_pm_model, pci_host_model, reset_control_model, i8042_model,"
-	" uart16550_model, pvpanic_model, debugcon_model, debug_exit_model\n"
+	" uart16550_model, pvpanic_model, debugcon_model, debug_exit_model,"
+	" test_disk_model\n"
 	"device_models_end:\n"
 	".previous\n");
 
@@ -173,6 +176,16 @@ void interrupt_route(struct vm *of, const struct vm_vcpu *sender,
 	(void)now;
 }
 
+// What devices have asked back ends for, and nobody has answered.
+static struct backend_request *asked[DEVICE_IO_MAX];
+static unsigned asked_count;
+
+void ramdisk_submit(void *disk, struct backend_request *request)
+{
+	(void)disk;
+	asked[asked_count++] = request;
+}
+
 void vm_events_changed(struct vm *of)
 {
 	(void)of;
@@ -270,6 +283,8 @@ enum status memory_create(struct vm *of)
 	of->ram.low_bytes = of->config.memory_bytes;
 	of->ram.blocks = calloc(of->ram.block_count, sizeof(*of->ram.blocks));
 	of->ram.written = calloc(of->ram.block_count, sizeof(*of->ram.written));
+	of->medium.bytes = of->config.test_disk.bytes;
+	of->medium.data = calloc(1, of->medium.bytes);
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
 	return STATUS_OK;
@@ -281,6 +296,7 @@ void memory_destroy(struct vm *of)
 		free(of->ram.blocks[i]);
 	free(of->ram.blocks);
 	free(of->ram.written);
+	free(of->medium.data);
 }
 
 static inline void vcpu_part_create(struct vm *of, uint32_t index)
@@ -380,7 +396,8 @@ static inline int bench_setup(void **state)
 	vm = calloc(1, sizeof(*vm));
 	strcpy(vm->name, name);
 	vm->config = (struct vm_config){.name = vm->name, .memory_bytes = 2 * LARGE_PAGE_BYTES,
-		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = true, .debug_exit = true};
+		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = true, .debug_exit = true,
+		.test_disk = {.bytes = 64}};
 	vm->state = VM_RUNNING;
 	vm->time_stands = true;
 	vm->paused_tsc = 5000000;
@@ -395,6 +412,38 @@ static inline int bench_setup(void **state)
 		vm->vcpus[i]->signals = 0;
 	}
 	return 0;
+}
+
+static inline struct vm_device *bench_disk(void)
+{
+	struct vm_device *disk = &vm->devices[vm->device_count - 1];
+
+	assert_non_null(disk->backend);
+	return disk;
+}
+
+// Three requests at the disk: one that is done and whose data wait, one that has failed, and one
+// whose completion is in the event queue.
+static inline void bench_requests_make(void)
+{
+	const uint8_t medium[] = {1, 2, 3, 4};
+	uint16_t id = bench_disk()->device->id;
+	const struct event event = {.kind = EVENT_COMPLETION, .device = id, .value = 2,
+		.payload_bytes = 1};
+	struct guest_time now = vm_now(vm);
+
+	memcpy(vm->medium.data + 60, medium, sizeof(medium));
+	asked_count = 0;
+	for (uint32_t tag = 0; tag < 3; tag++) {
+		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_TAG, 4, tag, now);
+		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_ADDRESS, 4, 0x1ffc, now);
+		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_BYTES, 4, 8, now);
+		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_COMMAND, 4, DEVICE_IO_READ, now);
+		memset(asked[tag]->data, (int)(0x70 + tag), 8);
+		backend_done(asked[tag], tag == 1 ? STATUS_IO : STATUS_OK);
+	}
+	backend_take(vm, &event);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
 }
 
 static inline int bench_teardown(void **state)

@@ -63,6 +63,7 @@ static void what_is_saved_comes_back(void **state)
 
 	(void)state;
 	make_lively();
+	bench_requests_make();
 	before = vm->vcpus[1];
 	assert_int_equal(save(&stream), STATUS_OK);
 	assert_int_equal(load(), STATUS_OK);
@@ -79,7 +80,7 @@ static void what_is_saved_comes_back(void **state)
 	assert_int_equal(state_of(vm, 0)->event.error_code, 7);
 	assert_int_equal(state_of(vm, 0)->offered, VCPU_OFFERED | 0x31);
 	assert_true(state_of(vm, 1)->interrupt_shadow && state_of(vm, 1)->nmi_blocked);
-	assert_int_equal(vm->queue.fifo_count, 1);
+	assert_int_equal(vm->queue.fifo_count, 2);
 	assert_ptr_equal(vm->queue.owner, vm);
 	assert_int_equal(vm->resets, 3);
 	assert_int_equal(vm->panics, 4);
@@ -364,7 +365,7 @@ static void impossible_queues_are_refused(void **state)
 		{{.kind = EVENT_LINE, .device = 30}, "no such device"},
 		{{.kind = EVENT_LINE, .index = 99}, "no such input"},
 		{{.kind = EVENT_BOTTOM_HALF, .index = 31}, "no such bottom half"},
-		{{.kind = EVENT_COMPLETION}, "no such event"},
+		{{.kind = EVENT_COMPLETION}, "no such request"},
 		{{.kind = EVENT_CHARACTERS, .device = 1}, "nobody takes characters"},
 		{{.kind = EVENT_MACHINE, .index = 40}, "no such request"},
 	};
@@ -435,6 +436,7 @@ static void random_contents_do_no_harm(void **state)
 
 	(void)state;
 	make_lively();
+	bench_requests_make();
 	assert_int_equal(save(&good), STATUS_OK);
 	for (unsigned round = 0; round < 4000; round++) {
 		copy(&stream, bytes_of(&good), good.bytes);

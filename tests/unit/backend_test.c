@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests at a back end: what is refused, what moves where and when, completions as events, and a
+// log that says anything.
+#include "vm/backend.h"
+
+#include "tests/unit/bus_bench.h"
+
+static struct backend_request *asked[2 * DEVICE_IO_MAX];
+static unsigned asked_count;
+
+static void asked_for(void *owner, struct backend_request *request)
+{
+	assert_ptr_equal(owner, asked);
+	asked[asked_count++] = request;
+}
+
+static int setup(void **state)
+{
+	asked_count = 0;
+	assert_int_equal(bench_setup(state), 0);
+	return (int)backend_create(&vm->devices[C], asked_for, asked);
+}
+
+static int teardown(void **state)
+{
+	backend_destroy(&vm->devices[C]);
+	backend_destroy(&vm->devices[C]); // there is none any more
+	return bench_teardown(state);
+}
+
+static enum status submit(uint64_t name, enum device_io_kind kind, uint64_t at, uint64_t bytes)
+{
+	const struct device_io_piece pieces[] = {{{at}, bytes / 2}, {{at + 0x1000},
+		bytes - bytes / 2}};
+	const struct device_io io = {.request = name, .offset = name << 12, .kind = (uint8_t)kind,
+		.piece_count = 2, .pieces = pieces};
+
+	return device_submit(probe(C), 0, &io);
+}
+
+static struct event completion(uint64_t name, enum status status)
+{
+	return (struct event){.kind = EVENT_COMPLETION, .device = C, .value = name,
+		.payload_bytes = 1, .payload = {(uint8_t)status}};
+}
+
+static void what_was_read_comes_with_the_completion(void **state)
+{
+	struct event event;
+
+	(void)state;
+	assert_int_equal(submit(7, DEVICE_IO_READ, 0x2ff0, 64), STATUS_OK);
+	assert_int_equal(vm->requests_out.sent, 1);
+	assert_false(backend_all_done(&vm->requests_out));
+	assert_int_equal(asked[0]->bytes, 64);
+	assert_true(asked[0]->offset == 7 << 12);
+	assert_int_equal(asked[0]->kind, DEVICE_IO_READ);
+	assert_false(backend_completion(vm, &event));
+	memset(asked[0]->data, 0x11, 32);
+	memset(asked[0]->data + 32, 0x22, 32);
+	backend_done(asked[0], STATUS_OK);
+	assert_int_equal(changes, 1);
+	assert_true(backend_all_done(&vm->requests_out));
+	assert_true(backend_any_done(&vm->requests_out));
+	assert_true(backend_completion(vm, &event) && backend_completion(vm, &event));
+	assert_int_equal(event.kind, EVENT_COMPLETION);
+	assert_int_equal(event.device, C);
+	assert_int_equal(event.value, 7);
+	backend_take(vm, &event);
+	assert_false(backend_any_done(&vm->requests_out));
+	assert_false(backend_completion(vm, &event));
+	assert_int_equal(block[0x2ff0], 0);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
+	deliver();
+	expect(0, C, COMPLETE, 0, STATUS_OK, 7);
+	assert_int_equal(block[0x2ff0], 0x11);
+	assert_int_equal(block[0x300f], 0x11);
+	assert_int_equal(block[0x3010], 0);
+	assert_int_equal(block[0x3ff0], 0x22);
+	assert_int_equal(block[0x400f], 0x22);
+	assert_int_equal(block[0x4010], 0);
+	assert_int_equal(written[0], 1);
+	assert_int_equal(submit(7, DEVICE_IO_READ, 0x2ff0, 64), STATUS_OK); // its name is free
+}
+
+static void what_is_written_is_taken_at_once(void **state)
+{
+	(void)state;
+	memset(block + 0x5000, 0x33, 16);
+	memset(block + 0x6000, 0x44, 16);
+	assert_int_equal(submit(1, DEVICE_IO_WRITE, 0x5000, 32), STATUS_OK);
+	memset(block + 0x5000, 0, 0x2000);
+	assert_int_equal(asked[0]->data[15], 0x33);
+	assert_int_equal(asked[0]->data[16], 0x44);
+}
+
+// One that failed leaves memory alone.
+static void a_failure_is_told(void **state)
+{
+	struct event event;
+
+	(void)state;
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x5000, 32), STATUS_OK);
+	memset(asked[0]->data, 0x33, 32);
+	backend_done(asked[0], STATUS_IO);
+	assert_true(backend_completion(vm, &event));
+	backend_take(vm, &event);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
+	deliver();
+	expect(0, C, COMPLETE, 0, STATUS_IO, 1);
+	assert_int_equal(block[0x5000], 0);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+	struct device_io_piece many[DEVICE_IO_PIECES_MAX + 1];
+	struct device_io io = {.piece_count = DEVICE_IO_PIECES_MAX + 1, .pieces = many};
+
+	(void)state;
+	assert_int_equal(device_submit(probe(A), 0, &io), STATUS_UNSUPPORTED);
+	assert_int_equal(device_submit(probe(C), 1, &io), STATUS_UNSUPPORTED);
+	for (unsigned i = 0; i <= DEVICE_IO_PIECES_MAX; i++)
+		many[i] = (struct device_io_piece){{0x1000}, 1};
+	assert_int_equal(device_submit(probe(C), 0, &io), STATUS_RANGE);
+	io.piece_count--;
+	io.kind = DEVICE_IO_FLUSH + 1;
+	assert_int_equal(device_submit(probe(C), 0, &io), STATUS_UNSUPPORTED);
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x9fff0, 64), STATUS_RANGE); // the VGA window
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0xc0000, 64), STATUS_RANGE); // ROM
+	assert_int_equal(submit(1, DEVICE_IO_WRITE, 2 * MIB - 0x1010, 64), STATUS_RANGE);
+	assert_int_equal(submit(1, DEVICE_IO_READ, UINT64_MAX - 8, 64), STATUS_RANGE);
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x1000, UINT64_MAX), STATUS_RANGE);
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x10000, DEVICE_IO_BYTES_MAX + 1),
+		STATUS_RANGE);
+	assert_int_equal(asked_count, 0);
+	assert_int_equal(submit(0, DEVICE_IO_READ, 0x10000, DEVICE_IO_BYTES_MAX), STATUS_OK);
+	assert_int_equal(submit(0, DEVICE_IO_FLUSH, 0x10000, 0), STATUS_EXISTS);
+	for (uint64_t i = 1; i < DEVICE_IO_MAX; i++)
+		assert_int_equal(submit(i, DEVICE_IO_FLUSH, 0x10000, 0), STATUS_OK);
+	assert_int_equal(submit(99, DEVICE_IO_FLUSH, 0x10000, 0), STATUS_BUSY);
+	assert_int_equal(vm->requests_out.sent, DEVICE_IO_MAX);
+}
+
+// As a log says it, which may be anything.
+static void a_log_may_lie(void **state)
+{
+	struct event good = completion(1, STATUS_OK), event = good;
+
+	(void)state;
+	assert_string_equal(backend_problem(vm, &good), "a completion of what was not asked for");
+	assert_false(backend_is_awaited(vm, &good));
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x1000, 8), STATUS_OK);
+	assert_true(backend_is_awaited(vm, &good));
+	assert_string_equal(backend_problem(vm, &good), "a completion that has yet to come");
+	backend_done(asked[0], STATUS_OK);
+	assert_false(backend_is_awaited(vm, &good));
+	assert_null(backend_problem(vm, &good));
+	event.payload[0] = STATUS_IO; // as it was then
+	assert_null(backend_problem(vm, &event));
+	event.payload[0] = STATUS_COUNT;
+	assert_non_null(backend_problem(vm, &event));
+	event = good;
+	event.payload_bytes = 0;
+	assert_non_null(backend_problem(vm, &event));
+	event = good;
+	event.index = 1;
+	assert_non_null(backend_problem(vm, &event));
+	event = good;
+	event.device = B;
+	assert_non_null(backend_problem(vm, &event));
+	event.device = UINT16_MAX;
+	assert_non_null(backend_problem(vm, &event));
+	backend_take(vm, &good);
+	assert_non_null(backend_problem(vm, &good)); // twice
+	expect_assert_failure(backend_take(vm, &good));
+	assert_int_equal(submit(2, DEVICE_IO_READ, 0x1000, 8), STATUS_OK);
+	backend_done(asked[1], STATUS_IO);
+	good.value = 2;
+	assert_string_equal(backend_problem(vm, &good), "the back end failed, and did not then");
+}
+
+static void a_reset_frees_all(void **state)
+{
+	struct event event;
+
+	(void)state;
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x1000, 8), STATUS_OK);
+	assert_int_equal(submit(2, DEVICE_IO_READ, 0x1000, 8), STATUS_OK);
+	assert_int_equal(submit(3, DEVICE_IO_READ, 0x1000, 8), STATUS_OK);
+	backend_done(asked[0], STATUS_OK);
+	backend_done(asked[1], STATUS_OK);
+	assert_true(backend_completion(vm, &event));
+	backend_take(vm, &event);
+	expect_assert_failure(backend_reset(&vm->devices[C])); // one is not done
+	backend_done(asked[2], STATUS_OK);
+	backend_reset(&vm->devices[C]);
+	backend_reset(&vm->devices[A]);
+	assert_int_equal(vm->requests_out.sent, 0);
+	assert_false(backend_any_done(&vm->requests_out));
+	assert_false(backend_completion(vm, &event));
+	for (uint64_t i = 0; i < DEVICE_IO_MAX; i++)
+		assert_int_equal(submit(i, DEVICE_IO_FLUSH, 0x1000, 0), STATUS_OK);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(what_was_read_comes_with_the_completion),
+		TEST(what_is_written_is_taken_at_once),
+		TEST(a_failure_is_told),
+		TEST(what_cannot_be_is_refused),
+		TEST(a_log_may_lie),
+		TEST(a_reset_frees_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

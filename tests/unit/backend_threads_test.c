@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A machine and its disk's core, by real threads under the thread sanitizer. Where one could come
+// between the other's steps, a seed says how long each waits: what is written is read again, each
+// completion is announced after what it speaks of, and a disk that goes has done all.
+// clang-format off: cmocka.h wants these first.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+// clang-format on
+
+#include <asm/prctl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vm/backend.c"
+#include "vm/guest_ram.c"
+#include "vm/ramdisk.c"
+
+enum { SEEDS = 24, ROUNDS = 200, PART = 64, MEDIUM_BYTES = 65536 };
+
+struct fiber {
+	void (*entry)(void *argument);
+	void *argument;
+	bool woken; // (a)
+	pthread_t thread;
+};
+
+static struct cpu cores[2]; // the machine's, and the disk's
+static struct message_queue inbox;
+static struct fiber server;
+static struct vm machine;
+static struct vm_device slot;
+static uint8_t *block, written;
+static uint32_t changes; // (a)
+uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT);
+
+_Noreturn void assert_fail(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
+	abort();
+}
+
+enum status status_origin_record(enum status status, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return status;
+}
+
+// Shorter delays: there are many.
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return ns / 10;
+}
+
+// Of each thread.
+static __thread uint64_t waits;
+
+static void wait_somewhat(void)
+{
+	uint64_t times = splitmix_next(&waits) % 64;
+
+	if (times > 56)
+		sched_yield();
+	for (; times < 48 && times > 0; times--)
+		__builtin_ia32_pause();
+}
+
+void vm_events_changed(struct vm *vm)
+{
+	assert_ptr_equal(vm, &machine);
+	wait_somewhat();
+	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
+}
+
+void vm_wait_a_moment(void)
+{
+	sched_yield();
+}
+
+bool loop_is_running(void)
+{
+	return true;
+}
+
+struct cpu *cpu_get(uint32_t index)
+{
+	return &cores[index];
+}
+
+void smp_post(struct cpu *cpu, struct cpu_message *message)
+{
+	assert_ptr_equal(cpu, &cores[1]);
+	wait_somewhat();
+	message_put(&inbox, message);
+	wait_somewhat();
+}
+
+void smp_call(struct cpu *cpu, void (*run)(void *argument), void *argument)
+{
+	assert_ptr_equal(cpu, &cores[1]);
+	run(argument);
+}
+
+static void *core_thread(void *argument)
+{
+	waits = (uintptr_t)argument;
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[1]);
+	server.entry(server.argument);
+	return NULL;
+}
+
+struct fiber *fiber_create(const char *name, void (*entry)(void *argument), void *argument)
+{
+	(void)name;
+	server.entry = entry;
+	server.argument = argument;
+	return &server; // it begins with the test
+}
+
+void fiber_wake(struct fiber *fiber)
+{
+	__atomic_store_n(&fiber->woken, true, __ATOMIC_SEQ_CST);
+}
+
+static void messages_run(void)
+{
+	struct cpu_message *message = message_take_all(&inbox), *next;
+
+	for (; message != NULL; message = next) {
+		next = message->next;
+		message->run(message);
+	}
+}
+
+void fiber_yield(void)
+{
+	wait_somewhat();
+	messages_run();
+}
+
+bool fiber_wait(uint64_t deadline)
+{
+	while (!__atomic_exchange_n(&server.woken, false, __ATOMIC_SEQ_CST)) {
+		messages_run();
+		if (rdtsc() >= deadline)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static uint32_t completed; // requests, a bit each
+static unsigned failures;
+
+static void probe_complete(struct device *device, struct guest_time now, unsigned port,
+	uint64_t request, enum status status)
+{
+	(void)device;
+	(void)now;
+	assert_int_equal(port, 0);
+	assert_int_equal(completed >> request & 1, 0);
+	completed |= 1u << request;
+	failures += status != STATUS_OK;
+}
+
+static const struct device_model model = {.name = "probe", .complete = probe_complete};
+static struct device probe = {.model = &model, .owner = &slot};
+
+static void submit(uint64_t name, enum device_io_kind kind, uint64_t offset)
+{
+	const struct device_io_piece piece = {{name * PART}, PART};
+	const struct device_io io = {.request = name, .kind = (uint8_t)kind, .offset = offset,
+		.piece_count = 1, .pieces = &piece};
+
+	wait_somewhat();
+	assert_int_equal(backend_submit(&slot, &io), STATUS_OK);
+}
+
+// As the run loop does: look where something has changed, and take what is there.
+static void take_all(uint32_t names)
+{
+	struct event event;
+
+	completed = 0;
+	while (completed != names) {
+		if (__atomic_exchange_n(&changes, 0, __ATOMIC_SEQ_CST) == 0) {
+			sched_yield();
+			continue;
+		}
+		while (backend_completion(&machine, &event)) {
+			wait_somewhat();
+			assert_null(backend_problem(&machine, &event));
+			backend_take(&machine, &event);
+			backend_deliver(&slot, &event, (struct guest_time){0});
+		}
+	}
+}
+
+static void one_round(unsigned round)
+{
+	enum { NAMES = DEVICE_IO_MAX };
+	uint8_t value = (uint8_t)(round * 7 + 1);
+
+	for (unsigned i = 0; i < NAMES; i++)
+		memset(block + i * PART, (uint8_t)(value + i), PART);
+	for (uint64_t i = 0; i < NAMES; i++)
+		submit(i, DEVICE_IO_WRITE, (i + round) % NAMES * PART);
+	memset(block, 0, NAMES * PART);
+	take_all(UINT16_MAX);
+	for (uint64_t i = 0; i < NAMES; i++)
+		submit(i, DEVICE_IO_READ, (i + round) % NAMES * PART);
+	take_all(UINT16_MAX);
+	for (unsigned i = 0; i < NAMES * PART; i++)
+		if (block[i] != (uint8_t)(value + i / PART))
+			fail_msg("round %u: byte %u is 0x%x", round, i, block[i]);
+}
+
+static void run_with_seed(uint64_t delay_seed)
+{
+	struct ramdisk *disk;
+
+	waits = delay_seed + 1;
+	assert_int_equal(ramdisk_create(&machine, 1, delay_seed % 2 == 0 ? 0 : delay_seed, &disk),
+		STATUS_OK);
+	assert_int_equal(backend_create(&slot, ramdisk_submit, disk), STATUS_OK);
+	assert_int_equal(pthread_create(&server.thread, NULL, core_thread,
+		(void *)(uintptr_t)(waits << 8)), 0);
+	for (unsigned round = 0; round < ROUNDS; round++)
+		one_round(round);
+	// One that is done goes with its machine: as vm_hold waits.
+	submit(0, DEVICE_IO_READ, 0);
+	while (!backend_all_done(&machine.requests_out))
+		sched_yield();
+	ramdisk_destroy(disk);
+	assert_int_equal(pthread_join(server.thread, NULL), 0);
+	backend_reset(&slot);
+	assert_int_equal(machine.requests_out.done, 0);
+	backend_destroy(&slot);
+	assert_int_equal(failures, 0);
+}
+
+static void a_disk_on_another_core(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		cores[i].self = &cores[i];
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[0]);
+	block = calloc(1, LARGE_PAGE_BYTES);
+	machine.ram = (struct guest_ram){.blocks = &block, .written = &written, .block_count = 1,
+		.low_bytes = LARGE_PAGE_BYTES};
+	machine.medium = (struct medium){calloc(1, MEDIUM_BYTES), MEDIUM_BYTES};
+	machine.devices = &slot;
+	machine.device_count = 1;
+	slot.vm = &machine;
+	slot.device = &probe;
+	for (uint64_t i = 0; i < SEEDS; i++)
+		run_with_seed(i);
+	free(machine.medium.data);
+	free(block);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_disk_on_another_core)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "vm/vm.h"
+
+enum status backend_create(struct vm_device *device,
+	void (*submit)(void *owner, struct backend_request *request), void *owner)
+{
+	struct backend *backend = calloc(1, sizeof(*backend));
+
+	if (backend == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	backend->data = calloc(DEVICE_IO_MAX, DEVICE_IO_BYTES_MAX);
+	if (backend->data == NULL) {
+		free(backend);
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	backend->device = device;
+	backend->submit = submit;
+	backend->owner = owner;
+	for (unsigned i = 0; i < DEVICE_IO_MAX; i++) {
+		backend->slots[i].request.backend = backend;
+		backend->slots[i].request.data = backend->data + i * DEVICE_IO_BYTES_MAX;
+	}
+	device->backend = backend;
+	return STATUS_OK;
+}
+
+void backend_destroy(struct vm_device *device)
+{
+	if (device->backend == NULL)
+		return;
+	free(device->backend->data);
+	free(device->backend);
+	device->backend = NULL;
+}
+
+void backend_done(struct backend_request *request, enum status status)
+{
+	struct vm *vm = request->backend->device->vm;
+
+	request->status = (uint8_t)status;
+	__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&vm->requests_out.done, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+	vm_events_changed(vm);
+}
+
+static bool is_done(const struct backend_slot *slot)
+{
+	return slot->state == BACKEND_SENT &&
+		__atomic_load_n(&slot->request.done, __ATOMIC_ACQUIRE);
+}
+
+static struct backend_slot *slot_of_state(struct backend *backend, enum backend_state state)
+{
+	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
+		if (backend->slots[i].state == state)
+			return &backend->slots[i];
+	return NULL;
+}
+
+static struct backend_slot *slot_find(struct backend *backend, uint64_t name)
+{
+	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
+		if (backend->slots[i].state != BACKEND_FREE && backend->slots[i].name == name)
+			return &backend->slots[i];
+	return NULL;
+}
+
+static bool pieces_are_ram(const struct guest_ram *ram, const struct device_io *io)
+{
+	uint64_t left = DEVICE_IO_BYTES_MAX;
+
+	if (io->piece_count > DEVICE_IO_PIECES_MAX)
+		return false;
+	for (unsigned i = 0; i < io->piece_count; i++) {
+		if (io->pieces[i].bytes > left || !guest_ram_is_ram(ram, io->pieces[i].at,
+			io->pieces[i].bytes))
+			return false;
+		left -= io->pieces[i].bytes;
+	}
+	return true;
+}
+
+static uint32_t pieces_keep(struct backend_slot *slot, const struct device_io *io)
+{
+	uint64_t bytes = 0;
+
+	slot->piece_count = io->piece_count;
+	for (unsigned i = 0; i < io->piece_count; i++) {
+		slot->pieces[i] = io->pieces[i];
+		bytes += io->pieces[i].bytes;
+	}
+	return (uint32_t)bytes;
+}
+
+static void data_take(const struct backend_slot *slot, const struct guest_ram *ram)
+{
+	uint8_t *to = slot->request.data;
+
+	for (unsigned i = 0; i < slot->piece_count; i++) {
+		const struct device_io_piece *piece = &slot->pieces[i];
+		enum status status = guest_ram_read(ram, piece->at, to, piece->bytes);
+
+		ASSERT(status == STATUS_OK); // pieces_are_ram
+		to += piece->bytes;
+	}
+}
+
+static void data_give(const struct backend_slot *slot, struct guest_ram *ram)
+{
+	const uint8_t *from = slot->request.data;
+
+	for (unsigned i = 0; i < slot->piece_count; i++) {
+		const struct device_io_piece *piece = &slot->pieces[i];
+		enum status status = guest_ram_write(ram, piece->at, from, piece->bytes);
+
+		ASSERT(status == STATUS_OK);
+		from += piece->bytes;
+	}
+}
+
+enum status backend_submit(struct vm_device *device, const struct device_io *io)
+{
+	struct backend *backend = device->backend;
+	struct vm *vm = device->vm;
+	struct backend_slot *slot;
+
+	if (backend == NULL || io->kind > DEVICE_IO_FLUSH)
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	if (!pieces_are_ram(&vm->ram, io))
+		return STATUS_FAIL(STATUS_RANGE);
+	if (slot_find(backend, io->request) != NULL)
+		return STATUS_FAIL(STATUS_EXISTS);
+	slot = slot_of_state(backend, BACKEND_FREE);
+	if (slot == NULL)
+		return STATUS_FAIL(STATUS_BUSY);
+	slot->name = io->request;
+	slot->state = BACKEND_SENT;
+	slot->request.kind = io->kind;
+	slot->request.offset = io->offset;
+	slot->request.bytes = pieces_keep(slot, io);
+	slot->request.done = false;
+	if (io->kind == DEVICE_IO_WRITE)
+		data_take(slot, &vm->ram);
+	__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
+	backend->submit(backend->owner, &slot->request);
+	return STATUS_OK;
+}
+
+bool backend_completion(const struct vm *vm, struct event *event)
+{
+	if (!backend_any_done(&vm->requests_out))
+		return false;
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		const struct backend *backend = vm->devices[i].backend;
+
+		for (unsigned n = 0; backend != NULL && n < DEVICE_IO_MAX; n++) {
+			const struct backend_slot *slot = &backend->slots[n];
+
+			if (!is_done(slot))
+				continue;
+			*event = (struct event){.kind = EVENT_COMPLETION, .device = (uint16_t)i,
+				.value = slot->name, .payload_bytes = 1,
+				.payload = {slot->request.status}};
+			return true;
+		}
+	}
+	return false;
+}
+
+// NULL: there is no such request.
+static struct backend_slot *slot_of_event(const struct vm *vm, const struct event *event)
+{
+	struct backend *backend =
+		event->device < vm->device_count ? vm->devices[event->device].backend : NULL;
+
+	return backend != NULL && event->index == 0 ? slot_find(backend, event->value) : NULL;
+}
+
+void backend_take(struct vm *vm, const struct event *event)
+{
+	struct backend_slot *slot = slot_of_event(vm, event);
+
+	ASSERT(slot != NULL && is_done(slot));
+	slot->state = BACKEND_TAKEN;
+	__atomic_fetch_sub(&vm->requests_out.done, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_status(const struct event *event)
+{
+	return event->payload_bytes == 1 && event->payload[0] < STATUS_COUNT;
+}
+
+const char *backend_problem(const struct vm *vm, const struct event *event)
+{
+	const struct backend_slot *slot = slot_of_event(vm, event);
+
+	if (slot == NULL || slot->state != BACKEND_SENT || !is_status(event))
+		return "a completion of what was not asked for";
+	if (!is_done(slot))
+		return "a completion that has yet to come";
+	if (event->payload[0] == STATUS_OK && slot->request.status != STATUS_OK)
+		return "the back end failed, and did not then";
+	return NULL;
+}
+
+bool backend_is_awaited(const struct vm *vm, const struct event *event)
+{
+	const struct backend_slot *slot = slot_of_event(vm, event);
+
+	return slot != NULL && slot->state == BACKEND_SENT && !is_done(slot);
+}
+
+void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now)
+{
+	struct backend_slot *slot = slot_find(device->backend, event->value);
+	enum status status = event->payload[0];
+
+	ASSERT(slot != NULL && slot->state == BACKEND_TAKEN);
+	if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK)
+		data_give(slot, &device->vm->ram);
+	slot->state = BACKEND_FREE;
+	device->device->model->complete(device->device, now, event->index, event->value, status);
+}
+
+bool backend_restore(struct backend *backend, unsigned index, const struct device_io *io,
+	enum backend_state state)
+{
+	struct backend_slot *slot = &backend->slots[index];
+	struct vm *vm = backend->device->vm;
+
+	if (!pieces_are_ram(&vm->ram, io) || slot_find(backend, io->request) != NULL)
+		return false;
+	slot->name = io->request;
+	slot->state = (uint8_t)state;
+	slot->request.kind = io->kind;
+	slot->request.offset = io->offset;
+	slot->request.bytes = pieces_keep(slot, io);
+	slot->request.done = state == BACKEND_SENT;
+	vm->requests_out.done += slot->request.done;
+	return true;
+}
+
+// One that has been taken is marked done when its completion has been met.
+bool backend_meet(struct vm_device *device, const struct event *event)
+{
+	struct backend_slot *slot = device->backend != NULL && event->index == 0
+		? slot_find(device->backend, event->value) : NULL;
+
+	if (slot == NULL || slot->state != BACKEND_TAKEN || slot->request.done || !is_status(event))
+		return false;
+	slot->request.done = true;
+	return true;
+}
+
+bool backend_all_met(const struct vm_device *device)
+{
+	const struct backend *backend = device->backend;
+
+	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++)
+		if (backend->slots[i].state == BACKEND_TAKEN && !backend->slots[i].request.done)
+			return false;
+	return true;
+}
+
+void backend_reset(struct vm_device *device)
+{
+	struct backend *backend = device->backend;
+
+	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++) {
+		struct backend_slot *slot = &backend->slots[i];
+
+		ASSERT(slot->state != BACKEND_SENT || is_done(slot));
+		if (slot->state == BACKEND_SENT)
+			__atomic_fetch_sub(&device->vm->requests_out.done, 1, __ATOMIC_RELAXED);
+		slot->state = BACKEND_FREE;
+	}
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests of devices at their back ends: what emul/device.h calls submit and complete.
+//
+// A back end does its work on a core of its choice and in an order of its own, while the machine
+// runs on, and knows nothing of guest memory: data passes through a buffer of the request, into
+// guest memory when the completion is delivered. A completion is an event from outside
+// (vm/outside.h), so that it has a position where the machine's is kept.
+//
+//   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
+//        --backend_deliver--> FREE
+//
+// Owners: a request that is SENT and not done is the back end's. All else is under the device
+// lock, but for what is marked (a). A machine that rests has no requests at its back ends: vm_hold
+// waits for them, and so does a reset; a device is reset with its machine alone.
+#ifndef VM_BACKEND_H
+#define VM_BACKEND_H
+
+#include "emul/device.h"
+#include "kernel/event.h"
+#include "kernel/message.h"
+#include "vm/snapshot_stream.h"
+
+struct vm;
+struct vm_device;
+struct backend;
+
+// As the back end sees it.
+struct backend_request {
+	struct backend *backend;    // (c)
+	struct cpu_message message; // for the back end's use
+	uint64_t due;               // the same
+	uint64_t offset;            // of the medium
+	uint32_t bytes;             // at most DEVICE_IO_BYTES_MAX
+	uint8_t kind;               // enum device_io_kind
+	uint8_t status;             // enum status: the back end's answer
+	bool done;                  // (a) set with release, read with acquire
+	uint8_t *data;              // (c) to be written; or what was read
+};
+
+enum backend_state { BACKEND_FREE, BACKEND_SENT, BACKEND_TAKEN };
+
+struct backend_slot {
+	struct backend_request request;
+	uint64_t name; // the device's for it
+	uint8_t state; // enum backend_state
+	uint8_t piece_count;
+	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX];
+};
+
+// Of a device's port.
+struct backend {
+	struct vm_device *device; // (c)
+	// Has the request done, and says so with backend_done. Must not wait.
+	void (*submit)(void *owner, struct backend_request *request);
+	void *owner;
+	uint8_t *data; // (c) of all requests
+	struct backend_slot slots[DEVICE_IO_MAX];
+};
+
+// How many requests are where: of a machine. (a)
+struct backend_counts {
+	uint32_t sent; // and not done
+	uint32_t done; // and not taken
+};
+
+// STATUS_NO_MEMORY.
+must_check enum status backend_create(struct vm_device *device,
+	void (*submit)(void *owner, struct backend_request *request), void *owner);
+void backend_destroy(struct vm_device *device); // NULL is allowed for its back end
+
+// The back end has answered, on any core. The request, and its machine, are not its any more: but
+// that who destroys a machine waits for whoever is in here.
+void backend_done(struct backend_request *request, enum status status);
+
+static inline bool backend_any_done(const struct backend_counts *counts)
+{
+	return __atomic_load_n(&counts->done, __ATOMIC_RELAXED) != 0;
+}
+
+static inline bool backend_all_done(const struct backend_counts *counts)
+{
+	return __atomic_load_n(&counts->sent, __ATOMIC_ACQUIRE) == 0;
+}
+
+// The rest is under the device lock.
+
+must_check enum status backend_submit(struct vm_device *device, const struct device_io *io);
+// The completion of a request that is done, as an event; false: there is none. It may be asked for
+// again until it is taken, and comes with the same answer.
+must_check bool backend_completion(const struct vm *vm, struct event *event);
+// The event goes to the event queue: of a request for which backend_problem says nothing.
+void backend_take(struct vm *vm, const struct event *event);
+// NULL, or why this completion cannot be taken: of a log, which may say anything.
+const char *backend_problem(const struct vm *vm, const struct event *event);
+// Whether it is of a request that is not done yet.
+bool backend_is_awaited(const struct vm *vm, const struct event *event);
+// What was read goes to guest memory, and the device hears of it.
+void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now);
+// All are free again.
+void backend_reset(struct vm_device *device);
+
+// Of a machine that rests: snapshot_backend.c. A loaded one has the same requests, as done as they
+// were.
+void backend_write(const struct vm_device *device, struct snapshot_stream *stream);
+must_check enum status backend_read(struct vm_device *device, struct snapshot_stream *stream);
+// A request of a state that is being loaded. False: it cannot be.
+must_check bool backend_restore(struct backend *backend, unsigned index, const struct device_io *io,
+	enum backend_state state);
+// Then the event queue is loaded. Whether this completion is of a request that has been taken, and
+// whose completion has not been met before; and whether all have been met.
+must_check bool backend_meet(struct vm_device *device, const struct event *event);
+must_check bool backend_all_met(const struct vm_device *device);
+
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests come to the core as messages, wait in a list there until their time, and are done by
+// the fiber. The list, the random numbers and the end are that core's alone.
+#include "vm/ramdisk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/clock.h"
+#include "kernel/fiber.h"
+#include "kernel/loop.h"
+#include "kernel/smp.h"
+#include "kernel/x86.h"
+#include "vm/splitmix.h"
+#include "vm/vm.h"
+
+struct ramdisk {
+	struct vm *vm;
+	struct cpu *core;
+	struct fiber *fiber;
+	struct cpu_message leave; // the fiber shall end, and free this
+	bool left;
+	bool *gone; // where it says that it has; NULL: nobody waits
+	uint64_t seed, random;
+	struct backend_request *waiting[DEVICE_IO_MAX];
+	uint32_t waiting_count;
+};
+
+static enum status carry_out(const struct medium *medium, const struct backend_request *request)
+{
+	if (request->kind == DEVICE_IO_FLUSH)
+		return STATUS_OK;
+	if (request->offset > medium->bytes || request->bytes > medium->bytes - request->offset)
+		return STATUS_RANGE;
+	if (request->kind == DEVICE_IO_READ)
+		memcpy(request->data, medium->data + request->offset, request->bytes);
+	else
+		memcpy(medium->data + request->offset, request->data, request->bytes);
+	return STATUS_OK;
+}
+
+// The first of all that are due; NULL: none is, and *next is when one will be.
+static struct backend_request *due_take(struct ramdisk *disk, uint64_t now, uint64_t *next)
+{
+	uint32_t nearest = 0;
+	struct backend_request *taken;
+
+	*next = TIMER_NEVER;
+	if (disk->waiting_count == 0)
+		return NULL;
+	for (uint32_t i = 1; i < disk->waiting_count; i++)
+		if (disk->waiting[i]->due < disk->waiting[nearest]->due)
+			nearest = i;
+	taken = disk->waiting[nearest];
+	*next = taken->due;
+	if (taken->due > now)
+		return NULL;
+	disk->waiting[nearest] = disk->waiting[--disk->waiting_count];
+	return taken;
+}
+
+static void serve(void *argument)
+{
+	struct ramdisk *disk = argument;
+	bool *gone;
+
+	while (!disk->left) {
+		uint64_t next;
+		struct backend_request *request = due_take(disk, rdtsc(), &next);
+
+		if (request == NULL) {
+			(void)fiber_wait(next);
+			continue;
+		}
+		backend_done(request, carry_out(&disk->vm->medium, request));
+		fiber_yield();
+	}
+	gone = disk->gone;
+	free(disk);
+	if (gone != NULL)
+		__atomic_store_n(gone, true, __ATOMIC_RELEASE);
+}
+
+// On the disk's core.
+static void request_arrived(struct cpu_message *message)
+{
+	struct backend_request *request = CONTAINER_OF(message, struct backend_request, message);
+	struct ramdisk *disk = request->backend->owner;
+
+	request->due = rdtsc();
+	if (disk->seed != 0)
+		request->due += splitmix_next(&disk->random) %
+			clock_ns_to_tsc(RAMDISK_DELAY_MAX_NS);
+	disk->waiting[disk->waiting_count++] = request;
+	fiber_wake(disk->fiber);
+}
+
+void ramdisk_submit(void *disk, struct backend_request *request)
+{
+	request->message.run = request_arrived;
+	smp_post(((struct ramdisk *)disk)->core, &request->message);
+}
+
+static void fiber_begin(void *argument)
+{
+	struct ramdisk *disk = argument;
+
+	disk->fiber = fiber_create("ramdisk", serve, disk);
+}
+
+enum status ramdisk_create(struct vm *vm, uint32_t core, uint64_t seed, struct ramdisk **created)
+{
+	struct ramdisk *disk = calloc(1, sizeof(*disk));
+
+	if (disk == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	disk->vm = vm;
+	disk->core = cpu_get(core);
+	disk->seed = disk->random = seed;
+	smp_call(disk->core, fiber_begin, disk);
+	if (disk->fiber == NULL) {
+		free(disk);
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	*created = disk;
+	return STATUS_OK;
+}
+
+// On the disk's core: who wakes the fiber from elsewhere might find it gone.
+static void leave(struct cpu_message *message)
+{
+	struct ramdisk *disk = CONTAINER_OF(message, struct ramdisk, leave);
+
+	disk->left = true;
+	fiber_wake(disk->fiber);
+}
+
+void ramdisk_destroy(struct ramdisk *disk)
+{
+	// Before the event loop begins its fiber cannot end, and does so when it can.
+	bool gone = false, waits;
+
+	if (disk == NULL)
+		return;
+	waits = loop_is_running() || disk->core != cpu_self();
+	disk->gone = waits ? &gone : NULL;
+	disk->leave.run = leave;
+	smp_post(disk->core, &disk->leave);
+	while (waits && !__atomic_load_n(&gone, __ATOMIC_ACQUIRE))
+		vm_wait_a_moment();
+}

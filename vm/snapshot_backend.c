@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests of a machine that rests: done, and not delivered yet. And the disk that is in memory.
+#include <string.h>
+
+#include "vm/snapshot.h"
+
+enum { MEDIUM_VERSION = 1, DATA_VERSION = 1 };
+
+static const char medium_name[] = "medium", data_name[] = "request_data";
+
+struct saved_count {
+	uint32_t count;
+	uint32_t reserved;
+};
+
+static const struct state_field count_fields[] = {
+	STATE_VALUE(struct saved_count, count, 0, DEVICE_IO_MAX),
+	STATE_PAD(struct saved_count, reserved),
+};
+static const struct state_table count_table =
+	STATE_TABLE("requests", 1, struct saved_count, count_fields, NULL);
+
+struct saved_request {
+	uint64_t name, offset;
+	uint64_t at[DEVICE_IO_PIECES_MAX], bytes[DEVICE_IO_PIECES_MAX];
+	uint8_t kind, status, state, piece_count;
+	uint8_t reserved[4];
+};
+
+static const struct state_field request_fields[] = {
+	STATE_ANY(struct saved_request, name),
+	STATE_ANY(struct saved_request, offset),
+	STATE_ARRAY_ANY(struct saved_request, at),
+	STATE_ARRAY(struct saved_request, bytes, 0, DEVICE_IO_BYTES_MAX),
+	STATE_VALUE(struct saved_request, kind, 0, DEVICE_IO_FLUSH),
+	STATE_VALUE(struct saved_request, status, 0, STATUS_COUNT - 1),
+	STATE_VALUE(struct saved_request, state, BACKEND_SENT, BACKEND_TAKEN),
+	STATE_VALUE(struct saved_request, piece_count, 0, DEVICE_IO_PIECES_MAX),
+	STATE_PAD(struct saved_request, reserved),
+};
+static const struct state_table request_table =
+	STATE_TABLE("request", 1, struct saved_request, request_fields, NULL);
+
+const struct state_table *snapshot_request_table(const char *name)
+{
+	if (strcmp(name, count_table.name) == 0)
+		return &count_table;
+	return strcmp(name, request_table.name) == 0 ? &request_table : NULL;
+}
+
+static bool has_data(const struct backend_slot *slot)
+{
+	return slot->request.kind == DEVICE_IO_READ && slot->request.status == STATUS_OK;
+}
+
+static void slot_write(const struct backend_slot *slot, uint32_t instance,
+	struct snapshot_stream *stream)
+{
+	struct saved_request saved = {.name = slot->name, .offset = slot->request.offset,
+		.kind = slot->request.kind, .status = slot->request.status, .state = slot->state,
+		.piece_count = slot->piece_count};
+
+	for (unsigned i = 0; i < slot->piece_count; i++) {
+		saved.at[i] = slot->pieces[i].at.v;
+		saved.bytes[i] = slot->pieces[i].bytes;
+	}
+	snapshot_write_table(stream, request_table.name, instance, &request_table, &saved);
+	if (!has_data(slot))
+		return;
+	snapshot_section_begin(stream, data_name, instance, DATA_VERSION, slot->request.bytes);
+	snapshot_put(stream, slot->request.data, slot->request.bytes);
+	snapshot_section_end(stream);
+}
+
+void backend_write(const struct vm_device *device, struct snapshot_stream *stream)
+{
+	const struct backend *backend = device->backend;
+	struct saved_count count = {0, 0};
+
+	if (backend == NULL)
+		return;
+	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
+		count.count += backend->slots[i].state != BACKEND_FREE;
+	snapshot_write_table(stream, count_table.name, device->device->id, &count_table, &count);
+	count.count = 0;
+	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
+		if (backend->slots[i].state != BACKEND_FREE)
+			slot_write(&backend->slots[i], count.count++, stream);
+}
+
+static bool slot_set(struct backend *backend, unsigned index, const struct saved_request *saved)
+{
+	struct backend_slot *slot = &backend->slots[index];
+	struct device_io io = {.request = saved->name, .offset = saved->offset,
+		.kind = saved->kind, .piece_count = saved->piece_count, .pieces = slot->pieces};
+
+	for (unsigned i = 0; i < saved->piece_count; i++)
+		slot->pieces[i] = (struct device_io_piece){{saved->at[i]}, saved->bytes[i]};
+	if (!backend_restore(backend, index, &io, saved->state))
+		return false;
+	slot->request.status = saved->status;
+	return true;
+}
+
+static enum status slot_read(struct backend *backend, unsigned index,
+	struct snapshot_stream *stream)
+{
+	struct backend_slot *slot = &backend->slots[index];
+	struct saved_request saved;
+	enum status status;
+
+	memset(&saved, 0, sizeof(saved));
+	status = snapshot_read_table(stream, request_table.name, index, &request_table, &saved);
+	if (status != STATUS_OK)
+		return status;
+	if (!slot_set(backend, index, &saved))
+		return snapshot_fail(stream, STATUS_INVALID,
+			"%s %u: a name twice, or not memory", request_table.name, index);
+	if (!has_data(slot))
+		return STATUS_OK;
+	status = snapshot_section_expect(stream, data_name, index);
+	if (status == STATUS_OK && (stream->section.version != DATA_VERSION ||
+		stream->left != slot->request.bytes))
+		return snapshot_fail(stream, STATUS_INVALID, "%s %u: length or version is not "
+			"allowed", data_name, index);
+	if (status == STATUS_OK)
+		status = snapshot_get(stream, slot->request.data, slot->request.bytes);
+	if (status == STATUS_OK)
+		snapshot_section_next(stream);
+	return status;
+}
+
+enum status backend_read(struct vm_device *device, struct snapshot_stream *stream)
+{
+	struct backend *backend = device->backend;
+	struct saved_count count = {0, 0};
+	enum status status;
+
+	if (backend == NULL)
+		return STATUS_OK;
+	status = snapshot_read_table(stream, count_table.name, device->device->id, &count_table,
+		&count);
+	for (unsigned i = 0; i < count.count && status == STATUS_OK; i++)
+		status = slot_read(backend, i, stream);
+	return status;
+}
+
+// What a disk in RAM holds.
+void snapshot_medium_write(const struct vm *vm, struct snapshot_stream *stream)
+{
+	if (vm->medium.data == NULL)
+		return;
+	snapshot_section_begin(stream, medium_name, 0, MEDIUM_VERSION, vm->medium.bytes);
+	snapshot_put(stream, vm->medium.data, vm->medium.bytes);
+	snapshot_section_end(stream);
+}
+
+enum status snapshot_medium_read(struct vm *vm, struct snapshot_stream *stream)
+{
+	enum status status;
+
+	if (vm->medium.data == NULL)
+		return STATUS_OK;
+	status = snapshot_section_expect(stream, medium_name, 0);
+	if (status == STATUS_OK && (stream->section.version != MEDIUM_VERSION ||
+		stream->left != vm->medium.bytes))
+		status = snapshot_fail(stream, STATUS_INVALID, "%s: %llu bytes, not %llu",
+			medium_name, (unsigned long long)stream->left,
+			(unsigned long long)vm->medium.bytes);
+	if (status == STATUS_OK)
+		status = snapshot_get(stream, vm->medium.data, vm->medium.bytes);
+	if (status == STATUS_OK)
+		snapshot_section_next(stream);
+	return status;
+}
