@@ -231,6 +231,12 @@ void landing_set_time(struct vm *of, const struct landing_time *time)
 	of->landing->time = *time;
 }
 
+const char *landing_rate_problem(const struct vm *of, uint64_t rate)
+{
+	assert_non_null(of->landing);
+	return rate < 256 || rate > 4096 ? "too fast or too slow" : NULL;
+}
+
 void landing_take_over(struct vm *of, const struct vm *twin)
 {
 	assert_true(of->landing != NULL && twin->landing != NULL);
