@@ -51,10 +51,10 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/backend.c vm/boot_context.c vm/boot
 	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
 	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
-	vm/ramdisk.c vm/random_seed.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_backend.c \
-	vm/snapshot_position.c \
-	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
-	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
+	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c vm/turns.c vm/twin.c \
+	vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -265,15 +265,16 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables backend bus config config_rr console cpio cpuid cpuid_frozen \
-	debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
+UNITS := acpi_madt acpi_pm acpi_tables backend bus config config_rr console cpio cpuid \
+	cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
 	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
 	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
 	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
 	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pmu port61 position pvpanic region relocate reset_control snapshot snapshot_backend state \
-	svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns uart16550 \
-	virtio_blk vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	pci_host pmu port61 position pvpanic rate region relocate reset_control snapshot \
+	snapshot_backend snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step task_switch test_disk turns uart16550 virtio_blk vmx_detect vmx_event vmx_exit \
+	vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -335,7 +336,8 @@ unit_nested := vmx/nested.c
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
-unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c
+unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
+unit_rate := vm/rate.c
 unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
 UNIT_BUS := kernel/event.c vm/backend.c vm/bus.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
@@ -346,6 +348,7 @@ unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm
 	vm/snapshot_backend.c vm/snapshot_ram.c \
 	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
+unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)

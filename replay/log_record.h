@@ -15,7 +15,7 @@
 enum log_kind {
 	// EVENT_CHARACTERS (2) to EVENT_AUDIO (9); timers and bottom halves follow from them.
 	LOG_EVENT_LAST = 15,
-	LOG_RATE = 16, // value: the scale from here on, machine ticks a tick
+	LOG_RATE = 16, // value: from here on, in 1,024ths of a machine tick a tick
 	LOG_BEACON,    // payload: see who makes it
 	LOG_STOP,      // the last one. value: enum log_stop_reason; payload: text for people
 	LOG_KINDS = 32,

@@ -206,6 +206,7 @@ static void info_replay(const struct monitor_call *call)
 	monitor_printf("mode: %s\n", modes[session->mode]);
 	monitor_printf("position: ticks %llu rip %llx rcx %llx\n", (ull)here.ticks, (ull)here.rip,
 		(ull)here.rcx);
+	monitor_printf("rate: %u/%u\n", landing_time(session->vm).rate, landing_source_rate());
 	monitor_printf("events: %llu, beacons: %llu (%llu full)\n", (ull)session->events,
 		(ull)session->beacons, (ull)session->full_beacons);
 	if (session->beacon_tsc[true] != 0)

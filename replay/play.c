@@ -136,6 +136,19 @@ static const char *give(struct session *session)
 	return NULL;
 }
 
+// The same of the rate of time.
+static const char *rate_set(struct session *session)
+{
+	const char *problem = landing_rate_problem(session->vm, session->record.value);
+
+	if (problem != NULL)
+		return problem;
+	landing_set_rate(session->vm, session->record.value);
+	session->record_there = false;
+	record_next(session);
+	return NULL;
+}
+
 // A recording may have been stopped at a place that cannot be found again: the first one at its
 // ticks stands for it.
 static bool is_here(const struct log_record *record, const struct position *here)
@@ -180,7 +193,7 @@ static void landed(struct vm_vcpu *vcpu, const struct position *here, void *owne
 			(ull)session->beacons, (ull)session->full_beacons);
 		session_hold(session);
 	} else {
-		problem = give(session);
+		problem = record->kind == LOG_RATE ? rate_set(session) : give(session);
 		if (problem != NULL)
 			diverge(session, here, problem);
 	}
@@ -241,11 +254,8 @@ static void target_set(struct session *session)
 // Takes the next record, and goes on from there when it is one of a known kind.
 static void record_next(struct session *session)
 {
-	enum status status;
+	enum status status = log_reader_next(session->reader, &session->record);
 
-	do
-		status = log_reader_next(session->reader, &session->record);
-	while (status == STATUS_OK && session->record.kind == LOG_RATE);
 	session->record_awaited = status == STATUS_AGAIN;
 	if (status == STATUS_OK) {
 		target_set(session);

@@ -157,6 +157,21 @@ enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 
 // In the run loop. STATUS_BUSY: later, when the log has taken what it holds, or, where that cannot
 // be, when the recording has ended.
+static enum status record_append(struct session *session, const struct log_record *record)
+{
+	enum status status = log_writer_append(session->writer, record);
+
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	if (status == STATUS_BUSY || session->held)
+		return STATUS_BUSY;
+	session->place = record->position;
+	session->stop_wanted = true;
+	session->stop_reason = status == STATUS_RANGE ? LOG_STOP_FULL : LOG_STOP_FAILED;
+	session_hold(session);
+	return STATUS_BUSY;
+}
+
 enum status record_event(struct session *session, struct vm *vm,
 	const struct outside_place *place, const struct event *event)
 {
@@ -166,19 +181,19 @@ enum status record_event(struct session *session, struct vm *vm,
 		.time = place->waiting ? place->time : 0, .sequence = vm->queue.sequence,
 		.value = event->value, .payload = event->payload,
 		.payload_bytes = event->payload_bytes};
-	enum status status = log_writer_append(session->writer, &record);
+	enum status status = record_append(session, &record);
 
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK)
 		session_remember(session, &record);
-		return STATUS_OK;
-	}
-	if (status == STATUS_BUSY || session->held)
-		return STATUS_BUSY;
-	session->place = place->at;
-	session->stop_wanted = true;
-	session->stop_reason = status == STATUS_RANGE ? LOG_STOP_FULL : LOG_STOP_FAILED;
-	session_hold(session);
-	return STATUS_BUSY;
+	return status;
+}
+
+enum status record_rate(struct session *session, const struct outside_place *place, uint64_t rate)
+{
+	const struct log_record record = {.kind = LOG_RATE, .vcpu = (uint8_t)place->vcpu,
+		.position = place->at, .value = rate};
+
+	return record_append(session, &record);
 }
 
 void record_pump(struct session *session)

@@ -201,6 +201,17 @@ static enum status recorder_event(struct outside_recorder *recorder, struct vm *
 	return STATUS_OK;
 }
 
+static enum status recorder_rate(struct outside_recorder *recorder, struct vm *vm,
+	const struct outside_place *place, uint64_t rate)
+{
+	struct session *session = CONTAINER_OF(recorder, struct session, recorder);
+
+	(void)vm;
+	if (session->mode == REPLAY_RECORDING)
+		return record_rate(session, place, rate);
+	return session->mode == REPLAY_REPLAYING ? STATUS_REFUSED : STATUS_OK;
+}
+
 struct begin_call {
 	struct session *session;
 	char *error;
@@ -246,6 +257,7 @@ static enum status created(struct machine *machine, char error[VM_ERROR_MAX])
 	session->diverged = false;
 	session->text[0] = '\0';
 	session->recorder.event = recorder_event;
+	session->recorder.rate = recorder_rate;
 	session->recorder.ended = recorder_ended;
 	vm->outside.recorder = &session->recorder;
 	smp_call(vm_home(vm), begin, &call);

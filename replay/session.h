@@ -105,6 +105,8 @@ void record_stop(struct session *session);
 void record_finish(struct session *session, enum log_stop_reason reason, const char *text);
 must_check enum status record_event(struct session *session, struct vm *vm,
 	const struct outside_place *place, const struct event *event);
+must_check enum status record_rate(struct session *session, const struct outside_place *place,
+	uint64_t rate);
 void record_attend(struct session *session); // in the fiber, what it was held for
 void record_pump(struct session *session);
 

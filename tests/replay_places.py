@@ -7,12 +7,15 @@ reader (tests/unit/log_*), which alone see a log cut at every byte.
   ring       a log in RAM that goes round; what is left of it is replayed
   bisect     a replay that diverges in what it does, and where that begins (REPLAY_ALL=1)
   shaped     on a host where RDTSC exits, and replayed on one where it does not
+  rate       time that follows the host's by another rate, and the same of a replay
   full       a disk too small for it: the machine runs on, and what is there can be replayed
   spoiled    a log that ends early, has a bit flipped, or is of a later version
 """
 
 import os
+import re
 import struct
+import subprocess
 import time
 
 import console
@@ -27,6 +30,10 @@ import system
 
 PAYLOAD = "interrupts"
 LEAKY = "det_tlb"
+# Of a log that was tampered with: below all rates, above all, and another one.
+IMPOSSIBLE = r"replay diverged .*: a rate of time that no machine here has; the log has rate"
+OTHER_RATES = (("255", IMPOSSIBLE), ("5000", IMPOSSIBLE),
+               ("2000", r"replay diverged .*the log has (beacon|characters)"))
 OFTEN = "rrbeacon = 10000"
 ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events and (\d+) beacons"
 
@@ -34,7 +41,7 @@ ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events a
 def cases(options, engine):
     """(name, function that runs it, its notes)"""
     for name, run in (("partition", run_partition), ("ring", run_ring), ("shaped", run_shaped),
-                      ("full", run_full), ("spoiled", run_spoiled)):
+                      ("rate", run_rate), ("full", run_full), ("spoiled", run_spoiled)):
         yield name, lambda directory, r=run: r(options, engine, directory), []
     if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
         yield "file", lambda directory: run_file(options, engine, directory), []
@@ -197,6 +204,52 @@ def run_shaped(options, engine, directory):
             failure = "\n".join([mode, *lines[-20:]])
         failures += [failure] if failure is not None else []
     return "\n".join(failures) or None
+
+
+def record_rate(options, engine, directory, disk):
+    """A guest that polls a device is done sooner than its time says: it goes slower."""
+    members_ = replay.typed_members(options, engine, "record", False, [replay.SHAPED.strip()])
+    with console.Console(replay.command(options, engine, directory, members_, disk, False),
+                         os.path.join(directory, "serial.log"),
+                         2 * replay.TIMEOUT * options.timeout_scale,
+                         engines.EMULATORS[engine]) as terminal:
+        terminal.expect("typed: ready", 60)
+        replay.type_at(terminal, b"before")
+        monitor.to_monitor(terminal)
+        rate = None
+        while rate is None or rate.group(1) == rate.group(2):
+            time.sleep(0.5)
+            rate = re.search(r"rate: (\d+)/(\d+)",
+                             monitor.command(terminal, "info replay", "^mode: record"))
+        terminal.send(console.ESCAPE)
+        replay.type_at(terminal, b"after")
+        terminal.send(".")
+        terminal.expect(replay.RECORDED + "the machine ended", 60)
+
+
+def run_rate(options, engine, directory):
+    disk = replay.empty_disk(directory)
+    path = os.path.join(directory, "record")
+    record_rate(options, engine, path, disk)
+    failure = replay.verify(options, disk)
+    if failure is not None:
+        return failure
+    dump = subprocess.run([os.path.join(options.build, "reprise-log"), "dump", disk], check=True,
+                          stdout=subprocess.PIPE).stdout.decode()
+    if re.search(r" rate value \d+$", dump, re.MULTILINE) is None:
+        return "no rate in the log:\n" + dump
+    again_path = os.path.join(directory, "replay")
+    lines, failure = replay.run_once(
+        options, engine, again_path, replay.typed_members(options, engine, "replay", False), disk,
+        True, "were the same")
+    said, again_said = (replay.typed_lines(os.path.join(where, "serial.log"))
+                        for where in (path, again_path))
+    if failure is None and (replay.found(lines, replay.REPLAYED) is None or said != again_said):
+        failure = "\n".join(["it was not replayed:", *lines[-20:], *said, "again:", *again_said])
+    for rate, expected in OTHER_RATES:
+        if failure is None:
+            failure = replay.run_edited(options, engine, directory, disk, ("rate", rate), expected)
+    return failure
 
 
 def run_bisect(options, engine, directory):

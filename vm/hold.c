@@ -31,6 +31,8 @@ void vm_time_stop_at(struct vm *vm, uint64_t tsc)
 		return;
 	vm->paused_tsc = tsc - vm->tsc_base;
 	vm->time_stands = true;
+	if (vm->landing != NULL)
+		landing_pause(vm);
 }
 
 void vm_time_stop(struct vm *vm)

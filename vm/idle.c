@@ -3,8 +3,9 @@
 //
 // A live machine's time follows the host's as far as it can: it is behind where exits and single
 // steps have cost the host time that the guest does not see, and makes up for that here, where it
-// does not wait until it is even again. A machine that is never idle stays behind; what is more
-// than SLIP_MAX_NS is given up, so that time does not run wild for long afterwards.
+// does not wait until it is even again. One that is never idle stays behind, but for what rate.c
+// can do; what is more than SLIP_MAX_NS is given up, so that time does not run wild for long
+// afterwards.
 #include "kernel/base/assert.h"
 #include "kernel/timer.h"
 #include "kernel/x86.h"
@@ -14,8 +15,19 @@ enum { SLIP_MAX_NS = 1000000000 };
 
 void landing_set_live(struct vm *vm, bool live)
 {
-	vm->landing->live = live;
+	struct landing *landing = vm->landing;
+
+	landing->live = live;
+	landing->pace.begun = false;
+	landing->rate_due = landing->ticks;
+	landing->behind = 0;
 	landing_resume(vm);
+}
+
+void landing_pause(struct vm *vm)
+{
+	if (vm->landing->live)
+		vm->landing->behind = landing_real_now(vm) - landing_now(vm);
 }
 
 void landing_resume(struct vm *vm)
@@ -23,11 +35,10 @@ void landing_resume(struct vm *vm)
 	struct landing *landing = vm->landing;
 
 	landing->waiting = false;
-	landing->live_offset = rdtsc() - landing_now(vm);
+	landing->live_offset = rdtsc() - landing_now(vm) - landing->behind;
 }
 
-// The host's time, on the machine's scale.
-static uint64_t real_now(struct vm *vm)
+uint64_t landing_real_now(struct vm *vm)
 {
 	struct landing *landing = vm->landing;
 	uint64_t real = rdtsc() - landing->live_offset, now = landing_now(vm);
@@ -80,13 +91,17 @@ bool landing_idle(struct vm_vcpu *vcpu)
 	if (target < next)
 		next = target;
 	landing->waiting = next == TIMER_NEVER ||
-		(landing->live && (int64_t)(real_now(vm) - next) < 0);
+		(landing->live && (int64_t)(landing_real_now(vm) - next) < 0);
 	if (!landing->waiting) {
 		skip_to(vm, next);
 		return true;
 	}
 	if (!landing->live && landing->callback != NULL)
 		give_up(vcpu); // it will never be there
+	if (landing->pace.begun) { // what follows is even with the host
+		landing->pace.begun = false;
+		landing->rate_due = landing->ticks;
+	}
 	if (landing->live && next != TIMER_NEVER)
 		timer_set(&landing->timer, next + landing->live_offset);
 	return false;
@@ -103,7 +118,7 @@ bool landing_end_wait(struct vm *vm)
 	if (!landing->live)
 		return true;
 	timer_set(&landing->timer, TIMER_NEVER);
-	real = real_now(vm);
+	real = landing_real_now(vm);
 	skip_to(vm, real < deadline ? real : deadline);
 	return true;
 }

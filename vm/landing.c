@@ -25,9 +25,12 @@ struct position landing_position(const struct vm_vcpu *vcpu)
 struct landing_time landing_time(const struct vm *vm)
 {
 	const struct landing *landing = vm->landing;
+	struct landing_time time = {.ticks = landing->ticks, .skipped = landing->skipped,
+		.turn = landing->turn, .turn_end = landing->turn_end,
+		.rate = (uint32_t)landing->rate, .rate_ticks = landing->rate_ticks};
 
-	return (struct landing_time){.ticks = landing->ticks, .skipped = landing->skipped,
-		.turn = landing->turn, .turn_end = landing->turn_end};
+	landing_time_carry(&time);
+	return time;
 }
 
 void landing_set_time(struct vm *vm, const struct landing_time *time)
@@ -38,6 +41,9 @@ void landing_set_time(struct vm *vm, const struct landing_time *time)
 	landing->skipped = time->skipped;
 	landing->turn = time->turn;
 	landing->turn_end = time->turn_end;
+	landing->rate = time->rate;
+	landing->rate_ticks = time->rate_ticks;
+	landing->rate_due = time->ticks;
 	landing_disturb(vm);
 }
 
@@ -113,6 +119,8 @@ void landing_at_boundary(struct vm_vcpu *vcpu)
 		landing->callback = NULL;
 		callback(vcpu, &here, landing->owner);
 	}
+	if (unlikely(landing->ticks >= landing->rate_due))
+		landing_rate_look(vcpu);
 }
 
 static bool in_step_span(const struct landing *landing)
@@ -125,10 +133,11 @@ static bool in_step_span(const struct landing *landing)
 static uint64_t distance(const struct vm_vcpu *vcpu, uint64_t tsc)
 {
 	const struct landing *landing = vcpu->vm->landing;
-	uint64_t deadline = vcpu->timer.deadline;
-	uint64_t scale = position_source->scale;
-	uint64_t nearest = deadline > tsc ? (deadline - tsc) / scale : 0;
+	uint64_t deadline = vcpu->timer.deadline, left = deadline - tsc, nearest = 0;
 
+	if (deadline > tsc)
+		nearest = landing_ticks_until(landing,
+			left < LANDING_HORIZON ? left : LANDING_HORIZON);
 	if (landing->callback != NULL && landing->target.at.ticks - landing->ticks < nearest)
 		nearest = landing->target.at.ticks - landing->ticks;
 	if (landing->turn_end - landing->ticks < nearest)
@@ -142,7 +151,8 @@ static bool may_be_calm(const struct landing_config *config)
 }
 
 // Far from what is next the host's timer serves for many entries: the guest's ticks are among the
-// host's, so that it comes too early at worst, but for what accesses to devices add.
+// host's, so that it comes too early at worst, but for what accesses to devices add. Of `left`, the
+// time is at most LANDING_HORIZON.
 static void stay_calm(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t left)
 {
 	struct landing *landing = vcpu->vm->landing;
@@ -152,8 +162,8 @@ static void stay_calm(struct vm_vcpu *vcpu, uint64_t tsc, uint64_t left)
 		margin = LANDING_CALM_MIN;
 	left -= margin;
 	if (landing->timer.deadline - now > left) // too late, or over
-		timer_set(&landing->timer, left < TIMER_NEVER - now ? now + left : TIMER_NEVER);
-	landing->calm_until = left < INT64_MAX - tsc ? (int64_t)(tsc + left) : INT64_MAX;
+		timer_set(&landing->timer, now + left);
+	landing->calm_until = (int64_t)(tsc + (left * landing->rate >> LANDING_RATE_BITS));
 }
 
 // So that the guest leaves when it has run `left` ticks or somewhat less. False: that is too near.
@@ -303,6 +313,7 @@ enum status landing_create(struct vm *vm)
 	landing->config = vm->config.landing;
 	landing->random_shape = landing->config.shape_seed;
 	landing->turn_end = LANDING_TURN_OPEN;
+	landing->rate = landing_source_rate();
 	landing->access_ticks = vm->tsc_hz / (NS_PER_SECOND / ACCESS_NS);
 	if (rdtsc_takes_time(&vm->config))
 		landing->rdtsc_ticks = vm->tsc_hz / (NS_PER_SECOND / RDTSC_NS);

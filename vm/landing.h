@@ -2,11 +2,11 @@
 // A machine whose position is kept, and which can be stopped at an exact one.
 //
 // Time of such a machine is a function of its position: TSC ticks since creation are the position's
-// ticks, plus what was skipped while it was halted, plus 1.5 microseconds for each access to a
-// device, as on an ISA bus (who polls a device would go round very often else), and half of one for
-// an RDTSC where that exits. So its timers come at exact positions, and two runs without input are
-// the same whatever the host does meanwhile. The run loop takes this path for machines that were
-// created so (vm_vcpu_run_precisely); others do not pay.
+// ticks, each at the rate of its time, plus what was skipped while it was halted, plus 1.5
+// microseconds for each access to a device, as on an ISA bus (who polls a device would go round
+// very often else), and half of one for an RDTSC where that exits. So its timers come at exact
+// positions, and two runs without input are the same whatever the host does meanwhile. The run loop
+// takes this path for machines that were created so (vm_vcpu_run_precisely); others do not pay.
 //
 // Landing: the host's timer is armed for a little before the nearest of target and guest deadline,
 // and single steps do the rest. Nothing is delivered between: at a boundary the order is target,
@@ -15,6 +15,9 @@
 // Turns (turns.c): all vcpus are on one core, and one of them runs; ticks are those of all. A turn
 // ends at an exact position: after a number of ticks, at PAUSE, or where the vcpu has nothing to
 // do. Who is next is a function of the machine's state.
+//
+// Rate (rate.c): machine ticks a tick. Where RDTSC exits it may change, at exact positions: a live
+// machine's does where its time drifts away from the host's, and who records it is told.
 //
 // Idle (idle.c): where no vcpu has anything to do, time jumps to the next deadline. A live machine
 // waits there until the host's time has come as far; input ends the wait early.
@@ -48,15 +51,43 @@ void landing_destroy(struct vm *vm);
 void landing_attach(struct vm *vm);
 void landing_detach(struct vm *vm);
 
-// For saving and loading: ticks since creation, and those that were skipped beside them; whose
-// turn it is, and until when.
+// A rate has so many bits behind the point, and is at least a quarter of the source's scale, at
+// most four times that.
+enum { LANDING_RATE_BITS = 10, LANDING_RATE_SPAN = 4 };
+
+static inline uint32_t landing_source_rate(void)
+{
+	return position_source->scale << LANDING_RATE_BITS;
+}
+
+// For saving and loading: ticks since creation, whose turn it is, and until when; and how the time
+// follows: that of the ticks since rate_ticks, fewer than 2^LANDING_RATE_BITS, at the rate, beside
+// all else that has passed.
 struct landing_time {
 	uint64_t ticks, skipped, turn_end;
 	uint32_t turn;
-	uint8_t reserved[4];
+	uint32_t rate;
+	uint64_t rate_ticks;
 };
 struct landing_time landing_time(const struct vm *vm);
 void landing_set_time(struct vm *vm, const struct landing_time *time);
+
+// The same function of the ticks, from a later rate_ticks on: what comes before is whole.
+static inline void landing_time_carry(struct landing_time *time)
+{
+	uint64_t whole = (time->ticks - time->rate_ticks) >> LANDING_RATE_BITS;
+
+	time->skipped += whole * time->rate;
+	time->rate_ticks += whole << LANDING_RATE_BITS;
+}
+
+// Machine ticks since creation, of one that has been carried.
+static inline uint64_t landing_time_value(const struct landing_time *time)
+{
+	return time->skipped +
+		((time->ticks - time->rate_ticks) * time->rate >> LANDING_RATE_BITS);
+}
+
 // `vm` has what `twin` had, and the other way round: what is the host's stays where it was, as a
 // target and the test facilities' state.
 void landing_take_over(struct vm *vm, const struct vm *twin);
@@ -83,10 +114,18 @@ void landing_set(struct vm *vm, const struct landing_target *target, landing_cal
 	void *owner);
 void landing_clear(struct vm *vm);
 
-// Whether the machine's time follows the host's from now on. While it rests, or on its core.
+// Whether the machine's time follows the host's from now on, and is even with it now. While it
+// rests, or on its core.
 void landing_set_live(struct vm *vm, bool live);
-// The machine begins to run: its time and the host's are even.
+// The machine begins to run, as far behind the host's time as it was when it was paused.
 void landing_resume(struct vm *vm);
+void landing_pause(struct vm *vm);
+
+// NULL, or why this machine's time cannot have the rate: of a log or a snapshot.
+const char *landing_rate_problem(const struct vm *vm, uint64_t rate);
+// One without a problem, from the ticks on that the machine has; time does not jump. At a boundary,
+// or while it rests.
+void landing_set_rate(struct vm *vm, uint64_t rate);
 
 // For the run loop.
 // Added to the machine's time: no host timer that is set for one of its deadlines ever comes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the files share that keep a machine's position: landing.c, turns.c, idle.c, landing_test.c,
-// and the run loop's path for such machines.
+// What the files share that keep a machine's position: landing.c, rate.c, turns.c, idle.c,
+// landing_test.c, and the run loop's path for such machines.
 #ifndef VM_LANDING_INTERNAL_H
 #define VM_LANDING_INTERNAL_H
 
@@ -9,11 +9,22 @@
 #include "vm/splitmix.h"
 #include "vmx/counting.h"
 
+// Since when a live machine's time is compared with the host's: rate.c.
+struct landing_pace {
+	bool begun; // else from the next look on
+	uint64_t ticks, time; // of the machine, there
+	int64_t behind; // how far the host's time was beyond it
+};
+
 struct landing {
 	struct landing_config config;
 	struct timer timer; // of the host, for landing or for waiting
 	uint64_t ticks;     // of all vcpus together
-	uint64_t skipped;   // while all were halted, and by accesses to devices
+	uint64_t rate;      // of the time: struct landing_time
+	uint64_t rate_ticks;
+	uint64_t skipped;   // while all were halted, by accesses to devices, and up to rate_ticks
+	uint64_t rate_due;  // in ticks: rate.c looks at it
+	struct landing_pace pace;
 	uint64_t access_ticks; // what one of those takes, of the machine's time
 	uint64_t rdtsc_ticks;  // and an RDTSC; 0: nothing
 	// Before this time, by landing_now(), nothing happens at an exact position, and the host's
@@ -31,6 +42,7 @@ struct landing {
 	bool live;         // time follows the host's: idle.c
 	bool waiting;      // for real time, or for input
 	uint64_t live_offset; // what the host's TSC is beyond the machine's time, if they are even
+	uint64_t behind;      // paused: how far the host's time was beyond the machine's
 	uint64_t random_test, random_shape;
 	uint64_t test_done, test_hash, test_late;
 	uint64_t steps, began; // all so far; the host's TSC when the present one began
@@ -43,6 +55,8 @@ enum {
 	// Of the way to what is next, this part, and so many ticks, are left to exact means.
 	LANDING_CALM_PART = 16,
 	LANDING_CALM_MIN = 1 << 14,
+	// In machine ticks: nothing beyond is looked at, and so long a guest runs at most.
+	LANDING_HORIZON = 1 << 26,
 };
 
 // The exit has ended what the entry was armed with.
@@ -53,7 +67,17 @@ static always_inline uint64_t landing_time_of(const struct vm *vm)
 {
 	const struct landing *landing = vm->landing;
 
-	return vm->tsc_base + landing->ticks * position_source->scale + landing->skipped;
+	return vm->tsc_base + landing->skipped +
+		((landing->ticks - landing->rate_ticks) * landing->rate >> LANDING_RATE_BITS);
+}
+
+// Ticks to the first position whose time is later by `time` or more. That is from 1 to 2^50.
+static always_inline uint64_t landing_ticks_until(const struct landing *landing, uint64_t time)
+{
+	uint64_t rate = landing->rate, begun = (landing->ticks - landing->rate_ticks) * rate &
+		(BIT(LANDING_RATE_BITS) - 1);
+
+	return ((time << LANDING_RATE_BITS) - begun + rate - 1) / rate;
 }
 
 static always_inline bool landing_is_calm(const struct vm *vm, uint64_t tsc)
@@ -113,6 +137,12 @@ static inline bool landing_target_fits(const struct landing_target *target,
 {
 	return target->vcpu == vcpu->index || target->vcpu == LANDING_ANY_VCPU;
 }
+
+// rate.c. At a boundary, where rate_due has come.
+void landing_rate_look(struct vm_vcpu *vcpu);
+
+// idle.c. The host's time, on the machine's scale.
+uint64_t landing_real_now(struct vm *vm);
 
 // The test facility: a machine that is stopped at random positions. landing_test.c.
 void landing_test_begin(struct vm *vm);

@@ -31,6 +31,9 @@ struct outside_recorder {
 	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: it is dropped.
 	enum status (*event)(struct outside_recorder *recorder, struct vm *vm,
 		const struct outside_place *place, const struct event *event);
+	// The rate of its time is another from that place on (vm/landing.h). The same answers.
+	enum status (*rate)(struct outside_recorder *recorder, struct vm *vm,
+		const struct outside_place *place, uint64_t rate);
 	// The machine has ended, and rests. Whoever is called here calls vm->config.ended later.
 	void (*ended)(struct outside_recorder *recorder, struct vm *vm);
 	// The run is being recorded or replayed: nothing may change the machine but by an event.

@@ -11,11 +11,12 @@ static const struct state_field fields[] = {
 	STATE_VALUE(struct landing_time, skipped, 0, BIT(60)),
 	STATE_ANY(struct landing_time, turn_end),
 	STATE_VALUE(struct landing_time, turn, 0, VM_VCPUS_MAX - 1),
-	STATE_PAD(struct landing_time, reserved),
+	STATE_VALUE_SINCE(2, struct landing_time, rate, 1, UINT32_MAX),
+	STATE_VALUE_SINCE(2, struct landing_time, rate_ticks, 0, BIT(60)),
 };
 
 const struct state_table snapshot_position_table =
-	STATE_TABLE("position", 1, struct landing_time, fields, NULL);
+	STATE_TABLE("position", 2, struct landing_time, fields, NULL);
 
 void snapshot_position_write(const struct vm *vm, struct snapshot_stream *stream)
 {
@@ -41,17 +42,27 @@ enum status snapshot_position_read(struct vm *vm, struct snapshot_stream *stream
 {
 	struct landing_time time;
 	uint64_t wanted = vm->paused_tsc;
+	const char *problem;
 	enum status status;
 
 	if (vm->landing == NULL)
 		return STATUS_OK;
 	memset(&time, 0, sizeof(time));
+	time.rate = landing_source_rate(); // in version 1, from the first tick on
 	status = snapshot_read_table(stream, "position", 0, &snapshot_position_table, &time);
 	if (status != STATUS_OK)
 		return status;
 	if (time.turn >= vm->vcpu_count)
 		return refuse(stream, "turn", time.turn, vm->vcpu_count - 1, "no such vcpu");
-	if (time.ticks * position_source->scale + time.skipped != wanted)
+	problem = landing_rate_problem(vm, time.rate);
+	if (problem != NULL)
+		return refuse(stream, "rate", time.rate,
+			(uint64_t)landing_source_rate() * LANDING_RATE_SPAN, problem);
+	if (time.rate_ticks > time.ticks)
+		return refuse(stream, "rate_ticks", time.rate_ticks, time.ticks,
+			"beyond the position");
+	landing_time_carry(&time);
+	if (landing_time_value(&time) != wanted)
 		return refuse(stream, "ticks", time.ticks, wanted / position_source->scale,
 			"not those of the machine's time");
 	landing_set_time(vm, &time);

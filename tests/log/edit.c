@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Copies a log with one event changed, for tests that want to see that noticed.
+// Copies a log with one record changed, for tests that want to see that noticed.
 //
 //	log_edit drop N FROM TO     without the event, counted from 1
 //	log_edit shift N FROM TO    it comes one tick later
 //	log_edit alter N FROM TO    its first byte, or else its value, is another
+//	log_edit rate N FROM TO     the first change of the rate is one to N
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,19 +102,24 @@ static void records_copy(const char *how, unsigned long number)
 {
 	static uint8_t payload[LOG_PAYLOAD_MAX];
 	struct log_record record;
+	bool of_rate = strcmp(how, "rate") == 0, found = false;
 	unsigned long events = 0;
 
 	while (next(&record) == STATUS_OK) {
-		bool is_event = record.kind <= LOG_EVENT_LAST;
+		bool meant = of_rate ? record.kind == LOG_RATE && !found
+				     : record.kind <= LOG_EVENT_LAST && ++events == number;
 
+		found |= meant;
 		if (record.kind == LOG_STOP)
 			break; // the writer makes its own
-		if (is_event && ++events == number && !change(&record, how, payload))
+		if (meant && of_rate)
+			record.value = number;
+		else if (meant && !change(&record, how, payload))
 			continue;
 		append(&record);
 	}
-	if (events < number)
-		fail("it has not so many events");
+	if (!found)
+		fail("it has no such record");
 }
 
 int main(int argc, char **argv)
@@ -125,7 +131,7 @@ int main(int argc, char **argv)
 	size_t count;
 
 	if (argc != 5)
-		fail("usage: log_edit drop|shift|alter N FROM TO");
+		fail("usage: log_edit drop|shift|alter|rate N FROM TO");
 	file = fopen(argv[3], "rb");
 	count = file != NULL ? fread(bytes, 1, sizeof(bytes), file) : 0;
 	log_ram_init_read_only(&from, bytes, count);

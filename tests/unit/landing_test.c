@@ -208,6 +208,24 @@ bool vm_step_request(struct vm_vcpu *of, uint64_t tsc)
 }
 
 // Not reached in these tests.
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return ns;
+}
+
+uint64_t landing_real_now(struct vm *of)
+{
+	(void)of;
+	fail();
+	return 0;
+}
+
+void bus_enter_wait(struct bus *bus)
+{
+	(void)bus;
+	fail();
+}
+
 void vm_request(struct vm *of, enum device_request request, uint32_t argument)
 {
 	(void)of;
@@ -291,6 +309,7 @@ static void machine_create(unsigned which)
 	position_source = &position_sources[which];
 	vcpu_counting_overhead = which == 1 ? BRANCHES_OF_HOST : 0;
 	assert_int_equal(landing_create(&vm), STATUS_OK);
+	vm.landing->rdtsc_ticks = 1; // RDTSC exits
 }
 
 // One turn of the run loop; the port's handler completes the instruction.
@@ -398,6 +417,61 @@ static void an_overcount_misses(void **state)
 	}
 }
 
+static uint64_t random_next(void)
+{
+	static uint64_t random = 99;
+
+	random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return random >> 33;
+}
+
+// Time at the boundary behind so many instructions, at the present rate.
+static uint64_t time_behind(uint64_t executed)
+{
+	const struct landing *landing = vm.landing;
+
+	return landing->skipped + ((path[executed].ticks - landing->rate_ticks) * landing->rate >>
+		LANDING_RATE_BITS);
+}
+
+// A deadline ends a run at the first boundary whose time has come as far, at whatever rate; no
+// change of it makes time jump.
+static void deadlines(unsigned which, unsigned skid)
+{
+	uint64_t source, last = 0, now;
+
+	machine_create(which);
+	model.skid = skid;
+	source = landing_source_rate();
+	while (model.executed < PATH - 20000) {
+		vcpu.timer.deadline = landing_now(&vm) + 1 + random_next() % 9000;
+		landing_disturb(&vm);
+		do {
+			turn();
+			now = landing_now(&vm);
+			assert_true(now >= last);
+			last = now;
+		} while (now < vcpu.timer.deadline);
+		assert_int_equal(now, time_behind(model.executed));
+		assert_true(time_behind(model.executed - 1) < vcpu.timer.deadline);
+		landing_set_rate(&vm, source / 4 + random_next() % (source * 4 - source / 4 + 1));
+		assert_int_equal(landing_now(&vm), now);
+		landing_at_boundary(&vcpu);
+		assert_int_equal(landing_now(&vm), now);
+	}
+	landing_destroy(&vm);
+}
+
+static void deadlines_are_exact_at_any_rate(void **state)
+{
+	(void)state;
+	for (unsigned which = 1; which < POSITION_SOURCES; which++) {
+		path_record(which);
+		deadlines(which, 0);
+		deadlines(which, 200);
+	}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -414,6 +488,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_position_is_reached),
 		cmocka_unit_test(an_overcount_misses),
+		cmocka_unit_test(deadlines_are_exact_at_any_rate),
 	};
 
 	return cmocka_run_group_tests_name("landing", tests, setup, NULL);

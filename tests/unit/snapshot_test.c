@@ -263,37 +263,6 @@ static void impossible_shadows_and_tables_are_refused(void **state)
 	REFUSE((bad->has_pdptes = true, bad->pdpte[0] = BIT(40) | 1), "pdpte[0]");
 }
 
-// Its time is a function of its position.
-static void positions_come_back(void **state)
-{
-	struct landing_time time = {.ticks = 4000000, .skipped = 1000000, .turn = 1,
-		.turn_end = 4100000};
-
-	(void)state;
-	assert_int_equal(save(&stream), STATUS_OK);
-	assert_int_equal(landing_create(vm), STATUS_OK);
-	expect_refused("has_position");
-	snapshot_stream_free(&stream);
-	landing_set_time(vm, &time);
-	assert_int_equal(save(&stream), STATUS_OK);
-	landing_set_time(vm, &(struct landing_time){.skipped = 5000000});
-	assert_int_equal(load(), STATUS_OK);
-	assert_int_equal(landing_time(vm).ticks, 4000000);
-	assert_int_equal(landing_time(vm).skipped, 1000000);
-	assert_int_equal(landing_time(vm).turn, 1);
-	assert_int_equal(landing_time(vm).turn_end, 4100000);
-	snapshot_stream_free(&stream);
-	vm->paused_tsc++;
-	assert_int_equal(save(&stream), STATUS_OK);
-	expect_refused("position 0: ticks");
-	snapshot_stream_free(&stream);
-	vm->paused_tsc--;
-	time.turn = 2;
-	landing_set_time(vm, &time);
-	assert_int_equal(save(&stream), STATUS_OK);
-	expect_refused("position 0: turn");
-}
-
 // SDM vol. 1, 13.8.1: XRSTOR would take #GP.
 static void impossible_fpu_areas_are_refused(void **state)
 {
@@ -486,7 +455,6 @@ int main(void)
 		TEST(addresses_have_the_width_that_cr4_may_give),
 		TEST(impossible_events_are_refused),
 		TEST(impossible_shadows_and_tables_are_refused),
-		TEST(positions_come_back),
 		TEST(impossible_fpu_areas_are_refused),
 		TEST(other_machines_are_refused_by_field),
 		TEST(impossible_queues_are_refused),

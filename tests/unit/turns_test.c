@@ -239,6 +239,39 @@ static void a_live_machine_waits(void **state)
 	assert_int_equal(landing.skipped, 800);
 }
 
+// What a recorder's hold takes does not count, and what was lost before is not forgotten.
+static void who_was_behind_stays_behind(void **state)
+{
+	(void)state;
+	landing_set_live(vm, true);
+	fake_cpu_tsc = 5400; // the machine is at 0 still
+	landing_pause(vm);
+	fake_cpu_tsc = 90000;
+	landing_resume(vm);
+	assert_int_equal(landing_real_now(vm) - landing_now(vm), 400);
+	fake_cpu_tsc += 100;
+	assert_true(idle(LANDING_TSC_BASE + 450));
+	assert_false(idle(LANDING_TSC_BASE + 550));
+	landing_set_live(vm, true);
+	assert_int_equal(landing_real_now(vm), landing_now(vm));
+}
+
+static void a_wait_begins_a_new_pace(void **state)
+{
+	(void)state;
+	landing_set_live(vm, true);
+	landing.pace.begun = true;
+	landing.ticks = 300;
+	landing.rate_due = 9000;
+	fake_cpu_tsc = 8000; // behind: no wait
+	assert_true(idle(LANDING_TSC_BASE + 700));
+	assert_true(landing.pace.begun);
+	assert_int_equal(landing.rate_due, 9000);
+	assert_false(idle(LANDING_TSC_BASE + 7000));
+	assert_false(landing.pace.begun);
+	assert_int_equal(landing.rate_due, 300);
+}
+
 static void input_ends_a_wait(void **state)
 {
 	(void)state;
@@ -420,6 +453,8 @@ int main(void)
 		TEST(a_pause_takes_time),
 		TEST(time_jumps_to_the_deadline),
 		TEST(a_live_machine_waits),
+		TEST(who_was_behind_stays_behind),
+		TEST(a_wait_begins_a_new_pace),
 		TEST(input_ends_a_wait),
 		TEST(a_target_ends_a_wait),
 		TEST(who_waits_for_a_place_that_never_comes_is_told),
