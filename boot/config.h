@@ -53,6 +53,8 @@ struct config_pin {
 	uint8_t cpus[CONFIG_VCPUS_MAX]; // host CPUs, below CONFIG_CPUS_MAX, by vcpu
 };
 
+enum { CONFIG_TEST_DISK_MAX = 1 << 20 }; // bytes
+
 // FIRST:SECOND, two numbers.
 struct config_pair {
 	uint64_t first, second;

@@ -7,7 +7,6 @@
 #include "boot/config.h"
 
 #define CONFIG_TEST_DISK_STEP 4096u
-#define CONFIG_TEST_DISK_MAX  (1u << 20)
 
 // FIRST:SECOND. Returns false where it is not.
 static bool config_pair(struct ini_slice value, struct config_pair *pair)

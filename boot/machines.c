@@ -13,6 +13,7 @@
 #include "vm/console.h"
 #include "vm/core.h"
 #include "vm/machine.h"
+#include "vm/ramdisk.h"
 
 const struct boot_file *boot_file_find(const struct boot_info *info, const char *name)
 {
@@ -59,6 +60,7 @@ static bool section_check(const struct boot_info *info, const struct config_vm *
 }
 
 _Static_assert((int)CONFIG_RR_REPLAY == (int)VM_RR_REPLAY, "order");
+_Static_assert((int)CONFIG_TEST_DISK_MAX == (int)RAMDISK_BYTES_MAX, "bounds");
 _Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
 
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)

@@ -7,7 +7,7 @@
 //   0x04  ADDRESS    guest-physical address, its low half
 //   0x08  ADDRESS_HI its high half
 //   0x0c  OFFSET     in bytes
-//   0x10  BYTES      at most 32768, in at most 16 pages
+//   0x10  BYTES      at most 32768
 //   0x14  COMMAND    written, 0 reads from the disk, 1 writes to it, 2 flushes. Dropped while the
 //                    tag is busy. Read, the tag's state: enum test_disk_state
 //   0x18  COMPLETED  read: bit 31 and the tag that was completed first; it is forgotten then. 0:

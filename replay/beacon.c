@@ -27,7 +27,8 @@ static uint8_t check_of(const uint8_t *bytes, size_t count)
 }
 
 // Walks the pieces of a machine's saved state: of each section its name and length, then the
-// elements of its state table's fields, or 8 bytes at a time where it has none.
+// elements of its state table's fields, or 8 bytes at a time where it has none; of what a request
+// has read, which may be long, a CRC.
 struct walk {
 	struct vm *vm;
 	struct snapshot_stream stream;
@@ -97,6 +98,25 @@ static void place_next(struct walk *walk)
 	walk->is_head = false;
 }
 
+// Of all that is left of the section.
+static bool crc_take(struct walk *walk)
+{
+	struct snapshot_stream *stream = &walk->stream;
+	uint32_t crc = 0;
+
+	while (stream->left > 0) {
+		uint8_t part[256];
+		size_t bytes = stream->left < sizeof(part) ? (size_t)stream->left : sizeof(part);
+
+		if (snapshot_get(stream, part, bytes) != STATUS_OK)
+			return false;
+		crc = crc32c_update(crc, part, bytes);
+	}
+	memcpy(walk->piece, &crc, sizeof(crc));
+	walk->bytes = sizeof(crc);
+	return true;
+}
+
 // False: that was all.
 static bool walk_next(struct walk *walk)
 {
@@ -110,6 +130,8 @@ static bool walk_next(struct walk *walk)
 	if (!walk->in_section)
 		return head_next(walk);
 	place_next(walk);
+	if (strcmp(stream->section.name, SNAPSHOT_REQUEST_DATA) == 0)
+		return crc_take(walk);
 	if (walk->table != NULL)
 		width = walk->table->fields[walk->field].width;
 	walk->bytes = stream->left < width ? (size_t)stream->left : (size_t)width;

@@ -231,7 +231,8 @@ static void target_set(struct session *session)
 	struct landing_target target = {.at = record->position,
 		.time = record->halted ? LANDING_TSC_BASE + record->time : 0,
 		.sequence = record->kind < LOG_RATE ? record->sequence : 0,
-		.vcpu = record->kind < LOG_RATE ? record->vcpu : LANDING_ANY_VCPU};
+		.vcpu = record->kind < LOG_RATE ? record->vcpu : LANDING_ANY_VCPU,
+		.settled = record->kind >= LOG_RATE};
 
 	session->record_there = true;
 	landing_clear(session->vm);
@@ -457,10 +458,15 @@ void play_attend(struct session *session)
 				(ull)session->events, (ull)session->beacons);
 		}
 	}
-	while (session->record_awaited && !session->stop_wanted) {
+	// play_stop may come while that waits.
+	while (session->record_awaited && !session->stop_wanted &&
+		session->mode == REPLAY_REPLAYING) {
 		play_pump(session);
-		record_next(session);
+		if (session->mode == REPLAY_REPLAYING)
+			record_next(session);
 	}
+	if (session->mode != REPLAY_REPLAYING)
+		return;
 	if (session->stop_wanted)
 		finish(session, session->record_there && session->record.kind == LOG_STOP &&
 			is_here(&session->record, &session->place));
@@ -472,5 +478,7 @@ void play_stop(struct session *session)
 {
 	landing_clear(session->vm);
 	landing_set_live(session->vm, true);
+	session->beacon_wanted = session->break_wanted = session->stop_wanted = false;
+	session->part_wanted = session->data_wanted = session->record_awaited = false;
 	session_set_mode(session, REPLAY_NONE);
 }

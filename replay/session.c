@@ -112,6 +112,9 @@ static void held_attend(struct session *session)
 {
 	struct vm *vm = session->vm;
 
+	// What is loaded comes in the place of what the machine is started with.
+	while (session->load_wanted && vm->state == VM_CREATED && !session->destroyed)
+		vm_wait_a_moment();
 	vm_hold(vm);
 	if (session->mode == REPLAY_RECORDING)
 		record_attend(session);
@@ -154,7 +157,7 @@ static void fiber_main(void *argument)
 		if (!session->held && !session->start_wanted)
 			(void)fiber_wait(TIMER_NEVER);
 	}
-	if (session->mode == REPLAY_RECORDING) {
+	if (session->vm != NULL && session->mode == REPLAY_RECORDING) {
 		vm_hold(session->vm);
 		record_finish(session, LOG_STOP_REQUESTED, "the machine was destroyed");
 		vm_release(session->vm);
@@ -295,10 +298,11 @@ static void gone(struct machine *machine)
 {
 	struct session *session = session_find(machine);
 
-	if (session == NULL || session->fiber == NULL)
+	if (session == NULL)
 		return;
 	session->destroyed = true;
-	if (!loop_is_running()) { // nor will the fiber ever
+	// Before this CPU's event loop begins its fibers cannot end, and do so when they can.
+	if (session->fiber == NULL || (!loop_is_running() && vm_home(session->vm) == cpu_self())) {
 		session->vm = NULL;
 		return;
 	}

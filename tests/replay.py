@@ -12,6 +12,7 @@ log by one event or one position and must be reported.
   typed         a payload is typed at, and looked at with the monitor, which changes nothing; then
                 the log, or the machine, is changed, and each time it is said what is wrong
   linux         the same with a Linux and its shell; the replay is left in the middle and goes live
+  linux-N       a Linux with N vcpus, all of them busy, to its end
 """
 
 import os
@@ -30,6 +31,7 @@ import qemu
 import system
 
 TIMEOUT = 180
+SMP_TIMEOUT = 1800  # shaped
 MIB = 1 << 20
 LOG_BYTES = 4 * MIB
 SHAPED = "hardware_shaped = 7\n"
@@ -61,6 +63,10 @@ def cases(options, engine):
     notes = []
     if engine == "svm" or "REPLAY_ALL" in os.environ:
         yield "linux", lambda directory: run_linux(options, engine, directory, notes), notes
+    for vcpus in LINUX_VCPUS[engine]:
+        notes = []
+        yield f"linux-{vcpus}", lambda directory, n=vcpus, into=notes: run_linux_smp(
+            options, engine, directory, n, into), notes
 
 
 def command(options, engine, directory, members, disk, elsewhere, memory=512):
@@ -93,11 +99,11 @@ def empty_disk(directory):
     return path
 
 
-def run_once(options, engine, directory, members, disk, elsewhere, until):
+def run_once(options, engine, directory, members, disk, elsewhere, until, timeout=TIMEOUT):
     """(the log's lines, a failure or None)"""
     result = engines.EMULATORS[engine].run(
         command(options, engine, directory, members, disk, elsewhere),
-        os.path.join(directory, "serial.log"), TIMEOUT * options.timeout_scale,
+        os.path.join(directory, "serial.log"), timeout * options.timeout_scale,
         until=until.encode())
     lines = result.log_lines()
     if result.timed_out or result.errors:
@@ -306,6 +312,8 @@ def run_other_machine(options, engine, directory, disk):
     return None
 
 
+LINUX_VCPUS = {"svm": (2, 4), "vmx": (2,)} if "REPLAY_ALL" in os.environ else \
+    {"svm": (4,), "vmx": ()}
 LINUX_MEMORY_MIB = 128
 LINUX_COMMANDS = (("echo $((6 * 7))", r"^42\r"), ("ls /", r"proc"),
                   ("cat /proc/interrupts", r"LOC:"),
@@ -313,8 +321,8 @@ LINUX_COMMANDS = (("echo $((6 * 7))", r"^42\r"), ("ls /", r"proc"),
                   ("i=300; while [ $i -gt 0 ]; do i=$((i - 1)); done; echo $i", r"^0\r"))
 
 
-def linux_members(options, engine, directory, mode, elsewhere):
-    keys = ["kernel = vmlinuz", "initrd = initramfs.cpio",
+def linux_members(options, engine, directory, mode, elsewhere, vcpus=1):
+    keys = ["kernel = vmlinuz", "initrd = initramfs.cpio", f"vcpus = {vcpus}",
             f"cmdline = {landing.LINUX_CMDLINE}"]
     config = configuration(engine, "linux", mode, keys, LINUX_MEMORY_MIB, elsewhere)
     members = [("reprise.ini", config.encode())]
@@ -324,9 +332,9 @@ def linux_members(options, engine, directory, mode, elsewhere):
     return members
 
 
-def linux_console(options, engine, directory, mode, disk, elsewhere):
+def linux_console(options, engine, directory, mode, disk, elsewhere, vcpus=1):
     os.makedirs(directory, exist_ok=True)
-    members = linux_members(options, engine, directory, mode, elsewhere)
+    members = linux_members(options, engine, directory, mode, elsewhere, vcpus)
     return console.Console(
         command(options, engine, directory, members, disk, elsewhere, memory=1024),
         os.path.join(directory, "serial.log"), 3 * TIMEOUT * options.timeout_scale,
@@ -363,6 +371,35 @@ def run_linux(options, engine, directory, notes):
     if failure is not None:
         return failure
     return replay_linux(options, engine, directory, disk, recorded, notes)
+
+
+def run_linux_smp(options, engine, directory, vcpus, notes):
+    random.seed()
+    disk = empty_disk(directory)
+    with linux_console(options, engine, os.path.join(directory, "record"), "record", disk,
+                       False, vcpus) as terminal:
+        terminal.expect(monitor.SHELL, 4 * monitor.BOOT_SECONDS)
+        shell_slowly(terminal, "nproc", rf"^{vcpus}\r")
+        busy = "i=200; while [ $i -gt 0 ]; do i=$((i - 1)); done"
+        shell_slowly(terminal, f"for n in 1 2 3 4; do ({busy}) & done; wait; echo do''ne", "^done")
+        shell_slowly(terminal, "cat /proc/interrupts", r"RES:")
+        terminal.send("poweroff -f\r")
+        recorded = terminal.expect(RECORDED + "the machine ended", 60)
+    failure = verify(options, disk)
+    if failure is not None:
+        return failure
+    ticks, events, beacons, count = (part.decode() for part in recorded.groups())
+    members = linux_members(options, engine, directory, "replay", True, vcpus)
+    if "REPLAY_ALL" not in os.environ:  # each end of a turn costs steps then: minutes
+        members[0] = ("reprise.ini", members[0][1].replace(SHAPED.encode(), b""))
+    lines, failure = run_once(options, engine, os.path.join(directory, "replay"), members, disk,
+                              True, "were the same", SMP_TIMEOUT)
+    replayed = found(lines, REPLAYED)
+    if failure is None and (replayed is None or replayed.groups()[:2] != (events, beacons)):
+        failure = "\n".join([f"it was not replayed: {ticks} ticks, {events} events, {beacons} "
+                             "beacons", *lines[-20:]])
+    notes.append(f"{ticks} ticks, {events} events, {count} bytes")
+    return failure
 
 
 def answer_live(terminal):

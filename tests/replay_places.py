@@ -4,6 +4,7 @@ reader (tests/unit/log_*), which alone see a log cut at every byte.
 
   partition  a log in a GPT partition, whose disk has other data too
   file       recorded into a file of the boot volume, by UEFI (REPLAY_ALL=1)
+  midway     from wherever a guest is whose disk is at work, in the monitor
   ring       a log in RAM that goes round; what is left of it is replayed
   bisect     a replay that diverges in what it does, and where that begins (REPLAY_ALL=1)
   shaped     on a host where RDTSC exits, and replayed on one where it does not
@@ -13,6 +14,7 @@ reader (tests/unit/log_*), which alone see a log cut at every byte.
 """
 
 import os
+import random
 import re
 import struct
 import subprocess
@@ -34,14 +36,16 @@ LEAKY = "det_tlb"
 IMPOSSIBLE = r"replay diverged .*: a rate of time that no machine here has; the log has rate"
 OTHER_RATES = (("255", IMPOSSIBLE), ("5000", IMPOSSIBLE),
                ("2000", r"replay diverged .*the log has (beacon|characters)"))
+MIDWAY_TICKS = (350000, 3000000)  # its disk is at work then
 OFTEN = "rrbeacon = 10000"
 ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events and (\d+) beacons"
 
 
 def cases(options, engine):
     """(name, function that runs it, its notes)"""
-    for name, run in (("partition", run_partition), ("ring", run_ring), ("shaped", run_shaped),
-                      ("rate", run_rate), ("full", run_full), ("spoiled", run_spoiled)):
+    for name, run in (("partition", run_partition), ("midway", run_midway), ("ring", run_ring),
+                      ("shaped", run_shaped), ("rate", run_rate), ("full", run_full),
+                      ("spoiled", run_spoiled)):
         yield name, lambda directory, r=run: r(options, engine, directory), []
     if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
         yield "file", lambda directory: run_file(options, engine, directory), []
@@ -151,6 +155,39 @@ def run_file(options, engine, directory):
             return "\n".join([mode, result.describe(), *result.log_lines()[-20:]])
     disk_images.mtools("mcopy", disk, "-n", "-o", "::/log.rr", log)
     return replay.verify(options, log)
+
+
+def run_midway(options, engine, directory):
+    """What its back end was at comes with the state that the log begins with."""
+    disk = replay.empty_disk(directory)
+    config = replay.configuration(engine, "t", "none", [
+        "kernel = payload.elf", "isa_debug_exit = on", "recordable = on", "autostart = off",
+        "test_disk = 64K", "test_disk_delay = 3", "rrbeacon = 500000"])
+    with open(os.path.join(options.build, "guest", "test_disk.elf"), "rb") as file:
+        members = [("reprise.ini", config.encode()), ("payload.elf", file.read())]
+    with console.Console(replay.command(options, engine, directory, members, disk, False),
+                         os.path.join(directory, "serial.log"),
+                         replay.TIMEOUT * options.timeout_scale,
+                         engines.EMULATORS[engine]) as terminal:
+        terminal.expect("for the monitor", 60)
+        monitor.to_monitor(terminal)
+        ticks, wanted = 0, random.randrange(*MIDWAY_TICKS)
+        while ticks < wanted:
+            monitor.command(terminal, "cont")
+            monitor.command(terminal, "stop")
+            monitor.command(terminal, "info status", "paused")
+            ticks = int(re.search(r"ticks (\d+)",
+                                  monitor.command(terminal, "info replay")).group(1))
+        monitor.command(terminal, "record start")
+        monitor.command(terminal, "cont")
+        recorded = terminal.expect(replay.RECORDED + "the machine ended", 60)
+        terminal.expect(monitor.PROMPT, 10)
+        monitor.command(terminal, "replay start")
+        replayed = terminal.expect(replay.REPLAYED + "|replay diverged.*", 120)
+        terminal.expect(monitor.PROMPT, 10)
+    if replayed.group(1) != recorded.group(2) or replayed.group(2) != recorded.group(3):
+        return f"recorded {recorded.group(0)}, replayed {replayed.group(0)}"
+    return replay.verify(options, disk)
 
 
 def run_ring(options, engine, directory):

@@ -68,6 +68,7 @@ for seed in 1 2 3 4 5 6 7 8 9 10; do
         tests/run.py replay --filter 'replay/linux$'
 done
 shard replay-linux-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/linux$'
+shard replay-linux-smp env REPLAY_ALL=1 tests/run.py replay --filter 'replay/linux-[24]$'
 shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
     'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000

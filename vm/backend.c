@@ -42,12 +42,15 @@ void backend_destroy(struct vm_device *device)
 void backend_done(struct backend_request *request, enum status status)
 {
 	struct vm *vm = request->backend->device->vm;
+	struct cpu *home = vm_home(vm);
 
 	request->status = (uint8_t)status;
 	__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&vm->requests_out.done, 1, __ATOMIC_RELEASE);
-	__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
 	vm_events_changed(vm);
+	// From here on the machine, or its vcpus, may go.
+	__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+	cpu_kick(home);
 }
 
 static bool is_done(const struct backend_slot *slot)
@@ -56,10 +59,10 @@ static bool is_done(const struct backend_slot *slot)
 		__atomic_load_n(&slot->request.done, __ATOMIC_ACQUIRE);
 }
 
-static struct backend_slot *slot_of_state(struct backend *backend, enum backend_state state)
+static struct backend_slot *slot_free(struct backend *backend)
 {
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
-		if (backend->slots[i].state == state)
+		if (backend->slots[i].state == BACKEND_FREE)
 			return &backend->slots[i];
 	return NULL;
 }
@@ -137,7 +140,7 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 		return STATUS_FAIL(STATUS_RANGE);
 	if (slot_find(backend, io->request) != NULL)
 		return STATUS_FAIL(STATUS_EXISTS);
-	slot = slot_of_state(backend, BACKEND_FREE);
+	slot = slot_free(backend);
 	if (slot == NULL)
 		return STATUS_FAIL(STATUS_BUSY);
 	slot->name = io->request;

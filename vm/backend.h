@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Requests of devices at their back ends: what emul/device.h calls submit and complete.
 //
-// A back end does its work on a core of its choice and in an order of its own, while the machine
-// runs on, and knows nothing of guest memory: data passes through a buffer of the request, into
-// guest memory when the completion is delivered. A completion is an event from outside
+// A back end does its work on a core of its choice and in an order of its own, but for requests
+// that overlap on the medium: what comes of these must not depend on time. The machine runs on
+// meanwhile. A back end knows nothing of guest memory: data passes through a buffer of the request,
+// into guest memory when the completion is delivered. A completion is an event from outside
 // (vm/outside.h), so that it has a position where the machine's is kept.
 //
 //   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
 //        --backend_deliver--> FREE
 //
 // Owners: a request that is SENT and not done is the back end's. All else is under the device
-// lock, but for what is marked (a). A machine that rests has no requests at its back ends: vm_hold
-// waits for them, and so does a reset; a device is reset with its machine alone.
+// lock, but for what is marked (a). A machine that is held has no requests at its back ends:
+// vm_hold waits for them, and so does a reset; a device is reset with its machine alone.
 #ifndef VM_BACKEND_H
 #define VM_BACKEND_H
 
@@ -68,8 +69,7 @@ must_check enum status backend_create(struct vm_device *device,
 	void (*submit)(void *owner, struct backend_request *request), void *owner);
 void backend_destroy(struct vm_device *device); // NULL is allowed for its back end
 
-// The back end has answered, on any core. The request, and its machine, are not its any more: but
-// that who destroys a machine waits for whoever is in here.
+// The back end has answered, on any core. The request is not its any more, and the machine may go.
 void backend_done(struct backend_request *request, enum status status);
 
 static inline bool backend_any_done(const struct backend_counts *counts)

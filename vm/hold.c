@@ -79,9 +79,11 @@ static void held(void *argument)
 void vm_hold(struct vm *vm)
 {
 	smp_call(vm_home(vm), hold, vm);
-	while (!vcpus_rest(vm) || !backend_all_done(&vm->requests_out))
+	while (!vcpus_rest(vm))
 		vm_wait_a_moment();
 	smp_call(vm_home(vm), held, vm);
+	while (!backend_all_done(&vm->requests_out))
+		vm_wait_a_moment();
 }
 
 void vm_release(struct vm *vm)

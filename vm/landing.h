@@ -102,7 +102,8 @@ struct landing_target {
 	uint64_t time;
 	uint64_t sequence;
 	uint32_t vcpu;
-	uint32_t reserved;
+	bool settled; // and what was given there (outside_give) has been delivered
+	uint8_t reserved[3];
 };
 
 #define LANDING_ANY_VCPU UINT32_MAX // for `vcpu` of a target

@@ -126,7 +126,10 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		vm->ram.block_count * (sizeof(*vm->ram.blocks) + sizeof(*vm->ram.written)) +
 		nested_map_table_bytes(vm->nested);
 
-	for (uint32_t i = 0; i < vm->device_count; i++)
+	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;
-	return bytes;
+		if (vm->devices[i].backend != NULL)
+			bytes += sizeof(struct backend) + DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX;
+	}
+	return bytes + vm->medium.bytes;
 }

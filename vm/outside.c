@@ -62,7 +62,7 @@ static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
 {
 	return (struct outside_place){.at = landing_position(vcpu),
 		.time = landing_now(vcpu->vm) - LANDING_TSC_BASE, .vcpu = vcpu->index,
-		.waiting = waiting};
+		.waiting = waiting || vcpu->halted || vcpu->waits_for_startup};
 }
 
 // Who replays gives completions himself.
@@ -181,6 +181,7 @@ void outside_give(struct vm *vm, const struct event *event)
 	if (event->kind == EVENT_COMPLETION)
 		backend_take(vm, event);
 	queue_add(vm, event);
+	vm->outside.given = true;
 	bus_unlock(&vm->bus);
 	vm_events_changed(vm);
 }

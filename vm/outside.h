@@ -21,7 +21,7 @@ struct outside_place {
 	struct position at;
 	uint64_t time; // machine's time in ticks: landing_now() - LANDING_TSC_BASE
 	uint32_t vcpu;
-	bool waiting; // no vcpu had anything to do: the event ended a wait
+	bool waiting; // the vcpu does nothing there but wait: `time` is needed to find the place
 	uint8_t reserved[3];
 };
 
@@ -45,6 +45,7 @@ struct outside_recorder {
 struct outside {
 	struct outside_recorder *recorder; // NULL: none. Changes while the machine rests
 	uint32_t first, count;
+	bool given; // by outside_give, since events were delivered last
 	struct event events[OUTSIDE_MAX];
 };
 

@@ -81,6 +81,12 @@ static void serve(void *argument)
 		__atomic_store_n(gone, true, __ATOMIC_RELEASE);
 }
 
+static bool overlap(const struct backend_request *one, const struct backend_request *other)
+{
+	return one->offset - other->offset < other->bytes ||
+		other->offset - one->offset < one->bytes;
+}
+
 // On the disk's core.
 static void request_arrived(struct cpu_message *message)
 {
@@ -91,6 +97,9 @@ static void request_arrived(struct cpu_message *message)
 	if (disk->seed != 0)
 		request->due += splitmix_next(&disk->random) %
 			clock_ns_to_tsc(RAMDISK_DELAY_MAX_NS);
+	for (uint32_t i = 0; i < disk->waiting_count; i++)
+		if (overlap(request, disk->waiting[i]) && request->due <= disk->waiting[i]->due)
+			request->due = disk->waiting[i]->due + 1;
 	disk->waiting[disk->waiting_count++] = request;
 	fiber_wake(disk->fiber);
 }

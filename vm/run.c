@@ -175,6 +175,7 @@ static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 	}
 	now = vm_time(vm, landing_now(vm));
 	events_deliver(vm, now);
+	vm->outside.given = false;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i]->lapic_deadline.ns <= now.ns)
 			landing_wake(vm->vcpus[i]);

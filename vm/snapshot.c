@@ -330,7 +330,7 @@ static enum status events_read(struct vm *vm, uint32_t count, struct snapshot_st
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		if (!backend_all_met(&vm->devices[i]))
 			return snapshot_fail(stream, STATUS_INVALID,
-				"%s %u: state: its completion is not in the queue", "request", i);
+				"requests %u: state: a completion is not in the queue", i);
 		if (halves[i] != vm->devices[i].bottom_halves)
 			return snapshot_fail(stream, STATUS_INVALID,
 				"%s %u: bottom_halves: 0x%x is not allowed (0x%x to 0x%x)",

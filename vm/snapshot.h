@@ -11,7 +11,7 @@
 //   MODEL    i       device i, by the state table of its model
 //   wires    i       the levels of its outputs; its bottom halves
 //   requests i       how many of them its back end has answered that were not delivered;
-//   request  n       each of these, and request_data what it has read
+//   request  slot    each of these, and request_data what it has read
 //   event    n       what waits in the event queue, first in first
 //   medium   0       what a disk in RAM holds
 //   ram      block   2 MiB of guest memory: page number (8 bytes) and page, for each page that is
@@ -67,6 +67,8 @@ void snapshot_position_write(const struct vm *vm, struct snapshot_stream *stream
 must_check enum status snapshot_position_read(struct vm *vm, struct snapshot_stream *stream);
 extern const struct state_table snapshot_position_table;
 
+// The section with what a request has read.
+#define SNAPSHOT_REQUEST_DATA "request_data"
 // snapshot_backend.c, with backend_write and backend_read
 void snapshot_medium_write(const struct vm *vm, struct snapshot_stream *stream);
 must_check enum status snapshot_medium_read(struct vm *vm, struct snapshot_stream *stream);

@@ -6,7 +6,7 @@
 
 enum { MEDIUM_VERSION = 1, DATA_VERSION = 1 };
 
-static const char medium_name[] = "medium", data_name[] = "request_data";
+static const char medium_name[] = "medium", data_name[] = SNAPSHOT_REQUEST_DATA;
 
 struct saved_count {
 	uint32_t count;
@@ -82,10 +82,9 @@ void backend_write(const struct vm_device *device, struct snapshot_stream *strea
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
 		count.count += backend->slots[i].state != BACKEND_FREE;
 	snapshot_write_table(stream, count_table.name, device->device->id, &count_table, &count);
-	count.count = 0;
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
 		if (backend->slots[i].state != BACKEND_FREE)
-			slot_write(&backend->slots[i], count.count++, stream);
+			slot_write(&backend->slots[i], i, stream);
 }
 
 static bool slot_set(struct backend *backend, unsigned index, const struct saved_request *saved)
@@ -134,14 +133,24 @@ enum status backend_read(struct vm_device *device, struct snapshot_stream *strea
 {
 	struct backend *backend = device->backend;
 	struct saved_count count = {0, 0};
+	unsigned next = 0;
 	enum status status;
 
 	if (backend == NULL)
 		return STATUS_OK;
 	status = snapshot_read_table(stream, count_table.name, device->device->id, &count_table,
 		&count);
-	for (unsigned i = 0; i < count.count && status == STATUS_OK; i++)
-		status = slot_read(backend, i, stream);
+	// Each comes to its slot: the next request takes the first free one.
+	for (unsigned i = 0; i < count.count && status == STATUS_OK; i++) {
+		uint32_t index = stream->section.instance;
+
+		if (index < next || index >= DEVICE_IO_MAX)
+			return snapshot_fail(stream, STATUS_INVALID,
+				"%s: 0x%x is not allowed (0x%x to 0x%x)", request_table.name, index,
+				next, DEVICE_IO_MAX - 1);
+		status = slot_read(backend, index, stream);
+		next = index + 1;
+	}
 	return status;
 }
 

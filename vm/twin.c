@@ -167,8 +167,6 @@ static void swap(void *argument)
 		landing_take_over(vm, twin);
 	adopt(vm);
 	adopt(twin);
-	if (backend_any_done(&vm->requests_out))
-		vm_events_changed(vm);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		counts_keep(vm->vcpus[i], twin->vcpus[i]);
 }

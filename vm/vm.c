@@ -70,10 +70,10 @@ static enum status parts_create(struct vm *vm)
 // No vcpu is on a core.
 static void parts_destroy(struct vm *vm)
 {
+	ramdisk_destroy(vm->test_disk);
 	save_load_destroy(vm);
 	landing_destroy(vm);
 	vcpus_destroy(vm);
-	ramdisk_destroy(vm->test_disk);
 	pc_destroy(vm);
 	memory_destroy(vm);
 	mem_pages_free(vm, PAGES_OF(*vm));

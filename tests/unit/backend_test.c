@@ -16,7 +16,7 @@ static void asked_for(void *owner, struct backend_request *request)
 
 static int setup(void **state)
 {
-	asked_count = 0;
+	asked_count = kicks = 0;
 	assert_int_equal(bench_setup(state), 0);
 	return (int)backend_create(&vm->devices[C], asked_for, asked);
 }
@@ -60,6 +60,7 @@ static void what_was_read_comes_with_the_completion(void **state)
 	memset(asked[0]->data + 32, 0x22, 32);
 	backend_done(asked[0], STATUS_OK);
 	assert_int_equal(changes, 1);
+	assert_int_equal(kicks, 1); // for who waits that all are done
 	assert_true(backend_all_done(&vm->requests_out));
 	assert_true(backend_any_done(&vm->requests_out));
 	assert_true(backend_completion(vm, &event) && backend_completion(vm, &event));

@@ -78,7 +78,15 @@ void vm_events_changed(struct vm *vm)
 {
 	assert_ptr_equal(vm, &machine);
 	wait_somewhat();
+	__atomic_fetch_or(&vm->vcpus[0]->signals, VM_SIGNAL_EVENTS, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
+	wait_somewhat();
+}
+
+void cpu_kick(struct cpu *cpu)
+{
+	assert_ptr_equal(cpu, &cores[0]);
+	wait_somewhat();
 }
 
 void vm_wait_a_moment(void)
@@ -224,11 +232,30 @@ static void one_round(unsigned round)
 			fail_msg("round %u: byte %u is 0x%x", round, i, block[i]);
 }
 
+// What overlaps on the medium is done in order.
+static void one_behind_another(unsigned round)
+{
+	uint8_t before = (uint8_t)round, after = (uint8_t)(round + 1);
+
+	memset(block, before, PART);
+	submit(0, DEVICE_IO_WRITE, 0);
+	take_all(1);
+	memset(block, after, PART);
+	memset(block + PART, 0, PART);
+	submit(0, DEVICE_IO_WRITE, PART / 2);
+	submit(1, DEVICE_IO_READ, 0);
+	take_all(3);
+	assert_int_equal(block[PART], before);
+	assert_int_equal(block[2 * PART - 1], after);
+}
+
 static void run_with_seed(uint64_t delay_seed)
 {
 	struct ramdisk *disk;
 
 	waits = delay_seed + 1;
+	machine.vcpus[0] = calloc(1, sizeof(*machine.vcpus[0]));
+	machine.vcpus[0]->core = &cores[0];
 	assert_int_equal(ramdisk_create(&machine, 1, delay_seed % 2 == 0 ? 0 : delay_seed, &disk),
 		STATUS_OK);
 	assert_int_equal(backend_create(&slot, ramdisk_submit, disk), STATUS_OK);
@@ -236,10 +263,13 @@ static void run_with_seed(uint64_t delay_seed)
 		(void *)(uintptr_t)(waits << 8)), 0);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		one_round(round);
-	// One that is done goes with its machine: as vm_hold waits.
+	for (unsigned round = 0; round < ROUNDS; round++)
+		one_behind_another(round);
+	// When all are done the vcpus may go: as vm_hold waits, and a loaded machine has others.
 	submit(0, DEVICE_IO_READ, 0);
 	while (!backend_all_done(&machine.requests_out))
 		sched_yield();
+	free(machine.vcpus[0]);
 	ramdisk_destroy(disk);
 	assert_int_equal(pthread_join(server.thread, NULL), 0);
 	backend_reset(&slot);

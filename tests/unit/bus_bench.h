@@ -129,6 +129,14 @@ void interrupt_route(struct vm *of, const struct vm_vcpu *sender,
 	(void)write_down(probe(A), now, MESSAGE, message->vector, message->destination, 0);
 }
 
+static unsigned kicks;
+
+void cpu_kick(struct cpu *cpu)
+{
+	(void)cpu;
+	kicks++;
+}
+
 static unsigned changes; // of the event queue, as told to the machine
 static bool lint0;       // what the local APIC saw last
 

@@ -85,7 +85,7 @@ static void impossible_requests_are_refused(void **state)
 	REFUSE(slot(0)->state = 3, slot(0)->state = BACKEND_SENT, "request 0: state");
 	// A request that is said to be taken needs its completion, and a completion its request.
 	REFUSE(slot(0)->state = BACKEND_TAKEN, slot(0)->state = BACKEND_SENT,
-		"its completion is not in the queue");
+		"a completion is not in the queue");
 	REFUSE(slot(2)->state = BACKEND_SENT, slot(2)->state = BACKEND_TAKEN, "no such request");
 	event = *event_fifo_at(&vm->queue, 0);
 	REFUSE(assert_int_equal(event_post(&vm->queue, &event), STATUS_OK),

@@ -124,6 +124,12 @@ static bool pass(void)
 	return landing_pass_turn(landing_turn(vm));
 }
 
+void cpu_kick(struct cpu *cpu)
+{
+	(void)cpu; // no back end answers here
+	fail();
+}
+
 static void who_has_work_is_next(void **state)
 {
 	(void)state;
@@ -349,6 +355,7 @@ static void input_waits_for_a_boundary(void **state)
 	(void)state;
 	memset(&told, 0, sizeof(told));
 	vm->outside.recorder = &recorder;
+	vm->vcpus[0]->halted = vm->vcpus[0]->waits_for_startup = false;
 	assert_int_equal(outside_post(vm, events, 2), STATUS_OK);
 	assert_int_equal(signals, 1);
 	assert_int_equal(vm->queue.fifo_count, 0);
@@ -370,6 +377,27 @@ static void input_waits_for_a_boundary(void **state)
 	assert_int_equal(vm->queue.fifo_count, 2);
 	assert_int_equal(event_fifo_at(&vm->queue, 0)->value, 1);
 	assert_int_equal(event_fifo_at(&vm->queue, 1)->value, 0);
+}
+
+// Also where its wait was over before it could be taken.
+static void a_place_in_a_halt_has_a_time(void **state)
+{
+	static struct outside_recorder recorder = {.event = note};
+	const struct event event = {.kind = EVENT_LINE, .value = 1};
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	vm->outside.recorder = &recorder;
+	vm->vcpus[0]->halted = true;
+	landing.waiting = true;
+	told.answer = STATUS_BUSY;
+	assert_int_equal(outside_post(vm, &event, 1), STATUS_OK);
+	for (unsigned i = 1; i <= 2; i++) {
+		assert_int_equal(outside_take(vm->vcpus[0]), told.answer == STATUS_OK);
+		assert_true(told.place.waiting);
+		told.answer = STATUS_OK;
+	}
+	assert_int_equal(told.asked, 2);
 }
 
 static void input_can_be_refused(void **state)
@@ -459,6 +487,7 @@ int main(void)
 		TEST(a_target_ends_a_wait),
 		TEST(who_waits_for_a_place_that_never_comes_is_told),
 		TEST(input_waits_for_a_boundary),
+		TEST(a_place_in_a_halt_has_a_time),
 		TEST(input_can_be_refused),
 		TEST(all_or_none_is_taken),
 		TEST(only_what_outside_sends_is_given),
