@@ -265,7 +265,7 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables backend bus config config_rr console cpio cpuid \
+UNITS := acpi_madt acpi_pm acpi_tables backend bus clock config config_rr console cpio cpuid \
 	cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
 	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
 	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \

@@ -480,5 +480,6 @@ void play_stop(struct session *session)
 	landing_set_live(session->vm, true);
 	session->beacon_wanted = session->break_wanted = session->stop_wanted = false;
 	session->part_wanted = session->data_wanted = session->record_awaited = false;
+	session->load_wanted = false;
 	session_set_mode(session, REPLAY_NONE);
 }
