@@ -36,6 +36,7 @@ struct walk {
 	size_t bytes;  // of `piece`
 	bool in_section; // and `piece` is of its content, but for its head
 	bool is_head;  // it stands for the section itself
+	bool is_bulk;  // the section is what a request has read
 	const struct state_table *table; // of the section, or NULL
 	uint32_t field, element; // of `piece`
 	uint64_t offset;         // of it, where there is no table
@@ -71,6 +72,7 @@ static bool head_next(struct walk *walk)
 	walk->bytes = sizeof(head);
 	walk->in_section = walk->is_head = true;
 	walk->table = snapshot_table(walk->vm, section);
+	walk->is_bulk = strcmp(section->name, SNAPSHOT_REQUEST_DATA) == 0;
 	return true;
 }
 
@@ -130,7 +132,7 @@ static bool walk_next(struct walk *walk)
 	if (!walk->in_section)
 		return head_next(walk);
 	place_next(walk);
-	if (strcmp(stream->section.name, SNAPSHOT_REQUEST_DATA) == 0)
+	if (walk->is_bulk)
 		return crc_take(walk);
 	if (walk->table != NULL)
 		width = walk->table->fields[walk->field].width;

@@ -198,7 +198,7 @@ def run_ring(options, engine, directory):
     command = replay.command(options, engine, directory, [("reprise.ini", config), *parts[1:]],
                              disk, False)
     with console.Console(command, os.path.join(directory, "serial.log"),
-                         replay.TIMEOUT * options.timeout_scale,
+                         2 * replay.TIMEOUT * options.timeout_scale,
                          engines.EMULATORS[engine]) as terminal:
         terminal.expect("typed: ready", 60)
         monitor.to_monitor(terminal)
