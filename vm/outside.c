@@ -30,6 +30,8 @@ static void queue_add(struct vm *vm, const struct event *event)
 {
 	enum status status = event_post(&vm->queue, event);
 
+	if (event->kind == EVENT_COMPLETION)
+		backend_take(vm, event);
 	ASSERT(status == STATUS_OK);
 }
 
@@ -87,27 +89,13 @@ static bool next(const struct vm *vm, struct event *event)
 	return true;
 }
 
-static void taken(struct vm *vm, const struct event *event)
-{
-	struct outside *outside = &vm->outside;
-
-	if (event->kind == EVENT_COMPLETION) {
-		backend_take(vm, event);
-		return;
-	}
-	outside->first = (outside->first + 1) % OUTSIDE_MAX;
-	outside->count--;
-}
-
 void outside_take_completions(struct vm *vm)
 {
 	struct event event;
 
 	bus_enter(&vm->bus);
-	while (queue_room(vm) > 0 && backend_completion(vm, &event)) {
-		backend_take(vm, &event);
+	while (queue_room(vm) > 0 && backend_completion(vm, &event))
 		queue_add(vm, &event);
-	}
 	bus_unlock(&vm->bus);
 }
 
@@ -115,7 +103,8 @@ void outside_take_completions(struct vm *vm)
 bool outside_take(struct vm_vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	struct outside_recorder *recorder = vm->outside.recorder;
+	struct outside *outside = &vm->outside;
+	struct outside_recorder *recorder = outside->recorder;
 	struct event event;
 
 	if (likely(!anything_waits(vm)))
@@ -133,9 +122,12 @@ bool outside_take(struct vm_vcpu *vcpu)
 
 			if (status == STATUS_BUSY)
 				break;
-			taken(vm, &event);
 			if (status == STATUS_OK)
 				queue_add(vm, &event);
+			if (event.kind == EVENT_COMPLETION)
+				continue;
+			outside->first = (outside->first + 1) % OUTSIDE_MAX;
+			outside->count--;
 		}
 	}
 	bus_unlock(&vm->bus);
@@ -178,8 +170,6 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 void outside_give(struct vm *vm, const struct event *event)
 {
 	bus_enter(&vm->bus);
-	if (event->kind == EVENT_COMPLETION)
-		backend_take(vm, event);
 	queue_add(vm, event);
 	vm->outside.given = true;
 	bus_unlock(&vm->bus);

@@ -28,7 +28,8 @@ struct outside_place {
 // What a recorder does: on the machine's core, under the device lock; nothing here may wait or
 // allocate.
 struct outside_recorder {
-	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: it is dropped.
+	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: it is dropped,
+	// which a completion cannot be.
 	enum status (*event)(struct outside_recorder *recorder, struct vm *vm,
 		const struct outside_place *place, const struct event *event);
 	// The rate of its time is another from that place on (vm/landing.h). The same answers.

@@ -17,11 +17,11 @@ struct kept {
 	uint8_t name[VM_NAME_MAX];
 	uint64_t memory_bytes, kernel_bytes, initrd_bytes;
 	uint64_t tsc_hz, host_tsc_hz;
+	uint64_t test_disk_bytes;
 	uint32_t vcpus, devices;
 	bool x2apic, debugcon, debug_exit;
 	bool has_memory; // the contents of its memory are there
 	bool has_position; // its position is kept: vm/landing.h
-	uint64_t test_disk_bytes;
 	uint8_t models[VM_DEVICES_MAX][MODEL_NAME_MAX];
 	uint8_t reserved[3];
 };
