@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Values of the test facilities: docs/configuration.md.
+// Values of the test facilities for exact positions: docs/configuration.md.
 #include "boot/config_values.h"
 
 #include <string.h>
 
 #include "boot/config.h"
-
-#define CONFIG_TEST_DISK_STEP 4096u
 
 // FIRST:SECOND. Returns false where it is not.
 static bool config_pair(struct ini_slice value, struct config_pair *pair)
@@ -54,17 +52,5 @@ const char *config_parse_seed(struct ini_slice value, void *field, size_t capaci
 	if (!config_number_between(value, 0, UINT64_MAX, &number))
 		return "a number, 0 for off";
 	memcpy(field, &number, sizeof(number));
-	return NULL;
-}
-
-const char *config_parse_test_disk(struct ini_slice value, void *field, size_t capacity)
-{
-	uint64_t bytes;
-
-	(void)capacity;
-	if (config_size(value, &bytes) != NULL || bytes == 0 ||
-		bytes % CONFIG_TEST_DISK_STEP != 0 || bytes > CONFIG_TEST_DISK_MAX)
-		return "a multiple of 4K, up to 1M";
-	memcpy(field, &bytes, sizeof(bytes));
 	return NULL;
 }

@@ -14,6 +14,7 @@
 #define CONFIG_COUNT_MAX 1000000000
 #define CONFIG_TSC_KHZ_MIN 1000
 #define CONFIG_TSC_KHZ_MAX 10000000
+#define CONFIG_TEST_DISK_STEP 4096u
 
 uint64_t config_number(struct ini_slice value, size_t *count)
 {
@@ -107,6 +108,18 @@ const char *config_parse_memory(struct ini_slice value, void *field, size_t capa
 	if (number == 0 || number % LARGE_PAGE_BYTES != 0)
 		return "a multiple of 2M, at least 2M";
 	memcpy(field, &number, sizeof(number));
+	return NULL;
+}
+
+const char *config_parse_test_disk(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t bytes;
+
+	(void)capacity;
+	if (config_size(value, &bytes) != NULL || bytes == 0 ||
+		bytes % CONFIG_TEST_DISK_STEP != 0 || bytes > CONFIG_TEST_DISK_MAX)
+		return "a multiple of 4K, up to 1M";
+	memcpy(field, &bytes, sizeof(bytes));
 	return NULL;
 }
 

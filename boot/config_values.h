@@ -12,12 +12,11 @@ typedef const char *config_parse_value(struct ini_slice value, void *field, size
 config_parse_value config_parse_bool, config_parse_console, config_parse_count,
 	config_parse_cpus, config_parse_cpus_from, config_parse_debug_exit, config_parse_log,
 	config_parse_memory, config_parse_path, config_parse_pin, config_parse_rtc,
-	config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
+	config_parse_test_disk, config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
 // Of recording: config_rr.c.
 config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
-// Of the test facilities: config_landing.c.
-config_parse_value config_parse_step, config_parse_landing, config_parse_seed,
-	config_parse_test_disk;
+// Of the test facilities for positions: config_landing.c.
+config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 
 // The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
 // is none or it does not fit.
