@@ -71,6 +71,7 @@ shard replay-linux-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay
 shard replay-linux-smp env REPLAY_ALL=1 tests/run.py replay --filter 'replay/linux-[24]$'
 shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
     'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
+shard replay-ring-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/ring$'
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
