@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Requests of a saved machine: they come back as they were, and impossible ones are refused.
-#include "tests/unit/snapshot_bench.h"
-
-static struct snapshot_stream stream;
-
-static int teardown(void **state)
-{
-	snapshot_stream_free(&stream);
-	return bench_teardown(state);
-}
-
-static enum status load(void)
-{
-	struct snapshot_cost cost;
-
-	return snapshot_load(vm, &stream, &cost);
-}
+#include "tests/unit/snapshot_requests.h"
 
 static struct backend_slot *slot(unsigned index)
 {

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "emul/test_disk.h"
 #include "emul/uart16550.h"
 #include "kernel/console.h"
 #include "kernel/crc32c.h"
@@ -420,34 +419,6 @@ static inline int bench_setup(void **state)
 	return 0;
 }
 
-static inline struct vm_device *bench_disk(void)
-{
-	return &vm->devices[vm->device_count - 1];
-}
-
-// Three requests at the disk: one that is done and whose data wait, one that has failed, and one
-// whose completion is in the event queue.
-static inline void bench_requests_make(void)
-{
-	uint16_t id = bench_disk()->device->id;
-	const struct event event = {.kind = EVENT_COMPLETION, .device = id, .value = 2,
-		.payload_bytes = 1};
-	struct guest_time now = vm_now(vm);
-
-	vm->medium.data[63] = 4;
-	asked_count = 0;
-	for (uint32_t tag = 0; tag < 3; tag++) {
-		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_TAG, 4, tag, now);
-		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_ADDRESS, 4, 0x1ffc, now);
-		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_BYTES, 4, 8, now);
-		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_COMMAND, 4, DEVICE_IO_READ, now);
-		memset(asked[tag]->data, (int)(0x70 + tag), 8);
-		backend_done(asked[tag], tag == 1 ? STATUS_IO : STATUS_OK);
-	}
-	backend_take(vm, &event);
-	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
-}
-
 static inline int bench_teardown(void **state)
 {
 	(void)state;
@@ -495,6 +466,22 @@ static inline void checksums_mend(struct snapshot_stream *stream)
 		memset(bytes + at + 4, 0, 4);
 		at += 8;
 	}
+}
+
+// The stream of each of these tests.
+static struct snapshot_stream stream;
+
+static inline int teardown(void **state)
+{
+	snapshot_stream_free(&stream);
+	return bench_teardown(state);
+}
+
+static inline enum status load(void)
+{
+	struct snapshot_cost cost;
+
+	return snapshot_load(vm, &stream, &cost);
 }
 
 #endif

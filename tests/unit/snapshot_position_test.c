@@ -4,21 +4,6 @@
 
 #include <stdio.h>
 
-static struct snapshot_stream stream;
-
-static int teardown(void **state)
-{
-	snapshot_stream_free(&stream);
-	return bench_teardown(state);
-}
-
-static enum status load(void)
-{
-	struct snapshot_cost cost;
-
-	return snapshot_load(vm, &stream, &cost);
-}
-
 static void expect_refused(const char *what)
 {
 	assert_int_not_equal(load(), STATUS_OK);

@@ -1,22 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Snapshots of a whole machine: what is saved comes back; what is cut, altered or impossible is
 // refused, and the machine that it was for is as before.
-#include "tests/unit/snapshot_bench.h"
-
-static struct snapshot_stream stream;
-
-static int teardown(void **state)
-{
-	snapshot_stream_free(&stream);
-	return bench_teardown(state);
-}
-
-static enum status load(void)
-{
-	struct snapshot_cost cost;
-
-	return snapshot_load(vm, &stream, &cost);
-}
+#include "tests/unit/snapshot_requests.h"
 
 // Everything that a section has, in use.
 static void make_lively(void)
