@@ -11,7 +11,8 @@ log by one event or one position and must be reported.
                 With REPLAY_ALL=1 in Bochs too, and each is replayed twice
   typed         a payload is typed at, and looked at with the monitor, which changes nothing; then
                 the log, or the machine, is changed, and each time it is said what is wrong
-  linux         the same with a Linux and its shell; the replay is left in the middle and goes live
+  linux         the same with a Linux and its shell; the replay is left in the middle and goes live.
+                With REPLAY_ALL=1 it is replayed once more before
   linux-N       a Linux with N vcpus, all of them busy, to its end
 """
 
@@ -57,8 +58,6 @@ def cases(options, engine):
         notes = []
         yield f"payload/{name}", lambda directory, n=name, into=notes: run_payload(
             options, engine, n, directory, into), notes
-
-
     yield "typed", lambda directory: run_typed(options, engine, directory), []
     notes = []
     if engine == "svm" or "REPLAY_ALL" in os.environ:
@@ -368,9 +367,19 @@ def run_linux(options, engine, directory, notes):
                              monitor.command(terminal, "record stop", "recorded", 60))
         monitor.command(terminal, "info replay", r"^mode: none")
     failure = verify(options, disk)
+    full = 0
+    if failure is None and "REPLAY_ALL" in os.environ:
+        lines, failure = run_once(
+            options, engine, os.path.join(directory, "again"),
+            linux_members(options, engine, directory, "replay", False), disk, False,
+            "were the same", 3 * TIMEOUT)
+        again = found(lines, REPLAYED)
+        if failure is None and (again is None or again.groups()[:2] != recorded.groups()[1:3]):
+            failure = "\n".join(["it was not replayed to its end", *lines[-20:]])
+        full = 0 if again is None else int(again.group(3))
     if failure is not None:
         return failure
-    return replay_linux(options, engine, directory, disk, recorded, notes)
+    return replay_linux(options, engine, directory, disk, recorded, full, notes)
 
 
 def run_linux_smp(options, engine, directory, vcpus, notes):
@@ -417,8 +426,9 @@ def answer_live(terminal):
                 raise
 
 
-def replay_linux(options, engine, directory, disk, recorded, notes):
-    """To its end, with looks at it in between; back to its middle; and live from there on."""
+def replay_linux(options, engine, directory, disk, recorded, full, notes):
+    """To its end, with looks at it in between; back to its middle; and live from there on. `full`:
+    hashes that were equal in replays before."""
     ticks = int(recorded.group(1))
     with linux_console(options, engine, os.path.join(directory, "replay"), "replay", disk,
                        True) as terminal:
@@ -442,6 +452,7 @@ def replay_linux(options, engine, directory, disk, recorded, notes):
         monitor.command(terminal, "cont")
         terminal.send(console.ESCAPE)
         answer_live(terminal)
+        full += int(match.group(3))
     notes.append(f"{recorded.group(1)} ticks, {recorded.group(2)} events, "
-                 f"{recorded.group(4)} bytes")
+                 f"{recorded.group(4)} bytes; {full} equal full hashes")
     return None
