@@ -430,9 +430,10 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
-SUITES := check unit log-tool payloads payloads-vmx state state-vmx bad-config boot-vmx smp \
-	disk disk-vmx machines faults det det-vmx replay replay-vmx landing landing-vmx monitor \
-	linux-pvh linux-pvh-vmx linux-smp linux-uefi bench bench-vmx
+# Those with long cases first.
+SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
+	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
+	landing landing-vmx monitor linux-pvh linux-smp linux-uefi
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

@@ -222,27 +222,26 @@ def run_case(case, options):
     return failure, time.monotonic() - start
 
 
-def run_suite(name, options):
-    """(passed, failed)"""
-    cases = [case for case in SUITES[name](options) if re.search(options.filter, case.name)]
+def report(case, failure, seconds, count):
+    verdict = "ok" if failure is None else "FAIL"
+    print(f"{verdict} {case.name}  {count} {seconds:.1f} s")
+    for note in case.notes:
+        print(f"   {note}")
+    if failure is not None:
+        print("   " + failure.replace("\n", "\n   "))
+    sys.stdout.flush()
+
+
+def run_all(cases, options):
+    """(passed, failed). Suites are not waited for: a long case keeps nobody idle but the last."""
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         futures = {pool.submit(run_case, case, options): case for case in cases}
         for future in concurrent.futures.as_completed(futures):
-            case = futures[future]
             failure, seconds = future.result()
-            count = f"[{passed + failed + 1}/{len(cases)}]"
-            if failure is None:
-                passed += 1
-                print(f"ok {case.name}  {count} {seconds:.1f} s", flush=True)
-                for note in case.notes:
-                    print(f"   {note}")
-            else:
-                failed += 1
-                print(f"FAIL {case.name}  {count} {seconds:.1f} s", flush=True)
-                for note in case.notes:
-                    print(f"   {note}")
-                print("   " + failure.replace("\n", "\n   "), flush=True)
+            passed += failure is None
+            failed += failure is not None
+            report(futures[future], failure, seconds, f"[{passed + failed}/{len(cases)}]")
     return passed, failed
 
 
@@ -269,11 +268,9 @@ def parse_arguments(arguments):
 
 def main(arguments):
     options = parse_arguments(arguments)
-    passed = failed = 0
-    for name in options.suites:
-        good, bad = run_suite(name, options)
-        passed += good
-        failed += bad
+    cases = [case for name in options.suites for case in SUITES[name](options)
+             if re.search(options.filter, case.name)]
+    passed, failed = run_all(cases, options)
     print(f"{passed} passed, {failed} failed")
     if passed + failed == 0:
         print("nothing matched: that is a failure")

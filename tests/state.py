@@ -22,7 +22,7 @@ import payloads
 import qemu
 import system
 
-TIMES = {"svm": 120, "vmx": 40}
+TIMES = {"svm": 60, "vmx": 20}
 TIMES_OF = {"smp_many": 20, "msr": 1250, "nmi": 1000}  # 64 vcpus; what only few exits have
 TIMES_MOST = {"svm": 30000, "vmx": 5000}  # minutes for each
 EVERY_EXIT = {"svm": ("hlt", "modes", "nmi", "reset_cf9"), "vmx": ()}
