@@ -8,7 +8,7 @@
 #include "kernel/pagetable.h"
 #include "kernel/x86.h"
 
-enum { CALIBRATION_MS = 10, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182, NOMINAL_HZ = 100000 };
+enum { CALIBRATION_MS = 10, CALIBRATION_PAUSE = 1000, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182, NOMINAL_HZ = 100000 };
 
 #define FEMTOSECONDS_PER_SECOND 1000000000000000u
 
@@ -83,18 +83,38 @@ static uint64_t frequency(uint64_t ticks, uint64_t elapsed, uint64_t hz)
 	return error <= measured / elapsed ? nominal : measured;
 }
 
+// Reading a device takes an emulator longer than the time that it counts for it: its clock stands
+// still meanwhile, and people wait.
+static void calibration_pause(void)
+{
+	for (unsigned i = 0; i < CALIBRATION_PAUSE; i++)
+		__asm__ volatile("" ::: "memory");
+}
+
+// The reference when it has just changed.
+static uint64_t reference_edge(const struct reference *reference)
+{
+	uint64_t before = reference->read(), now;
+
+	do
+		now = reference->read();
+	while (now == before);
+	return now;
+}
+
 void clock_init(void)
 {
 	struct reference reference = reference_choose();
 	uint64_t wanted = reference.hz * CALIBRATION_MS / 1000;
 	uint64_t start, elapsed, tsc, apic;
 
-	start = reference.read();
-	apic_timer_start(UINT32_MAX);
+	start = reference_edge(&reference);
 	tsc = rdtsc();
+	apic_timer_start(UINT32_MAX);
 	do
-		elapsed = (reference.read() - start) & reference.mask;
-	while (elapsed < wanted);
+		calibration_pause();
+	while (((reference.read() - start) & reference.mask) < wanted);
+	elapsed = (reference_edge(&reference) - start) & reference.mask;
 	tsc = rdtsc() - tsc;
 	apic = UINT32_MAX - apic_timer_remaining();
 	apic_timer_start(0);

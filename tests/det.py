@@ -75,7 +75,7 @@ def transcript(options, engine, name, directory, elsewhere):
     config = f"[reprise]\nlog = error\ndebug_exit = {emulator.DEBUG_EXIT}\n"
     if elsewhere:
         keys.append(f"hardware_shaped = {SHAPE_SEED}")
-    config += section("t", name, 64, keys)
+    config += section("t", name, payloads.memory_mib(name), keys)
     kernels = [name]
     if elsewhere:
         config += section("other", "neighbour", 16, [])

@@ -22,7 +22,9 @@ import qemu
 PLACES = ("reprise", "cpus", "bare")
 TIMEOUT_SECONDS = 30
 TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
-GUEST_MEMORY_MIB = {"bench": 256}  # bench wants many untouched blocks
+MEMORY_MIB = 16  # a boot clears it
+# bench wants many untouched blocks, and det_memory looks at all of 64 MiB.
+GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
     "svm": r"test_disk",     # Reprise alone has it
@@ -126,6 +128,10 @@ def compare(expected, actual, differences):
     return None
 
 
+def memory_mib(name):
+    return GUEST_MEMORY_MIB.get(name, MEMORY_MIB)
+
+
 def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1,
                   keys=(), icount=True):
     emulator = engines.EMULATORS[engine]
@@ -136,7 +142,7 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               f"debug_exit = {emulator.DEBUG_EXIT}\n"
               "quit_on_exit = on\n"
               "[vm t]\n"
-              f"memory = {memory or GUEST_MEMORY_MIB.get(name, 64)}M\n"
+              f"memory = {memory or memory_mib(name)}M\n"
               f"vcpus = {vcpus(name)}\n"
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
@@ -153,7 +159,7 @@ def bare_command(options, name, directory, engine):
     several = {"icount": False, "cpus": vcpus(name)} if vcpus(name) > 1 else {}
     several.update(features(name, engine))
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
-                                                  GUEST_MEMORY_MIB.get(name, 64), **several)
+                                                  memory_mib(name), **several)
 
 
 def run(options, name, place, directory, notes=None, engine="svm", keys=(),

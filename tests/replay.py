@@ -83,7 +83,7 @@ def command(options, engine, directory, members, disk, elsewhere, memory=512):
         "-device", "virtio-blk-pci,drive=log"]
 
 
-def configuration(engine, name, mode, keys=(), memory=64, elsewhere=False, place="disk:0"):
+def configuration(engine, name, mode, keys=(), memory=payloads.MEMORY_MIB, elsewhere=False, place="disk:0"):
     lines = ["[reprise]", "log = info", f"debug_exit = {engines.EMULATORS[engine].DEBUG_EXIT}",
              f"[vm {name}]", f"memory = {memory}M", f"rr = {mode}", f"rrfile = {place}",
              f"rtc_base = {EPOCH_ELSEWHERE if elsewhere else EPOCH}", *keys]
@@ -132,7 +132,7 @@ def payload_members(options, engine, name, mode, elsewhere):
         keys += ["test_disk = 64K", f"test_disk_delay = {2 if elsewhere else 1}"]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         content = file.read()
-    config = configuration(engine, "t", mode, keys, elsewhere=elsewhere)
+    config = configuration(engine, "t", mode, keys, payloads.memory_mib(name), elsewhere)
     if name in NOT_SHAPED:
         config = config.replace(SHAPED, "")
     return [("reprise.ini", config.encode()), ("payload.elf", content)]
@@ -300,7 +300,7 @@ def run_other_machine(options, engine, directory, disk):
         members = typed_members(options, engine, "replay", True, keys)
         config = members[0][1].decode()
         if name == "memory":
-            config = config.replace("memory = 64M\n", "", 1)
+            config = config.replace(f"memory = {payloads.MEMORY_MIB}M\n", "", 1)
         members[0] = ("reprise.ini", config.encode())
         lines, failure = run_once(options, engine, os.path.join(directory, "other-" + name),
                                   members, path, True, "[monitor: ")
