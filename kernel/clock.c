@@ -8,7 +8,13 @@
 #include "kernel/pagetable.h"
 #include "kernel/x86.h"
 
-enum { CALIBRATION_MS = 10, CALIBRATION_PAUSE = 1000, PM_TIMER_HZ = 3579545, PIT_HZ = 1193182, NOMINAL_HZ = 100000 };
+enum {
+	CALIBRATION_MS = 10,
+	CALIBRATION_PAUSE = 1000, // rounds of an empty loop
+	PM_TIMER_HZ = 3579545,
+	PIT_HZ = 1193182,
+	NOMINAL_HZ = 100000,
+};
 
 #define FEMTOSECONDS_PER_SECOND 1000000000000000u
 

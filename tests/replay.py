@@ -83,7 +83,8 @@ def command(options, engine, directory, members, disk, elsewhere, memory=512):
         "-device", "virtio-blk-pci,drive=log"]
 
 
-def configuration(engine, name, mode, keys=(), memory=payloads.MEMORY_MIB, elsewhere=False, place="disk:0"):
+def configuration(engine, name, mode, keys=(), memory=payloads.MEMORY_MIB, elsewhere=False,
+                  place="disk:0"):
     lines = ["[reprise]", "log = info", f"debug_exit = {engines.EMULATORS[engine].DEBUG_EXIT}",
              f"[vm {name}]", f"memory = {memory}M", f"rr = {mode}", f"rrfile = {place}",
              f"rtc_base = {EPOCH_ELSEWHERE if elsewhere else EPOCH}", *keys]
