@@ -61,7 +61,8 @@ def cases(options, engine):
     yield "typed", lambda directory: run_typed(options, engine, directory), []
     notes = []
     if engine == "svm" or "REPLAY_ALL" in os.environ:
-        yield "linux", lambda directory: run_linux(options, engine, directory, notes), notes
+        yield "linux", lambda directory, into=notes: run_linux(options, engine, directory,
+                                                               into), notes
     for vcpus in LINUX_VCPUS[engine]:
         notes = []
         yield f"linux-{vcpus}", lambda directory, n=vcpus, into=notes: run_linux_smp(

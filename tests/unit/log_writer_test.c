@@ -235,6 +235,42 @@ static void a_log_that_cannot_be_is_not_created(void **state)
 	assert_int_equal(log_writer_create(&writer, &file.store, &header, NULL), STATUS_REFUSED);
 }
 
+// Appends until there is no room. Returns how many records it took. `flush`: each has a chunk.
+static unsigned fill(bool flush)
+{
+	for (unsigned records = 0;; records++) {
+		enum status status;
+
+		sample_next(&sample);
+		status = log_writer_append(&writer, &sample.record);
+		if (status == STATUS_BUSY) {
+			log_fake_pump();
+			status = log_writer_append(&writer, &sample.record);
+		}
+		if (status != STATUS_OK) {
+			assert_int_equal(status, STATUS_RANGE);
+			return records;
+		}
+		if (flush) {
+			log_writer_flush(&writer);
+			log_fake_pump();
+		}
+	}
+}
+
+static void expect_full(uint64_t bytes, unsigned records)
+{
+	struct log_stop stop = {.reason = LOG_STOP_FULL, .text = "full"};
+
+	stop.position = writer.last;
+	log_writer_close(&writer, &stop);
+	log_fake_pump();
+	assert_true(writer.next_offset <= bytes);
+	assert_int_equal(log_fake_read(&disk.store, &expected), records);
+	assert_int_equal(reader.end.kind, LOG_END_CLEAN);
+	assert_int_equal(reader.stop.reason, LOG_STOP_FULL);
+}
+
 // In a store of any size: either it is too small, or it holds a log that says that it was full.
 static void a_full_store_ends_the_log(void **state)
 {
@@ -242,9 +278,8 @@ static void a_full_store_ends_the_log(void **state)
 
 	(void)state;
 	for (uint64_t bytes = 0; bytes < 200000; bytes += bytes < 3000 ? 8 : 1777) {
-		struct log_stop stop = {.reason = LOG_STOP_FULL, .text = "full"};
 		enum status status;
-		unsigned records = 0;
+		unsigned records;
 
 		setup(state);
 		log_fake_store_init(&disk, bytes, LOG_ALIGNMENT_MIN);
@@ -255,30 +290,27 @@ static void a_full_store_ends_the_log(void **state)
 			continue;
 		}
 		created++;
-		for (;; records++) {
-			sample_next(&sample);
-			status = log_writer_append(&writer, &sample.record);
-			if (status == STATUS_BUSY) {
-				log_fake_pump();
-				status = log_writer_append(&writer, &sample.record);
-			}
-			if (status != STATUS_OK)
-				break;
-		}
-		assert_int_equal(status, STATUS_RANGE);
-		stop.position = writer.last;
-		log_writer_close(&writer, &stop);
-		log_fake_pump();
-		assert_true(writer.next_offset <= bytes);
-		assert_int_equal(log_fake_read(&disk.store, &expected), records);
-		assert_int_equal(reader.end.kind, LOG_END_CLEAN);
-		assert_int_equal(reader.stop.reason, LOG_STOP_FULL);
+		records = fill(false);
+		expect_full(bytes, records);
 		assert_true(records + 3 >= last); // more room, more records: but for payloads
 		last = records;
 		// Nothing was written behind the store's end.
 		assert_int_equal(disk.bytes[bytes], 0xa5);
 	}
 	assert_true(created > 150);
+}
+
+// Many small chunks: the index grows with them, and has its place in the end.
+static void a_store_full_of_chunks_has_room_for_the_index(void **state)
+{
+	for (uint64_t bytes = 20000; bytes < 24000; bytes += 8) {
+		setup(state);
+		log_fake_store_init(&disk, bytes, LOG_ALIGNMENT_MIN);
+		assert_int_equal(log_writer_create(&writer, &disk.store, &header, NULL), STATUS_OK);
+		expect_full(bytes, fill(true));
+		assert_true(writer.index.count > 20);
+		assert_int_equal(disk.bytes[bytes], 0xa5);
+	}
 }
 
 // Whichever write fails, what came before can be read.
@@ -439,6 +471,7 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_is_not_taken, setup),
 		cmocka_unit_test_setup(a_log_that_cannot_be_is_not_created, setup),
 		cmocka_unit_test_setup(a_full_store_ends_the_log, setup),
+		cmocka_unit_test_setup(a_store_full_of_chunks_has_room_for_the_index, setup),
 		cmocka_unit_test_setup(a_store_that_fails_ends_the_recording, setup),
 		cmocka_unit_test_setup(a_store_that_fails_at_the_end_loses_no_records, setup),
 		cmocka_unit_test_setup(a_snapshot_stands_before_the_records, setup),
