@@ -32,6 +32,7 @@ import qemu
 import system
 
 TIMEOUT = 180
+PAYLOAD_TIMEOUT = TIMEOUT * (4 if "REPLAY_ALL" in os.environ else 1)  # NOT_SHAPED
 SMP_TIMEOUT = 1800  # shaped
 MIB = 1 << 20
 LOG_BYTES = 4 * MIB
@@ -144,7 +145,7 @@ def run_payload(options, engine, name, directory, notes):
     disk = empty_disk(directory)
     lines, failure = run_once(options, engine, os.path.join(directory, "record"),
                               payload_members(options, engine, name, "record", False), disk,
-                              False, "the machine ended")
+                              False, "the machine ended", PAYLOAD_TIMEOUT)
     recorded = found(lines, RECORDED + "the machine ended")
     if failure is not None or recorded is None:
         return failure or "\n".join(["it was not recorded to its end", *lines[-20:]])
@@ -156,7 +157,7 @@ def run_payload(options, engine, name, directory, notes):
         lines, failure = run_once(
             options, engine, os.path.join(directory, f"replay{again}"),
             payload_members(options, engine, name, "replay", again == 0), disk, again == 0,
-            "were the same")
+            "were the same", PAYLOAD_TIMEOUT)
         if failure is not None:
             return failure
         match = found(lines, REPLAYED)
