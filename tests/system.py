@@ -118,7 +118,7 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
 
 
 def run_pvh(options, directory, notes, emulator):
-    # Bochs takes a hundred times as long for a character; the self-test prints the log in any case.
+    # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
     config = configuration(cmdline, rtc_base=1704067200, host=[
         f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"])
