@@ -31,9 +31,8 @@ DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
-	emul/mc146818.c emul/pci_host.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
-	emul/test_disk.c \
-	emul/uart16550.c
+	emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/piix3.c emul/port61.c emul/pvpanic.c \
+	emul/reset_control.c emul/test_disk.c emul/uart16550.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -43,11 +42,11 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/backend.c vm/boot_context.c vm/boot_linux.c \
-	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/console.c vm/core.c vm/cpu_access.c \
-	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
-	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c vm/idle.c \
-	vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
-	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c \
+	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/bus_regions.c vm/console.c vm/core.c \
+	vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c \
+	vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c \
+	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
+	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c \
 	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
 	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
@@ -267,11 +266,11 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_madt acpi_pm acpi_tables backend bus clock config config_rr console cpio cpuid \
 	cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
-	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing \
-	lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
-	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
-	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pmu port61 position pvpanic rate region relocate reset_control snapshot \
+	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
+	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
+	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci pci_host \
+	pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control snapshot \
 	snapshot_backend snapshot_position state svm_event svm_exit svm_inflight svm_state \
 	svm_step task_switch test_disk turns uart16550 virtio_blk vmx_detect vmx_event vmx_exit \
 	vmx_inflight vmx_state
@@ -283,6 +282,10 @@ $(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
 unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
+unit_acpi_pm := emul/acpi_pm.c emul/pcidev.c
+unit_pci_host := emul/pci_host.c emul/pcidev.c
+unit_pcidev := emul/pcidev.c
+unit_piix3 := emul/pcidev.c emul/piix3.c
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
@@ -339,14 +342,15 @@ unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
 unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
-UNIT_BUS := kernel/event.c vm/backend.c vm/bus.c vm/env.c vm/guest_ram.c
+UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
+	vm/bus_regions.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c vm/snapshot.c \
-	vm/snapshot_backend.c vm/snapshot_ram.c \
-	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c

@@ -2,15 +2,19 @@
 // ACPI fixed hardware: the PM1a event and control registers, the power management timer with 32
 // bits, an empty GPE0 block, and the SMI command port through which an OS takes ACPI mode.
 //
-// Specification: ACPI 6.5, 4.8.2 (fixed features), 4.8.3 (fixed registers), 4.8.4.1 (GPE blocks).
+// Specification: ACPI 6.5, 4.8.2 (fixed features), 4.8.3 (fixed registers), 4.8.4.1 (GPE blocks);
+// Intel 82371AB (PIIX4) data sheet, 7.1 (function 3's registers).
+//
+// It is function 3 of a PIIX4, as QEMU's PC has it beside a PIIX3: PMBASE and PMREGMISC place the
+// registers. The SCI is led to ISA interrupt 9, whatever the interrupt registers say.
 //
 // The timer's count is guest time times 3.579545 MHz. TMR_STS is lazy: it is accounted for up to
 // guest time `settled`, and a timer is armed only while TMR_EN waits for it.
 //
 // Left out on purpose: SMIs (an event in legacy mode has no effect until the OS enters ACPI mode;
-// GBL_RLS is dropped), sleeping states but S5 (SLP_EN with any other SLP_TYP is ignored), the sleep
-// button and the RTC's wake-up (their enables are stored, their status never is set), sources of
-// general-purpose events.
+// GBL_RLS is dropped), the SMBus (its registers are stored), sleeping states but S5 (SLP_EN with
+// any other SLP_TYP is ignored), the sleep button and the RTC's wake-up (their enables are stored,
+// their status never is set), sources of general-purpose events.
 //
 // Entered by the VM's bus only.
 #include "emul/acpi_pm.h"
@@ -40,7 +44,7 @@ enum {
 };
 
 struct acpi_pm {
-	struct device device;
+	struct pcidev pci;
 	struct guest_time settled; // up to when TMR_STS is accounted for
 	uint16_t status, enable, control;
 	uint16_t gpe0_enable;
@@ -49,9 +53,57 @@ struct acpi_pm {
 	uint8_t reserved[5];
 };
 
+static const struct pcidev_register pm_registers[] = {
+	{.offset = PCIDEV_COMMAND, .bytes = 2, .writable = 0x0001},
+	{.offset = PCIDEV_INTERRUPT_LINE, .bytes = 2, .reset = 0x0100, .writable = 0x00ff},
+	{.offset = ACPI_PM_PMBASE, .bytes = 4, .reset = 0x0001, .writable = 0xffc0},
+	{.offset = 0x44, .bytes = 4, .writable = 0xffffffff}, // counts, and general purpose
+	{.offset = 0x48, .bytes = 4, .writable = 0xffffffff},
+	{.offset = 0x4c, .bytes = 4, .writable = 0xffffffff},
+	{.offset = 0x50, .bytes = 4, .writable = 0xffffffff}, // device resources
+	{.offset = 0x54, .bytes = 4, .writable = 0xffffffff},
+	{.offset = 0x58, .bytes = 4, .writable = 0xffffffff},
+	{.offset = 0x5c, .bytes = 4, .writable = 0xffffffff},
+	{.offset = ACPI_PM_PMREGMISC, .bytes = 1, .writable = ACPI_PM_PMREGMISC_ENABLE},
+	{.offset = 0x90, .bytes = 4, .reset = 0x0001, .writable = 0xfff0}, // SMBus base
+	{.offset = 0xd2, .bytes = 1, .writable = 0x0f},                    // SMBus configuration
+};
+
+static const struct pcidev_info pm_info = {
+	.vendor = 0x8086,
+	.device = 0x7113,
+	.subsystem_vendor = 0x1af4,
+	.subsystem = 0x1100,
+	.class_code = 0x068000,
+	.status = 0x0280,
+	.revision = 0x03,
+	.registers = pm_registers,
+	.register_count = ARRAY_COUNT(pm_registers),
+};
+
 static struct acpi_pm *acpi_pm_of(struct device *device)
 {
-	return CONTAINER_OF(device, struct acpi_pm, device);
+	return CONTAINER_OF(device, struct acpi_pm, pci.device);
+}
+
+static uint32_t pmbase(const struct acpi_pm *pm)
+{
+	return pcidev_get(&pm->pci, ACPI_PM_PMBASE, 4) & 0xffc0;
+}
+
+static bool region_is_on(const struct acpi_pm *pm)
+{
+	return pmbase(pm) != 0 && (pcidev_get(&pm->pci, ACPI_PM_PMREGMISC, 1) &
+		ACPI_PM_PMREGMISC_ENABLE) != 0;
+}
+
+static void region_update(struct acpi_pm *pm)
+{
+	if (region_is_on(pm))
+		device_map_region(&pm->pci.device, ACPI_PM_REGION_REGISTERS, DEVICE_SPACE_PORT,
+			pmbase(pm), ACPI_PM_BYTES);
+	else
+		device_unmap_region(&pm->pci.device, ACPI_PM_REGION_REGISTERS);
 }
 
 // 4.8.2.1
@@ -86,9 +138,9 @@ static void outputs_update(struct acpi_pm *pm)
 {
 	bool waits = (pm->enable & EVENT_TIMER) && !(pm->status & EVENT_TIMER);
 
-	device_set_line(&pm->device, ACPI_PM_OUTPUT_SCI,
+	device_set_line(&pm->pci.device, ACPI_PM_OUTPUT_SCI,
 		(pm->control & CONTROL_SCI_EN) && (pm->status & pm->enable));
-	device_arm_timer(&pm->device, ACPI_PM_TIMER_OVERFLOW,
+	device_arm_timer(&pm->pci.device, ACPI_PM_TIMER_OVERFLOW,
 		waits ? next_toggle(pm->settled) : GUEST_TIME_NEVER);
 }
 
@@ -130,7 +182,7 @@ static void control_byte_write(struct acpi_pm *pm, uint64_t index, uint8_t byte)
 
 	pm->control = value & CONTROL_MASK;
 	if ((value & CONTROL_SLP_EN) && type == ACPI_PM_SLEEP_TYPE_S5)
-		device_request(&pm->device, DEVICE_REQUEST_POWER_OFF, 0);
+		device_request(&pm->pci.device, DEVICE_REQUEST_POWER_OFF, 0);
 }
 
 static void register_byte_write(struct acpi_pm *pm, uint64_t offset, uint8_t byte)
@@ -173,6 +225,8 @@ static uint64_t acpi_pm_read(struct device *device, struct guest_time now, unsig
 	struct acpi_pm *pm = acpi_pm_of(device);
 	uint64_t value = 0;
 
+	if (region == PCIDEV_REGION_CONFIG)
+		return pcidev_read(&pm->pci, offset, size);
 	if (region == ACPI_PM_REGION_SMI)
 		return (uint64_t)(pm->smi_status << 8 | pm->smi_command) >> 8 * offset;
 	// The timer is read often and depends on nothing that is stored.
@@ -185,11 +239,25 @@ static uint64_t acpi_pm_read(struct device *device, struct guest_time now, unsig
 	return value;
 }
 
+static void config_write(struct acpi_pm *pm, uint64_t offset, unsigned size, uint64_t value)
+{
+	uint32_t base = pmbase(pm);
+	bool was_on = region_is_on(pm);
+
+	pcidev_write(&pm->pci, offset, size, value);
+	if (region_is_on(pm) != was_on || (was_on && pmbase(pm) != base))
+		region_update(pm);
+}
+
 static void acpi_pm_write(struct device *device, struct guest_time now, unsigned region,
 	uint64_t offset, unsigned size, uint64_t value)
 {
 	struct acpi_pm *pm = acpi_pm_of(device);
 
+	if (region == PCIDEV_REGION_CONFIG) {
+		config_write(pm, offset, size, value);
+		return;
+	}
 	timer_settle(pm, now);
 	for (unsigned i = 0; i < size; i++, value >>= 8) {
 		if (region == ACPI_PM_REGION_SMI)
@@ -228,13 +296,16 @@ static void acpi_pm_reset(struct device *device, struct guest_time now, enum dev
 	bool button = device_sample(device, ACPI_PM_INPUT_POWER_BUTTON);
 
 	(void)kind;
-	*pm = (struct acpi_pm){.device = *device, .settled = now, .button = button};
+	*pm = (struct acpi_pm){.pci.device = *device, .settled = now, .button = button};
+	pcidev_reset(&pm->pci);
 	outputs_update(pm);
 }
 
 static void acpi_pm_loaded(struct device *device, struct guest_time now)
 {
 	(void)now;
+	pcidev_loaded(pcidev_of(device));
+	region_update(acpi_pm_of(device));
 	outputs_update(acpi_pm_of(device));
 }
 
@@ -248,11 +319,11 @@ static const char *acpi_pm_check(const void *instance)
 		return "PM1 enable of an event that does not exist";
 	if (pm->control & ~CONTROL_MASK)
 		return "PM1 control has reserved or write-only bits";
-	return NULL;
+	return pcidev_check(&pm->pci, &pm_info);
 }
 
 static const struct state_field acpi_pm_fields[] = {
-	STATE_DERIVED(struct acpi_pm, device),
+	PCIDEV_STATE(struct acpi_pm),
 	STATE_VALUE(struct acpi_pm, settled.ns, 0, INT64_MAX),
 	STATE_VALUE(struct acpi_pm, status, 0, STATUS_SOURCES),
 	STATE_VALUE(struct acpi_pm, enable, 0, ENABLE_MASK),
@@ -265,16 +336,17 @@ static const struct state_field acpi_pm_fields[] = {
 };
 
 static const struct state_table acpi_pm_state =
-	STATE_TABLE("acpi-pm", 1, struct acpi_pm, acpi_pm_fields, acpi_pm_check);
+	STATE_TABLE("PIIX4_PM", 1, struct acpi_pm, acpi_pm_fields, acpi_pm_check);
 
 const struct device_model acpi_pm_model = {
-	.name = "acpi-pm",
-	.description = "ACPI fixed hardware",
+	.name = "PIIX4_PM",
+	.description = "ACPI fixed hardware, PCI function",
 	.instance_bytes = sizeof(struct acpi_pm),
 	.timers = ACPI_PM_TIMERS,
 	.inputs = ACPI_PM_INPUTS,
 	.outputs = ACPI_PM_OUTPUTS,
 	.state = &acpi_pm_state,
+	.pci = &pm_info,
 	.reset = acpi_pm_reset,
 	.read = acpi_pm_read,
 	.write = acpi_pm_write,

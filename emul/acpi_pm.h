@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ACPI fixed hardware: power management events, timer, sleep control. See acpi_pm.c.
+// ACPI fixed hardware: power management events, timer, sleep control; a PCI function. See
+// acpi_pm.c.
 #ifndef EMUL_ACPI_PM_H
 #define EMUL_ACPI_PM_H
 
-#include "emul/device.h"
+#include "emul/pcidev.h"
 
 extern const struct device_model acpi_pm_model;
 
 enum acpi_pm_region {
-	ACPI_PM_REGION_REGISTERS, // the FADT's blocks
-	ACPI_PM_REGION_SMI,       // the FADT's SMI_CMD, and a byte of scratch after it
-	ACPI_PM_REGIONS
+	ACPI_PM_REGION_REGISTERS = PCIDEV_REGIONS, // the FADT's blocks, where PMBASE says
+	ACPI_PM_REGION_SMI, // the FADT's SMI_CMD, and a byte of scratch after it
 };
 
 enum acpi_pm_input {
@@ -30,8 +30,11 @@ enum acpi_pm_timer {
 
 // What vm/ writes into the FADT and the DSDT.
 enum {
-	ACPI_PM_BASE = 0x600, // where the register region is, unless the machine says otherwise
+	ACPI_PM_BASE = 0x600, // where firmware, or who stands for it, has the register region
 	ACPI_PM_BYTES = 64,
+	ACPI_PM_PMBASE = 0x40,         // configuration register: bits 15:6
+	ACPI_PM_PMREGMISC = 0x80,      // the same: whether the region is there
+	ACPI_PM_PMREGMISC_ENABLE = 1,
 
 	ACPI_PM_EVENT = 0x00,   // PM1a_EVT_BLK, PM1_EVT_LEN 4: status, enable
 	ACPI_PM_CONTROL = 0x04, // PM1a_CNT_BLK, PM1_CNT_LEN 2

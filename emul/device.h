@@ -36,6 +36,10 @@ enum device_reset {
 enum device_space {
 	DEVICE_SPACE_PORT, // 64 KiB of I/O ports
 	DEVICE_SPACE_MMIO, // guest-physical addresses
+	// Configuration space of PCI bus 0: function << 12 | register, as in ECAM (PCI Express 5.0,
+	// 7.2.2), where the function is device << 3 | function.
+	DEVICE_SPACE_PCI,
+	DEVICE_SPACES
 };
 
 // What a device can ask of the machine. Carried out after the stimulus that asked.
@@ -142,12 +146,16 @@ struct device_env {
 	enum status (*submit)(struct device *device, unsigned port, const struct device_io *io);
 	// Bytes to the character back end of `port`. Never blocks.
 	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
-	// Moves or removes a region of the device's own. Takes effect after the handler.
+	// Moves or removes a region of the device's own. Takes effect after the handler. It never
+	// covers one that the board has placed; of two devices' the first device's is seen. A reset
+	// removes all that the board has not placed.
 	void (*map_region)(struct device *device, unsigned region, enum device_space space,
 		uint64_t base, uint64_t bytes);
 	void (*unmap_region)(struct device *device, unsigned region);
 	void (*request)(struct device *device, enum device_request request, uint32_t argument);
 };
+
+struct pcidev_info;
 
 struct device_model {
 	const char *name; // QEMU's where it has one
@@ -158,6 +166,7 @@ struct device_model {
 	uint8_t inputs;  // lines into the device
 	uint8_t outputs; // lines out of it
 	const struct state_table *state;
+	const struct pcidev_info *pci; // of a PCI function: emul/pcidev.h; NULL: it is none
 
 	// STIMULI. An absent handler means that the stimulus is not accepted (a read answers all
 	// ones, a write is dropped).

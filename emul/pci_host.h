@@ -1,39 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// PCI configuration mechanism #1 and the host bridge. See pci_host.c.
+// Ways into PCI configuration space, and the host bridge. See pci_host.c.
 #ifndef EMUL_PCI_HOST_H
 #define EMUL_PCI_HOST_H
 
-#include "emul/device.h"
+#include "emul/pcidev.h"
 
 extern const struct device_model pci_host_model;
 
 enum pci_host_region {
-	PCI_HOST_REGION_ADDRESS, // CONFIG_ADDRESS; port 0xCF9 in it is another device's
-	PCI_HOST_REGION_DATA,    // CONFIG_DATA
-	PCI_HOST_REGIONS
+	PCI_HOST_REGION_ADDRESS = PCIDEV_REGIONS, // CONFIG_ADDRESS; port 0xCF9 is another device's
+	// Windows: see pci_host_decode.
+	PCI_HOST_REGION_DATA,                     // CONFIG_DATA
+	PCI_HOST_REGION_ECAM,                     // of bus 0
 };
 
 enum {
 	PCI_HOST_ADDRESS_PORT = 0xcf8,
 	PCI_HOST_DATA_PORT = 0xcfc,
 	PCI_HOST_PORT_BYTES = 4, // of either region
-	PCI_HOST_CONFIG_BYTES = 256,
+	PCI_HOST_ECAM_BYTES = 1 << 20,
 };
 
-// A byte of configuration space.
-struct pci_config_address {
-	uint8_t bus;
-	uint8_t device;   // 0-31
-	uint8_t function; // 0-7
-	uint8_t offset;
-};
+#define PCI_HOST_ECAM_NOWHERE UINT64_MAX
 
-// The child bus: what an access to the data region at `offset` means now. vm/ asks, under the
-// device lock, before it delivers such an access. Where the answer names another function than
-// 0:0.0 and the machine has it, vm/ carries the access to that function's device as a stimulus of
-// its own; every other access it delivers here, which answers for the host bridge and for
-// functions that do not exist. False: configuration space is not enabled.
-bool pci_host_decode(const struct device *device, uint64_t offset,
-	struct pci_config_address *address);
+// Where an access to a window at `offset` leads, in DEVICE_SPACE_PCI: the bus asks under the device
+// lock, and carries the access there as a stimulus of its own. PCI_HOST_ECAM_NOWHERE: to no
+// function of bus 0.
+uint64_t pci_host_decode(const struct device *device, unsigned region, uint64_t offset);
 
 #endif

@@ -10,7 +10,8 @@ monitor     a Linux with a shell, and the monitor typed at
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
 Linux's warnings must be listed in tests/system/dmesg.allow, those of several vcpus in
-dmesg.smp.allow, those in Bochs in dmesg.vmx.allow: REGEX  # REASON.
+dmesg.smp.allow, those in Bochs in dmesg.vmx.allow, those of a slow host in dmesg.uefi.allow:
+REGEX  # REASON.
 """
 
 import glob
@@ -173,7 +174,7 @@ def run_uefi(options, directory, notes, _):
     result = qemu.run(command, os.path.join(directory, "serial.log"),
                       LINUX_TIMEOUT * options.timeout_scale)
     problems = [] if result.code == 0 else [result.describe() + ", expected a power-off"]
-    return report(options, result, problems, notes)
+    return report(options, result, problems, notes, "dmesg.uefi.allow")
 
 
 def run_uefi_bochs(options, directory, notes, emulator):

@@ -91,6 +91,15 @@ struct acpi_facs {
 	uint8_t reserved[31];
 } ACPI_ABI;
 
+// PCI Firmware 3.2, 4.1.2, MCFG with one segment.
+struct acpi_mcfg {
+	uint64_t reserved;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t bus_first, bus_last;
+	uint32_t reserved2;
+} ACPI_ABI;
+
 // 5.2.12, MADT.
 struct acpi_madt {
 	uint32_t local_apic;

@@ -18,6 +18,9 @@
 #define IO_APIC         0xfec00000u
 #define HPET_BASE       0xfed00000u
 #define SCI             9u
+#define PCI_FIRST       10u // to where vm/pc.c leads PCI's interrupts
+#define PCI_SECOND      11u
+#define PCI_ECAM        0xfef00000u
 #define RESET_PORT      0xcf9u
 #define RESET_VALUE     0x06u // hard reset: SYS_RST and RST_CPU
 
@@ -270,8 +273,20 @@ static uint32_t write_madt(struct writer *writer, const struct acpi_config *conf
 	table_append(writer, &io_apic, sizeof(io_apic));
 	append_override(writer, 0, 2, MADT_CONFORMS);
 	append_override(writer, SCI, SCI, MADT_HIGH_LEVEL);
+	append_override(writer, PCI_FIRST, PCI_FIRST, MADT_HIGH_LEVEL);
+	append_override(writer, PCI_SECOND, PCI_SECOND, MADT_HIGH_LEVEL);
 	append_nmi(writer, config->vcpus);
 	return table_end(writer, "APIC", 5);
+}
+
+// PCI Firmware 3.2, 4.1.2: bus 0 alone.
+static uint32_t write_mcfg(struct writer *writer)
+{
+	const struct acpi_mcfg mcfg = {.base = PCI_ECAM};
+
+	table_begin(writer);
+	table_append(writer, &mcfg, sizeof(mcfg));
+	return table_end(writer, "MCFG", 1);
 }
 
 static uint32_t write_hpet(struct writer *writer)
@@ -333,7 +348,7 @@ enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *c
 		.ram = ram,
 		.next = ACPI_RSDP_ADDRESS + (uint32_t)sizeof(struct acpi_rsdp),
 	};
-	uint32_t tables[3], count = 0, rsdt, xsdt;
+	uint32_t tables[4], count = 0, rsdt, xsdt;
 
 	if (config->vcpus == 0 || config->vcpus > ACPI_VCPUS_MAX)
 		return STATUS_FAIL(STATUS_INVALID);
@@ -342,6 +357,8 @@ enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *c
 	tables[count++] = write_madt(&writer, config);
 	if (config->hpet)
 		tables[count++] = write_hpet(&writer);
+	if (config->pci)
+		tables[count++] = write_mcfg(&writer);
 	rsdt = write_root(&writer, "RSDT", tables, count, sizeof(uint32_t));
 	xsdt = write_root(&writer, "XSDT", tables, count, sizeof(uint64_t));
 	write_rsdp(&writer, rsdt, xsdt);

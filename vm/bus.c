@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/bus.h"
 
+#include "emul/pci_host.h"
 #include "kernel/x86.h"
 #include "vm/local_apic.h"
 
@@ -27,6 +28,28 @@ void bus_effect_add(struct vm *vm, const struct bus_effect *effect)
 	bus->effects[(bus->effect_first + bus->effect_count++) % BUS_EFFECTS_MAX] = *effect;
 }
 
+bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
+	struct guest_time now)
+{
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		const struct device *source = vm->devices[i].device;
+
+		for (unsigned output = 0; output < source->model->outputs; output++) {
+			const struct wire *wire = &vm->devices[i].wires[output];
+
+			for (unsigned n = 0; n < BUS_SINKS_MAX; n++)
+				if (wire->sinks[n].kind == WIRE_DEVICE &&
+					wire->sinks[n].device == device &&
+					wire->sinks[n].input == input &&
+					(source->model->level != NULL
+						? source->model->level(source, now, output)
+						: wire->level))
+					return true;
+		}
+	}
+	return false;
+}
+
 static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struct guest_time now)
 {
 	const struct vm_device *owner = effect->device->owner;
@@ -34,28 +57,22 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 
 	for (unsigned i = 0; i < BUS_SINKS_MAX; i++) {
 		const struct wire_sink *sink = &wire->sinks[i];
+		bool level;
 
 		switch (sink->kind) {
 		case WIRE_NOWHERE:
 			return;
 		case WIRE_DEVICE:
-			sink->device->model->line(sink->device, now, sink->input, effect->level);
+			level = effect->level;
+			if (unlikely(sink->shared) && !level)
+				level = bus_sample(vm, sink->device, sink->input, now);
+			sink->device->model->line(sink->device, now, sink->input, level);
 			break;
 		case WIRE_LOCAL_APIC:
 			local_apic_lint0(vm->vcpus[0], effect->level, now);
 			break;
 		}
 	}
-}
-
-// A region that moves keeps its widest access; one that appears takes any.
-static unsigned region_max_bytes(const struct bus *bus, const struct bus_effect *effect)
-{
-	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++)
-		if (bus->regions[i].device == effect->device &&
-			bus->regions[i].region == effect->number)
-			return bus->regions[i].max_bytes;
-	return 8;
 }
 
 const struct device *bus_effects_map(struct vm *vm)
@@ -68,10 +85,9 @@ const struct device *bus_effects_map(struct vm *vm)
 
 		bus->effect_first = (bus->effect_first + 1) % BUS_EFFECTS_MAX;
 		if (effect.kind == BUS_EFFECT_MAP)
-			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
-				effect.map.bytes, region_max_bytes(bus, &effect));
+			bus_move(bus, &effect);
 		else if (effect.kind == BUS_EFFECT_UNMAP)
-			bus_unmap(vm, effect.device, effect.number);
+			bus_unmap(bus, effect.device, effect.number);
 		else if (other == NULL)
 			other = effect.device;
 	}
@@ -95,11 +111,10 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 			interrupt_route(vm, NULL, &effect.message, now);
 			break;
 		case BUS_EFFECT_MAP:
-			bus_map(vm, effect.device, effect.number, effect.space, effect.map.base,
-				effect.map.bytes, region_max_bytes(&vm->bus, &effect));
+			bus_move(bus, &effect);
 			break;
 		case BUS_EFFECT_UNMAP:
-			bus_unmap(vm, effect.device, effect.number);
+			bus_unmap(bus, effect.device, effect.number);
 			break;
 		}
 	}
@@ -112,168 +127,132 @@ void bus_leave(struct vm *vm, struct guest_time now)
 	bus_unlock(&vm->bus);
 }
 
-static void ports_fill(struct bus *bus, unsigned index)
+// The region of an access, as it is under the device lock: another vcpu may move it before. Those
+// of ports, which are most, are found by a table.
+static always_inline const struct bus_region *region_find(const struct bus *bus,
+	enum device_space space, uint64_t at)
 {
-	const struct bus_region *region = &bus->regions[index];
-
-	for (uint64_t port = region->base; port < region->base + region->bytes; port++)
-		if (port < BUS_PORTS)
-			bus->ports[port] = (uint8_t)index;
+	if (space == DEVICE_SPACE_PORT)
+		return at < BUS_PORTS && bus->ports[at] != 0 ? &bus->regions[bus->ports[at]] : NULL;
+	return bus_region_find(bus, space, at);
 }
 
-void bus_map(struct vm *vm, struct device *device, unsigned number, enum device_space space,
-	uint64_t base, uint64_t bytes, unsigned max_bytes)
-{
-	struct bus *bus = &vm->bus;
-
-	bus_unmap(vm, device, number);
-	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
-		if (bus->regions[i].device != NULL)
-			continue;
-		bus->regions[i] = (struct bus_region){device, base, bytes, (uint8_t)number,
-			(uint8_t)max_bytes, (uint8_t)space};
-		if (space == DEVICE_SPACE_PORT)
-			ports_fill(bus, i);
-		else
-			bus->mmio[bus->mmio_count++] = (uint8_t)i;
-		return;
-	}
-	ASSERT_UNREACHABLE("more regions than a machine can have");
-}
-
-static void ports_forget(struct bus *bus, unsigned index)
-{
-	for (uint64_t port = 0; port < BUS_PORTS; port++)
-		if (bus->ports[port] == index)
-			bus->ports[port] = 0;
-}
-
-static void mmio_forget(struct bus *bus, unsigned index)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < bus->mmio_count; i++)
-		if (bus->mmio[i] != index)
-			bus->mmio[kept++] = bus->mmio[i];
-	bus->mmio_count = (uint8_t)kept;
-}
-
-void bus_unmap(struct vm *vm, const struct device *device, unsigned number)
-{
-	struct bus *bus = &vm->bus;
-
-	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
-		struct bus_region *region = &bus->regions[i];
-
-		if (region->device != device || region->region != number)
-			continue;
-		if (region->space == DEVICE_SPACE_PORT)
-			ports_forget(bus, i);
-		else
-			mmio_forget(bus, i);
-		*region = (struct bus_region){0};
-	}
-}
-
-static const struct bus_region *mmio_find(const struct bus *bus, uint64_t at)
-{
-	for (unsigned i = 0; i < bus->mmio_count; i++) {
-		const struct bus_region *region = &bus->regions[bus->mmio[i]];
-
-		if (at - region->base < region->bytes)
-			return region;
-	}
-	return NULL;
-}
-
-static const struct bus_region *region_find(const struct bus *bus, enum device_space space,
-	uint64_t at)
-{
-	if (space == DEVICE_SPACE_MMIO)
-		return mmio_find(bus, at);
-	if (at >= BUS_PORTS || bus->ports[at] == 0)
-		return NULL;
-	return &bus->regions[bus->ports[at]];
-}
-
-static always_inline uint64_t read_whole(struct vm *vm, const struct bus_region *region,
-	uint64_t at, unsigned bytes, struct guest_time now)
-{
-	struct device *device = region->device;
-	uint64_t value;
-
-	if (device->model->read == NULL)
-		return UINT64_MAX;
-	bus_enter(&vm->bus);
-	value = device->model->read(device, now, region->region, at - region->base, bytes);
-	bus_leave(vm, now);
-	return value;
-}
-
-static always_inline void write_whole(struct vm *vm, const struct bus_region *region, uint64_t at,
-	unsigned bytes, uint64_t value, struct guest_time now)
-{
-	struct device *device = region->device;
-
-	if (device->model->write == NULL)
-		return;
-	bus_enter(&vm->bus);
-	device->model->write(device, now, region->region, at - region->base, bytes, value);
-	bus_leave(vm, now);
-}
-
-static bool fits(const struct bus_region *region, uint64_t at, unsigned bytes)
+static always_inline bool fits(const struct bus_region *region, uint64_t at, unsigned bytes)
 {
 	return bytes <= region->max_bytes && at - region->base + bytes <= region->bytes;
+}
+
+static always_inline uint64_t read_whole(const struct bus_region *region, uint64_t at,
+	unsigned bytes, struct guest_time now)
+{
+	struct device *device = region->device;
+
+	if (unlikely(device->model->read == NULL))
+		return UINT64_MAX;
+	return device->model->read(device, now, region->region, at - region->base, bytes);
+}
+
+static always_inline void write_whole(const struct bus_region *region, uint64_t at, unsigned bytes,
+	uint64_t value, struct guest_time now)
+{
+	struct device *device = region->device;
+
+	if (likely(device->model->write != NULL))
+		device->model->write(device, now, region->region, at - region->base, bytes, value);
+}
+
+// Through the window, where it is one: to configuration space, in which *at is then. NULL: nobody.
+static const struct bus_region *behind_window(const struct bus *bus,
+	const struct bus_region *region, uint64_t *at)
+{
+	uint64_t target;
+
+	if (region == NULL || region->max_bytes != 0)
+		return region;
+	target = pci_host_decode(region->device, region->region, *at - region->base);
+	if (target == PCI_HOST_ECAM_NOWHERE)
+		return NULL;
+	*at = target;
+	return bus_region_find(bus, DEVICE_SPACE_PCI, target);
+}
+
+// A register of configuration space is written as one: its bytes apart would be other values on the
+// way. Accesses that cross a doubleword have no meaning there.
+static bool is_one_register(const struct bus_region *window, uint64_t at, unsigned bytes)
+{
+	return window != NULL && window->max_bytes == 0 &&
+		at - window->base + bytes <= window->bytes && at % 4 + bytes <= 4;
 }
 
 static uint64_t access_split_read(struct vm *vm, enum device_space space, uint64_t at,
 	unsigned bytes, struct guest_time now)
 {
+	unsigned part = is_one_register(region_find(&vm->bus, space, at), at, bytes) ? bytes : 1;
 	uint64_t value = 0;
 
-	for (unsigned i = 0; i < bytes; i++) {
-		const struct bus_region *region = region_find(&vm->bus, space, at + i);
-		uint64_t byte = 0xff;
+	for (unsigned i = 0; i < bytes; i += part) {
+		uint64_t to = at + i, read = UINT64_MAX;
+		const struct bus_region *region =
+			behind_window(&vm->bus, region_find(&vm->bus, space, to), &to);
 
-		if (region != NULL)
-			byte = read_whole(vm, region, at + i, 1, now) & 0xff;
-		value |= byte << 8 * i;
+		if (region != NULL && fits(region, to, part))
+			read = read_whole(region, to, part, now);
+		bus_effects_carry_out(vm, now);
+		value |= (read & (BIT(8 * part) - 1)) << 8 * i;
 	}
 	return value;
-}
-
-static always_inline uint64_t access_read(struct vm *vm, enum device_space space, uint64_t at,
-	unsigned bytes, struct guest_time now)
-{
-	const struct bus_region *region = region_find(&vm->bus, space, at);
-
-	if (likely(region != NULL && fits(region, at, bytes)))
-		return read_whole(vm, region, at, bytes, now);
-	return access_split_read(vm, space, at, bytes, now);
 }
 
 static void access_split_write(struct vm *vm, enum device_space space, uint64_t at, unsigned bytes,
 	uint64_t value, struct guest_time now)
 {
-	for (unsigned i = 0; i < bytes; i++) {
-		const struct bus_region *region = region_find(&vm->bus, space, at + i);
+	unsigned part = is_one_register(region_find(&vm->bus, space, at), at, bytes) ? bytes : 1;
 
-		if (region != NULL)
-			write_whole(vm, region, at + i, 1, value >> 8 * i & 0xff, now);
+	for (unsigned i = 0; i < bytes; i += part) {
+		uint64_t to = at + i, written = value >> 8 * i;
+		const struct bus_region *region =
+			behind_window(&vm->bus, region_find(&vm->bus, space, to), &to);
+
+		if (region != NULL && fits(region, to, part))
+			write_whole(region, to, part, written & (BIT(8 * part) - 1), now);
+		bus_effects_carry_out(vm, now);
 	}
+}
+
+static always_inline uint64_t access_read(struct vm *vm, enum device_space space, uint64_t at,
+	unsigned bytes, struct guest_time now)
+{
+	const struct bus_region *region;
+	uint64_t value;
+
+	bus_enter(&vm->bus);
+	region = region_find(&vm->bus, space, at);
+	if (likely(region != NULL && fits(region, at, bytes)))
+		value = read_whole(region, at, bytes, now);
+	else
+		value = access_split_read(vm, space, at, bytes, now);
+	bus_leave(vm, now);
+	return value;
 }
 
 static always_inline void access_write(struct vm *vm, enum device_space space, uint64_t at,
 	unsigned bytes, uint64_t value, struct guest_time now)
 {
-	const struct bus_region *region = region_find(&vm->bus, space, at);
+	const struct bus_region *region;
 
-	if (likely(region != NULL && fits(region, at, bytes))) {
-		write_whole(vm, region, at, bytes, value, now);
-		return;
-	}
-	access_split_write(vm, space, at, bytes, value, now);
+	bus_enter(&vm->bus);
+	region = region_find(&vm->bus, space, at);
+	if (likely(region != NULL && fits(region, at, bytes)))
+		write_whole(region, at, bytes, value, now);
+	else
+		access_split_write(vm, space, at, bytes, value, now);
+	bus_leave(vm, now);
+}
+
+void bus_pci_write(struct vm *vm, uint64_t at, unsigned bytes, uint32_t value,
+	struct guest_time now)
+{
+	access_split_write(vm, DEVICE_SPACE_PCI, at, bytes, value, now);
 }
 
 // An access that passes port 0xffff finds nobody there.

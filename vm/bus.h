@@ -5,6 +5,10 @@
 // Every stimulus stands between bus_enter and bus_leave, which hold the device lock. Effects that
 // concern other devices (lines, messages, regions, requests) are queued while a handler runs and
 // carried out by bus_leave, in order; those of the handlers that they call come behind them.
+//
+// Which region answers where several lie over each other (bus_regions.c): the board's before those
+// that devices placed themselves; of the board's the later; of devices' the one of the first device
+// and the lowest number. So it does not depend on the order in which they were placed.
 #ifndef VM_BUS_H
 #define VM_BUS_H
 
@@ -14,7 +18,7 @@
 #include "kernel/event.h"
 
 enum {
-	BUS_REGIONS_MAX = 48,
+	BUS_REGIONS_MAX = 192,
 	BUS_PORTS = 65536,
 	BUS_EFFECTS_MAX = 128,
 	BUS_SINKS_MAX = 3,
@@ -31,6 +35,7 @@ struct wire_sink {
 	struct device *device;
 	uint8_t kind; // enum wire_sink_kind
 	uint8_t input;
+	bool shared; // another output leads to that input: it is high while any of them is
 };
 
 struct wire {
@@ -42,8 +47,15 @@ struct bus_region {
 	struct device *device; // NULL: free
 	uint64_t base, bytes;
 	uint8_t region;    // number in its device
-	uint8_t max_bytes; // wider accesses are split
+	uint8_t max_bytes; // wider accesses are split; 0: a window of the PCI host's
 	uint8_t space;     // enum device_space
+	bool placed;       // by the board
+};
+
+// Indexes of a space's regions: the first that has an address answers.
+struct bus_list {
+	uint8_t count;
+	uint8_t regions[BUS_REGIONS_MAX];
 };
 
 enum bus_effect_kind { BUS_EFFECT_LINE, BUS_EFFECT_MESSAGE, BUS_EFFECT_MAP, BUS_EFFECT_UNMAP };
@@ -68,8 +80,7 @@ struct bus {
 	uint32_t effect_first, effect_count;
 	struct bus_effect effects[BUS_EFFECTS_MAX];
 	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free
-	uint8_t mmio_count; // indexes of the regions in guest-physical space
-	uint8_t mmio[BUS_REGIONS_MAX];
+	struct bus_list lists[DEVICE_SPACES];
 	uint8_t ports[BUS_PORTS];                   // index of a port's region; 0: none
 };
 
@@ -107,10 +118,17 @@ static always_inline void bus_unlock(struct bus *bus)
 
 void bus_leave(struct vm *vm, struct guest_time now);
 
-// Places a region. A port that has an owner goes to the new one.
-void bus_map(struct vm *vm, struct device *device, unsigned region, enum device_space space,
+// bus_regions.c. The board places a region.
+void bus_map(struct bus *bus, struct device *device, unsigned region, enum device_space space,
 	uint64_t base, uint64_t bytes, unsigned max_bytes);
-void bus_unmap(struct vm *vm, const struct device *device, unsigned region);
+void bus_unmap(struct bus *bus, const struct device *device, unsigned region);
+// A device moves one of its own, or one that the board has placed.
+void bus_move(struct bus *bus, const struct bus_effect *effect);
+// All that the device has placed itself go.
+void bus_unmap_own(struct bus *bus, const struct device *device);
+// NULL: nobody is there.
+const struct bus_region *bus_region_find(const struct bus *bus, enum device_space space,
+	uint64_t at);
 
 // Guest accesses of 1, 2, 4 or 8 bytes; split where they leave a region or are wider than it
 // takes. Nobody there: reads answer all ones, writes are dropped.
@@ -119,6 +137,13 @@ void bus_port_write(struct vm *vm, uint16_t port, unsigned bytes, uint64_t value
 	struct guest_time now);
 uint64_t bus_mmio_read(struct vm *vm, struct gpa at, unsigned bytes, struct guest_time now);
 void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value,
+	struct guest_time now);
+
+// Whether anything that leads to the input is high: the devices answer as of `now`.
+bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
+	struct guest_time now);
+// What firmware, or who stands for it, writes to configuration space. Under the device lock.
+void bus_pci_write(struct vm *vm, uint64_t at, unsigned bytes, uint32_t value,
 	struct guest_time now);
 
 // Delivery of events: the event queue's callback, under the device lock; owner is the machine.

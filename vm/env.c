@@ -24,29 +24,12 @@ static void env_set_line(struct device *device, unsigned output, bool level)
 			.kind = BUS_EFFECT_LINE, .number = (uint8_t)output, .level = level});
 }
 
-// Whatever output has a wire to this input. Sampled inputs are few, and so are reads of them.
+// Sampled inputs are few, and so are reads of them.
 static bool env_sample(struct device *device, unsigned input)
 {
 	const struct vm *vm = slot_of(device)->vm;
 
-	for (uint32_t i = 0; i < vm->device_count; i++) {
-		const struct device *source = vm->devices[i].device;
-
-		for (unsigned output = 0; output < source->model->outputs; output++) {
-			const struct wire *wire = &vm->devices[i].wires[output];
-
-			for (unsigned n = 0; n < BUS_SINKS_MAX; n++) {
-				if (wire->sinks[n].kind != WIRE_DEVICE ||
-					wire->sinks[n].device != device ||
-					wire->sinks[n].input != input)
-					continue;
-				return source->model->level != NULL
-					? source->model->level(source, vm_now(vm), output)
-					: wire->level;
-			}
-		}
-	}
-	return false;
+	return bus_sample(vm, device, input, vm_now(vm));
 }
 
 static void env_send_message(struct device *device, const struct interrupt_message *message)

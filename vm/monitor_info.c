@@ -112,6 +112,8 @@ static void regions_print(const struct vm *vm, const struct device *device)
 			continue;
 		if (region->space == DEVICE_SPACE_PORT)
 			monitor_printf("    port   0x%04llx-0x%04llx\n", first, end);
+		else if (region->space == DEVICE_SPACE_PCI)
+			monitor_printf("    PCI    00:%02llx.%llu\n", first >> 15, first >> 12 & 7);
 		else
 			monitor_printf("    memory 0x%016llx-0x%016llx\n", first, end);
 	}

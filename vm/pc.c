@@ -13,6 +13,7 @@
 #include "emul/ioapic.h"
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
+#include "emul/piix3.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
 #include "emul/reset_control.h"
@@ -23,9 +24,10 @@
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
+#define ECAM_BASE   0xfef00000u
 
 enum pc_slot {
-	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_RESET,
+	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
 	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT,
 	PC_TEST_DISK,
 	PC_SLOTS
@@ -35,6 +37,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_PIC] = &i8259_model, [PC_IOAPIC] = &ioapic_model,
 	[PC_PIT] = &i8254_model, [PC_PORT61] = &port61_model, [PC_RTC] = &mc146818_model,
 	[PC_ACPI_PM] = &acpi_pm_model, [PC_PCI_HOST] = &pci_host_model,
+	[PC_ISA] = &piix3_model,
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
@@ -52,13 +55,13 @@ static const struct pc_place {
 	{PC_PIT, I8254_REGION_PORTS, DEVICE_SPACE_PORT, 1, 0x40, 4},
 	{PC_PORT61, PORT61_REGION_PORT, DEVICE_SPACE_PORT, 1, 0x61, 1},
 	{PC_RTC, MC146818_REGION_PORTS, DEVICE_SPACE_PORT, 1, MC146818_PORT, MC146818_PORT_BYTES},
-	{PC_ACPI_PM, ACPI_PM_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, ACPI_PM_BASE, ACPI_PM_BYTES},
 	{PC_ACPI_PM, ACPI_PM_REGION_SMI, DEVICE_SPACE_PORT, 1, ACPI_PM_SMI_PORT,
 		ACPI_PM_SMI_BYTES},
 	{PC_PCI_HOST, PCI_HOST_REGION_ADDRESS, DEVICE_SPACE_PORT, 4, PCI_HOST_ADDRESS_PORT,
 		PCI_HOST_PORT_BYTES},
-	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 4, PCI_HOST_DATA_PORT,
+	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 0, PCI_HOST_DATA_PORT,
 		PCI_HOST_PORT_BYTES},
+	{PC_PCI_HOST, PCI_HOST_REGION_ECAM, DEVICE_SPACE_MMIO, 0, ECAM_BASE, PCI_HOST_ECAM_BYTES},
 	{PC_RESET, RESET_CONTROL_REGION_FAST, DEVICE_SPACE_PORT, 1, RESET_CONTROL_FAST_PORT, 1},
 	{PC_RESET, RESET_CONTROL_REGION_RESET, DEVICE_SPACE_PORT, 1, RESET_CONTROL_RESET_PORT, 1},
 	{PC_I8042, I8042_REGION_DATA, DEVICE_SPACE_PORT, 1, I8042_DATA_PORT, 1},
@@ -70,6 +73,15 @@ static const struct pc_place {
 	{PC_TEST_DISK, TEST_DISK_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, TEST_DISK_PORT,
 		TEST_DISK_PORT_BYTES},
 	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
+};
+
+// Functions of bus 0 that are always there: where QEMU's PC has them.
+static const struct pc_function {
+	uint8_t slot, device, function;
+} functions[] = {
+	{PC_PCI_HOST, 0, 0},
+	{PC_ISA, 1, 0},
+	{PC_ACPI_PM, 1, 3},
 };
 
 // Lines from device to device. ISA interrupts lead to the 8259 pair and to the I/O APIC; IRQ 0 is
@@ -156,6 +168,58 @@ static void wire_add(struct device *from, unsigned output, const struct wire_sin
 	ASSERT_UNREACHABLE("a line with more ends than a wire can have");
 }
 
+// The first end that leads to the input, whether it is known to be shared or not; NULL: none does.
+static struct wire_sink *sink_find(struct vm *vm, const struct device *to, unsigned input)
+{
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		struct vm_device *from = &vm->devices[i];
+
+		for (unsigned output = 0; output < from->device->model->outputs; output++)
+			for (unsigned n = 0; n < BUS_SINKS_MAX; n++) {
+				struct wire_sink *sink = &from->wires[output].sinks[n];
+
+				if (sink->kind == WIRE_DEVICE && sink->device == to &&
+					sink->input == input)
+					return sink;
+			}
+	}
+	return NULL;
+}
+
+static void wire_to_device(struct vm *vm, struct device *from, unsigned output, struct device *to,
+	unsigned input)
+{
+	struct wire_sink sink = {.kind = WIRE_DEVICE, .device = to, .input = (uint8_t)input};
+	struct wire_sink *other = sink_find(vm, to, input);
+
+	ASSERT(to != NULL);
+	if (other != NULL)
+		other->shared = sink.shared = true;
+	wire_add(from, output, &sink);
+}
+
+// PCI functions share the four PIRQs; the ISA bridge leads each to an ISA interrupt, which goes to
+// both interrupt controllers as those of ISA devices do.
+static void pci_interrupts_wire(struct vm *vm, struct device *const slots[PC_SLOTS])
+{
+	for (unsigned irq = 3; irq < PIIX3_OUTPUTS; irq++) {
+		if (irq == 8 || irq == 13)
+			continue;
+		wire_to_device(vm, slots[PC_ISA], irq, slots[PC_PIC], irq);
+		wire_to_device(vm, slots[PC_ISA], irq, slots[PC_IOAPIC], irq);
+	}
+}
+
+static void function_place(struct vm *vm, struct device *device, unsigned number, unsigned function)
+{
+	unsigned at = number << 3 | function;
+
+	ASSERT(device->model->pci != NULL);
+	((struct vm_device *)device->owner)->function = (uint8_t)at;
+	bus_map(&vm->bus, device, PCIDEV_REGION_CONFIG, DEVICE_SPACE_PCI, (uint64_t)at << 12,
+		PCIDEV_CONFIG_BYTES, 4);
+}
+
 static void cmos_fill(struct vm *vm)
 {
 	uint64_t low = vm->ram.low_bytes, high = vm->ram.high_bytes / (64 * KIB);
@@ -202,16 +266,18 @@ enum status pc_create(struct vm *vm)
 	}
 	for (unsigned i = 0; i < ARRAY_COUNT(places); i++)
 		if (slots[places[i].slot] != NULL)
-			bus_map(vm, slots[places[i].slot], places[i].region, places[i].space,
+			bus_map(&vm->bus, slots[places[i].slot], places[i].region, places[i].space,
 				places[i].base, places[i].bytes, places[i].max_bytes);
+	for (unsigned i = 0; i < ARRAY_COUNT(functions); i++)
+		function_place(vm, slots[functions[i].slot], functions[i].device,
+			functions[i].function);
 	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++) {
 		if (slots[wires[i].from] == NULL) // an optional one
 			continue;
-		ASSERT(slots[wires[i].to] != NULL);
-		wire_add(slots[wires[i].from], wires[i].output,
-			&(struct wire_sink){.kind = WIRE_DEVICE, .device = slots[wires[i].to],
-				.input = wires[i].input});
+		wire_to_device(vm, slots[wires[i].from], wires[i].output, slots[wires[i].to],
+			wires[i].input);
 	}
+	pci_interrupts_wire(vm, slots);
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->test_disk) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -220,6 +286,7 @@ enum status pc_create(struct vm *vm)
 	vm->ioapic = slots[PC_IOAPIC];
 	vm->rtc = slots[PC_RTC];
 	vm->acpi_pm = slots[PC_ACPI_PM];
+	vm->isa = slots[PC_ISA];
 	vm->uart = slots[PC_UART];
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	cmos_fill(vm);
@@ -261,6 +328,26 @@ static void lapic_set_up(struct vm_vcpu *vcpu, struct guest_time now)
 	lapic_page_write(vcpu, LAPIC_LVT_LINT1, 0x400, now);
 }
 
+static void pci_write(struct vm *vm, const struct device *device, unsigned offset, unsigned bytes,
+	uint32_t value, struct guest_time now)
+{
+	uint64_t function = ((const struct vm_device *)device->owner)->function;
+
+	bus_pci_write(vm, function << 12 | offset, bytes, value, now);
+}
+
+// As SeaBIOS leaves the board: PCI interrupts at 10 and 11, by level, and the ACPI registers where
+// the tables say. Addresses of devices are left to the kernel.
+static void board_set_up(struct vm *vm, struct guest_time now)
+{
+	pci_write(vm, vm->isa, PIIX3_PIRQ_ROUTE, 4, 0x0b0b0a0a, now);
+	pci_write(vm, vm->acpi_pm, PCIDEV_INTERRUPT_LINE, 1, 9, now);
+	pci_write(vm, vm->acpi_pm, ACPI_PM_PMBASE, 4, ACPI_PM_BASE, now);
+	pci_write(vm, vm->acpi_pm, ACPI_PM_PMREGMISC, 1, ACPI_PM_PMREGMISC_ENABLE, now);
+	vm->pic->model->write(vm->pic, now, I8259_REGION_ELCR, 1, 1, BIT(10 - 8) | BIT(11 - 8));
+	bus_effects_carry_out(vm, now);
+}
+
 static void slot_reset(struct vm *vm, struct vm_device *slot)
 {
 	const struct device *device = slot->device;
@@ -270,6 +357,7 @@ static void slot_reset(struct vm *vm, struct vm_device *slot)
 	event_drop(&vm->queue, device->id);
 	backend_reset(slot);
 	slot->bottom_halves = 0;
+	bus_unmap_own(&vm->bus, device);
 	for (unsigned n = 0; n < device->model->outputs; n++)
 		slot->wires[n].level = false;
 }
@@ -287,6 +375,8 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	// One stimulus for all: what one device drives reaches another when both are reset.
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		vm->devices[i].device->model->reset(vm->devices[i].device, now, kind);
+	bus_effects_carry_out(vm, now);
+	board_set_up(vm, now);
 	bus_leave(vm, now);
 	lapic_set_up(vm->vcpus[0], now);
 }

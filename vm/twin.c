@@ -149,6 +149,7 @@ static void swap(void *argument)
 	SWAP(ioapic);
 	SWAP(rtc);
 	SWAP(acpi_pm);
+	SWAP(isa);
 	SWAP(uart);
 	SWAP(devices);
 	SWAP(device_count);

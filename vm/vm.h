@@ -139,6 +139,7 @@ struct vm_device {
 	uint32_t bottom_halves; // queued and not yet run, a bit each
 	struct wire *wires;     // one an output
 	struct backend *backend; // NULL: none
+	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
 };
 
 // What `info exits` shows: how often, and what handling cost from exit to next entry.
@@ -271,7 +272,7 @@ struct vm {
 	struct medium medium;
 	struct ramdisk *test_disk; // (c) NULL: none
 	struct backend_counts requests_out; // (a)
-	struct device *pic, *ioapic, *rtc, *acpi_pm, *uart;
+	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart;
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;

@@ -196,6 +196,39 @@ static void refuse(struct fake_env *env, uint32_t field, uint64_t value)
 	assert_int_equal(state_check(table, env->device, &error), STATUS_OK);
 }
 
+static void config(struct fake_env *env, unsigned offset, unsigned size, uint64_t value)
+{
+	fake_write(env, PCIDEV_REGION_CONFIG, offset, size, value);
+}
+
+// 82371AB, 7.1: PMBASE and PMREGMISC place the registers.
+static void is_function_of_a_piix4(void **state)
+{
+	const struct fake_region *region;
+	struct fake_env env;
+
+	(void)state;
+	fake_create(&env, &acpi_pm_model);
+	region = &env.region[ACPI_PM_REGION_REGISTERS];
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, 0, 4), 0x71138086);
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, 8, 4), 0x06800003);
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, PCIDEV_INTERRUPT_PIN, 1), 1);
+	config(&env, ACPI_PM_PMREGMISC, 1, 0xff);
+	assert_int_equal(region->bytes, 0); // at address 0 it is nowhere
+	config(&env, ACPI_PM_PMBASE, 4, 0xffff0617);
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, ACPI_PM_PMBASE, 4), 0x0601);
+	assert_int_equal(region->space, DEVICE_SPACE_PORT);
+	assert_int_equal(region->base, 0x600);
+	assert_int_equal(region->bytes, ACPI_PM_BYTES);
+	fake_save_and_load(&env);
+	config(&env, ACPI_PM_PMBASE, 2, 0xffff);
+	assert_int_equal(region->base, 0xffc0);
+	config(&env, ACPI_PM_PMREGMISC, 1, 0);
+	assert_int_equal(region->bytes, 0);
+	fake_save_and_load(&env);
+	fake_destroy(&env);
+}
+
 static void checks_state(void **state)
 {
 	struct fake_env env;
@@ -204,9 +237,9 @@ static void checks_state(void **state)
 	fake_check_coverage(&acpi_pm_model);
 	fake_create(&env, &acpi_pm_model);
 	fake_check_ranges(&env);
-	refuse(&env, 2, 0x0020); // status
-	refuse(&env, 3, 0x0010); // enable
-	refuse(&env, 4, 0x0004); // control
+	refuse(&env, 3, 0x0020); // status
+	refuse(&env, 4, 0x0010); // enable
+	refuse(&env, 5, 0x0004); // control
 	fake_destroy(&env);
 }
 
@@ -222,7 +255,7 @@ static void withstands_random_accesses(void **state)
 		uint64_t offset;
 
 		seed = seed * 6364136223846793005 + 1442695040888963407;
-		region = seed >> 63 != 0;
+		region = ACPI_PM_REGION_REGISTERS + (seed >> 63 != 0);
 		size = region == ACPI_PM_REGION_SMI ? 1U << (seed >> 62 & 1) :
 						      1U << (seed >> 61) % 3;
 		offset = region == ACPI_PM_REGION_SMI ? (seed >> 60 & 1) % (3 - size) :
@@ -249,6 +282,7 @@ int main(void)
 		cmocka_unit_test(power_button),
 		cmocka_unit_test(sleeps_in_s5_alone),
 		cmocka_unit_test(other_registers),
+		cmocka_unit_test(is_function_of_a_piix4),
 		cmocka_unit_test(checks_state),
 		cmocka_unit_test(withstands_random_accesses),
 	};

@@ -123,9 +123,9 @@ static void test_root_tables_agree(void **state)
 	read_table(ram, fake_ram_get64(ram, find_rsdp(ram) + 24), &xsdt);
 	assert_memory_equal(rsdt.bytes, "RSDT", 4);
 	assert_memory_equal(xsdt.bytes, "XSDT", 4);
-	assert_int_equal(rsdt.count, 36 + 3 * 4);
-	assert_int_equal(xsdt.count, 36 + 3 * 8);
-	for (uint32_t i = 0; i < 3; i++) {
+	assert_int_equal(rsdt.count, 36 + 4 * 4);
+	assert_int_equal(xsdt.count, 36 + 4 * 8);
+	for (uint32_t i = 0; i < 4; i++) {
 		assert_int_equal(get32(&rsdt, 36 + 4 * i), get64(&xsdt, 36 + 8 * i));
 		read_table(ram, get64(&xsdt, 36 + 8 * i), &table);
 	}
@@ -207,15 +207,37 @@ static void test_facs_lies_in_reserved_ram(void **state)
 	fake_ram_destroy(ram);
 }
 
+// PCI Firmware 3.2, 4.1.2: one entry, of bus 0.
+static void test_mcfg(void **state)
+{
+	struct acpi_config config = full;
+	struct guest_ram *ram = build(&full);
+	struct table mcfg;
+
+	(void)state;
+	assert_true(find_table(ram, "MCFG", &mcfg) != 0);
+	assert_int_equal(mcfg.count, 60);
+	assert_true(get64(&mcfg, 44) == 0xfef00000);
+	assert_int_equal(get32(&mcfg, 52), 0);
+	assert_int_equal(get32(&mcfg, 56), 0);
+	fake_ram_destroy(ram);
+	config.pci = false;
+	ram = build(&config);
+	assert_true(find_table(ram, "MCFG", &mcfg) == 0);
+	fake_ram_destroy(ram);
+}
+
 struct madt_count {
 	uint32_t narrow, wide, io, overrides, nmis, wide_nmis;
 };
 
 static void count_madt_entry(const struct table *madt, uint32_t at, struct madt_count *count)
 {
-	static const char overrides[2][10] = {
+	static const char overrides[4][10] = {
 		"\xa\0\0\2\0\0\0\0\0",
 		"\xa\0\x9\x9\0\0\0\xd\0",
+		"\xa\0\xa\xa\0\0\0\xd\0",
+		"\xa\0\xb\xb\0\0\0\xd\0",
 	};
 
 	switch (madt->bytes[at]) {
@@ -230,8 +252,9 @@ static void count_madt_entry(const struct table *madt, uint32_t at, struct madt_
 		assert_memory_equal(&madt->bytes[at + 1], "\xc\7\0\0\0\xc0\xfe\0\0\0\0", 11);
 		count->io++;
 		break;
-	case 2: // 5.2.12.5: IRQ0 to input 2 as the bus has it, IRQ9 level and active high
-		assert_memory_equal(&madt->bytes[at + 1], overrides[count->overrides != 0], 9);
+	case 2: // 5.2.12.5: IRQ0 to input 2 as the bus has it, the others level and active high
+		assert_true(count->overrides < ARRAY_COUNT(overrides));
+		assert_memory_equal(&madt->bytes[at + 1], overrides[count->overrides], 9);
 		count->overrides++;
 		break;
 	case 4: // 5.2.12.7
@@ -282,7 +305,7 @@ static void test_madt(void **state)
 	assert_int_equal(count.narrow, 4);
 	assert_int_equal(count.wide, 0);
 	assert_int_equal(count.io, 1);
-	assert_int_equal(count.overrides, 2);
+	assert_int_equal(count.overrides, 4);
 	assert_int_equal(count.nmis, 1);
 	assert_int_equal(count.wide_nmis, 0);
 }
@@ -409,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_fadt),
 		cmocka_unit_test(test_boot_flags_follow_configuration),
 		cmocka_unit_test(test_facs_lies_in_reserved_ram),
+		cmocka_unit_test(test_mcfg),
 		cmocka_unit_test(test_madt),
 		cmocka_unit_test(test_madt_of_many_processors),
 		cmocka_unit_test(test_number_of_processors_is_checked),

@@ -215,14 +215,14 @@ static inline int bench_teardown(void **state)
 static inline void connect(unsigned from, unsigned output, unsigned sink, unsigned to,
 	unsigned input)
 {
-	wires[from][output].sinks[sink] = (struct wire_sink){probe(to), WIRE_DEVICE,
-		(uint8_t)input};
+	wires[from][output].sinks[sink] = (struct wire_sink){.device = probe(to),
+		.kind = WIRE_DEVICE, .input = (uint8_t)input};
 }
 
 static inline void map(unsigned which, unsigned region, enum device_space space, uint64_t base,
 	uint64_t bytes, unsigned max_bytes)
 {
-	bus_map(vm, probe(which), region, space, base, bytes, max_bytes);
+	bus_map(&vm->bus, probe(which), region, space, base, bytes, max_bytes);
 }
 
 static inline uint64_t port_read(uint16_t port, unsigned bytes)

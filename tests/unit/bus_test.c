@@ -2,6 +2,7 @@
 // The machine's buses: which device an access reaches, events, regions, the device lock.
 #include "vm/bus.h"
 
+#include "emul/pci_host.h"
 #include "tests/unit/bus_bench.h"
 
 static const struct device_model deaf = {.name = "deaf", .outputs = PINS};
@@ -168,10 +169,10 @@ static void regions_move_after_the_handler(void **state)
 	assert_int_equal(mmio_read(0xf0000000, 1), 0x77);
 	port_write(0xc01f, 1, 9);
 	expect_write(count - 1, A, 1, 0x1f, 1, 9);
-	bus_unmap(vm, probe(A), 1);
+	bus_unmap(&vm->bus, probe(A), 1);
 	assert_int_equal(port_read(0xc000, 4), 0xffffffff);
-	bus_unmap(vm, probe(A), 0);
-	bus_unmap(vm, probe(A), 0); // not mapped: nothing
+	bus_unmap(&vm->bus, probe(A), 0);
+	bus_unmap(&vm->bus, probe(A), 0); // not mapped: nothing
 	assert_int_equal(mmio_read(0xe0000ff8, 1), 0xff);
 	assert_int_equal(mmio_read(0xf0000000, 1), 0x77);
 }
@@ -194,6 +195,116 @@ static void places_of_regions_are_used_again(void **state)
 	expect_assert_failure(map(C, 0, DEVICE_SPACE_MMIO, 0, 1, 1));
 }
 
+static void own(unsigned which, unsigned region, enum device_space space, uint64_t base,
+	uint64_t bytes)
+{
+	bus_move(&vm->bus, &(struct bus_effect){.device = probe(which), .kind = BUS_EFFECT_MAP,
+		.number = (uint8_t)region, .space = (uint8_t)space, .map = {base, bytes}});
+}
+
+// In whatever order they came: the board's first, then the first device's.
+static void devices_do_not_cover_the_board(void **state)
+{
+	(void)state;
+	probes[A].answer = 0xaa;
+	probes[B].answer = 0xbb;
+	probes[C].answer = 0xcc;
+	own(C, 0, DEVICE_SPACE_PORT, 0x3f0, 0x20);
+	own(B, 0, DEVICE_SPACE_PORT, 0x3f8, 0x20);
+	map(A, 0, DEVICE_SPACE_PORT, 0x400, 8, 1);
+	own(C, 1, DEVICE_SPACE_MMIO, 0xfec00000, 0x2000);
+	own(B, 1, DEVICE_SPACE_MMIO, 0xfec00000, 0x1000);
+	map(A, 1, DEVICE_SPACE_MMIO, 0xfec00000, 8, 8);
+	assert_int_equal(port_read(0x400, 1), 0xaa);
+	assert_int_equal(port_read(0x3f8, 1), 0xbb);
+	assert_int_equal(port_read(0x3f0, 1), 0xcc);
+	assert_int_equal(mmio_read(0xfec00000, 1), 0xaa);
+	assert_int_equal(mmio_read(0xfec00008, 1), 0xbb);
+	assert_int_equal(mmio_read(0xfec01000, 1), 0xcc);
+	own(B, 0, DEVICE_SPACE_PORT, 0x1000, 0x20); // what it covered is seen again
+	assert_int_equal(port_read(0x3f8, 1), 0xcc);
+	bus_unmap_own(&vm->bus, probe(C));
+	assert_int_equal(port_read(0x3f8, 1), 0xff);
+	assert_int_equal(mmio_read(0xfec01000, 1), 0xff);
+	bus_unmap_own(&vm->bus, probe(A)); // the board's stay
+	assert_int_equal(port_read(0x400, 1), 0xaa);
+	assert_int_equal(mmio_read(0xfec00000, 1), 0xaa);
+}
+
+static struct device *host_create(void)
+{
+	struct device *host = calloc(1, pci_host_model.instance_bytes);
+
+	assert_non_null(host);
+	*host = (struct device){.model = &pci_host_model, .env = &vm_env, .owner = &vm->devices[C],
+		.id = C};
+	vm->devices[C].device = host;
+	bus_map(&vm->bus, host, PCI_HOST_REGION_ADDRESS, DEVICE_SPACE_PORT, 0xcf8, 4, 4);
+	bus_map(&vm->bus, host, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 0xcfc, 4, 0);
+	bus_map(&vm->bus, host, PCI_HOST_REGION_ECAM, DEVICE_SPACE_MMIO, 0xfef00000,
+		PCI_HOST_ECAM_BYTES, 0);
+	map(A, 7, DEVICE_SPACE_PCI, 3 << 15, 256, 4);
+	map(B, 7, DEVICE_SPACE_PCI, 31 << 15 | 7 << 12, 256, 4);
+	return host;
+}
+
+static void windows_lead_to_configuration_space(void **state)
+{
+	struct device *host = host_create();
+
+	(void)state;
+	probes[A].answer = 0x44332211;
+	probes[B].answer = 0x0000000099887766;
+	assert_int_equal(port_read(0xcfc, 4), 0xffffffff); // not enabled
+	port_write(0xcf8, 4, 0x80000000 | 3 << 11 | 0x40);
+	assert_int_equal(port_read(0xcfc, 4), 0x44332211);
+	expect(0, A, READ, 7, 0x40, 4);
+	port_write(0xcfe, 2, 0xbeef);
+	expect_write(1, A, 7, 0x42, 2, 0xbeef);
+	port_write(0xcfd, 1, 0x5a);
+	expect_write(2, A, 7, 0x41, 1, 0x5a);
+	assert_int_equal(count, 3);
+	port_write(0xcfe, 4, 0x11223344); // half of it is beyond
+	expect_write(3, A, 7, 0x42, 1, 0x44);
+	expect_write(4, A, 7, 0x43, 1, 0x33);
+	assert_int_equal(count, 5);
+	port_write(0xcf8, 4, 0x80000000 | 4 << 11);
+	assert_int_equal(port_read(0xcfc, 2), 0xffff);
+	port_write(0xcfc, 4, 0);
+	assert_int_equal(mmio_read(0xfef00000 | 31 << 15 | 7 << 12 | 0xfc, 4), 0x99887766);
+	expect(5, B, READ, 7, 0xfc, 4);
+	mmio_write(0xfef00000 | 3 << 15 | 0x10, 8, 0x0807060504030201);
+	for (unsigned i = 0; i < 8; i++)
+		expect_write(6 + i, A, 7, 0x10 + i, 1, i + 1);
+	assert_int_equal(count, 14);
+	// A function has 256 bytes.
+	assert_int_equal(mmio_read(0xfef00000 | 3 << 15 | 0x100, 4), 0xffffffff);
+	assert_int_equal(count, 14);
+	free(host);
+}
+
+// Of several outputs that lead to an input, any holds it high.
+static void shared_inputs_are_high_while_any_is(void **state)
+{
+	(void)state;
+	connect(A, 0, 0, C, 2);
+	connect(B, 1, 0, C, 2);
+	wires[A][0].sinks[0].shared = wires[B][1].sinks[0].shared = true;
+	bus_enter(&vm->bus);
+	device_set_line(probe(A), 0, true);
+	device_set_line(probe(B), 1, true);
+	device_set_line(probe(A), 0, false);
+	bus_leave(vm, (struct guest_time){NOW});
+	assert_int_equal(count, 3);
+	for (unsigned i = 0; i < count; i++)
+		expect(i, C, LINE, 2, 0, 1);
+	bus_enter(&vm->bus);
+	device_set_line(probe(B), 1, false);
+	bus_leave(vm, (struct guest_time){NOW});
+	assert_int_equal(count, 4);
+	expect(3, C, LINE, 2, 0, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -207,6 +318,9 @@ int main(void)
 		TEST(a_device_does_not_enter_another),
 		TEST(regions_move_after_the_handler),
 		TEST(places_of_regions_are_used_again),
+		TEST(devices_do_not_cover_the_board),
+		TEST(windows_lead_to_configuration_space),
+		TEST(shared_inputs_are_high_while_any_is),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

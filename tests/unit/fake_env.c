@@ -139,17 +139,21 @@ static void fake_output(struct device *device, unsigned port, const uint8_t *byt
 static void fake_map_region(struct device *device, unsigned region, enum device_space space,
 	uint64_t base, uint64_t bytes)
 {
-	(void)env_in_stimulus(device);
-	(void)region;
-	(void)space;
-	(void)base;
-	(void)bytes;
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(region < FAKE_REGIONS && bytes > 0 && base + bytes - 1 >= base);
+	assert_true(space != DEVICE_SPACE_PORT || base + bytes <= 0x10000);
+	env->region[region] = (struct fake_region){base, bytes, space};
+	env->region_calls++;
 }
 
 static void fake_unmap_region(struct device *device, unsigned region)
 {
-	(void)env_in_stimulus(device);
-	(void)region;
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(region < FAKE_REGIONS);
+	env->region[region] = (struct fake_region){0, 0, 0};
+	env->region_calls++;
 }
 
 static void fake_request(struct device *device, enum device_request request, uint32_t argument)
@@ -206,6 +210,7 @@ void fake_reset(struct fake_env *env, enum device_reset kind)
 		env->deadline[i] = GUEST_TIME_NEVER;
 	memset(env->bottom_half, 0, sizeof(env->bottom_half));
 	memset(env->line, 0, sizeof(env->line));
+	memset(env->region, 0, sizeof(env->region));
 	stimulus_begin(env);
 	env->device->model->reset(env->device, env->now, kind);
 	stimulus_end(env);
@@ -230,6 +235,7 @@ void fake_clear(struct fake_env *env)
 {
 	memset(env->line_rises, 0, sizeof(env->line_rises));
 	env->line_calls = 0;
+	env->region_calls = 0;
 	env->messages = 0;
 	env->output_bytes = 0;
 	env->requests = 0;
@@ -358,6 +364,7 @@ struct device *fake_save_and_load(struct fake_env *env)
 	}
 	assert_null(state_first_difference(model->state, old, env->device, NULL));
 	assert_memory_equal(before.line, env->line, sizeof(env->line));
+	assert_memory_equal(before.region, env->region, sizeof(env->region));
 	for (unsigned i = 0; i < model->timers; i++)
 		assert_int_equal(before.deadline[i].ns, env->deadline[i].ns);
 	memcpy(env->line_rises, before.line_rises, sizeof(env->line_rises));

@@ -15,12 +15,19 @@
 #include "emul/device.h"
 
 enum {
-	FAKE_LINES = 64,
+	FAKE_LINES = 128,
 	FAKE_TIMERS = 16,
 	FAKE_BOTTOM_HALVES = 16,
 	FAKE_MESSAGES = 64,
+	FAKE_REGIONS = 16,
 	FAKE_OUTPUT_BYTES = 4096,
 	FAKE_RAM_BYTES = 1 << 16,
+};
+
+// Of the device's own; those that the board would place are not here.
+struct fake_region {
+	uint64_t base, bytes; // 0 bytes: not mapped
+	enum device_space space;
 };
 
 struct fake_env {
@@ -32,6 +39,8 @@ struct fake_env {
 	bool input[FAKE_LINES];          // what sample() answers
 	struct guest_time deadline[FAKE_TIMERS];
 	bool bottom_half[FAKE_BOTTOM_HALVES];
+	struct fake_region region[FAKE_REGIONS];
+	unsigned region_calls; // map and unmap calls since the last fake_clear
 	struct interrupt_message message[FAKE_MESSAGES];
 	unsigned messages;
 	uint8_t output[FAKE_OUTPUT_BYTES];

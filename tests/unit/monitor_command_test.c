@@ -66,12 +66,16 @@ static void test_info(void **state)
 	machine.device_count = 1;
 	machine.devices = devices;
 	machine.devices[0].device = &device;
-	machine.bus.regions[3] = (struct bus_region){&device, 0x3f8, 8, 0, 1, DEVICE_SPACE_PORT};
-	machine.bus.regions[1] =
-		(struct bus_region){&device, 0xfec00000, 4096, 1, 8, DEVICE_SPACE_MMIO};
+	machine.bus.regions[3] = (struct bus_region){.device = &device, .base = 0x3f8, .bytes = 8,
+		.space = DEVICE_SPACE_PORT};
+	machine.bus.regions[1] = (struct bus_region){.device = &device, .base = 0xfec00000,
+		.bytes = 4096, .space = DEVICE_SPACE_MMIO};
+	machine.bus.regions[4] = (struct bus_region){.device = &device, .base = 0xfb000,
+		.bytes = 256, .space = DEVICE_SPACE_PCI};
 	check("info devices", " 0 dev: a device\r\n"
 		"    memory 0x00000000fec00000-0x00000000fec00fff\r\n"
-		"    port   0x03f8-0x03ff\r\n");
+		"    port   0x03f8-0x03ff\r\n"
+		"    PCI    00:1f.3\r\n");
 	check_contains("info memory", "machine one\r\n"
 		"  guest memory                 262144 KiB\r\n"
 		"  overhead                        600 KiB\r\n");
