@@ -20,19 +20,19 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/pmu.c kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
 	kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
-	boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c boot/efi_mp.c \
-	boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c \
-	boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c \
-	boot/text.c
+BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
+	boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
+	boot/efi_files.c boot/efi_mp.c boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c \
+	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
+	boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
-	emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/piix3.c emul/port61.c emul/pvpanic.c \
-	emul/reset_control.c emul/test_disk.c emul/uart16550.c
+	emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c emul/piix3.c \
+	emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -46,14 +46,14 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/backend.c vm/boot_context.c vm/boot
 	vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c \
 	vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c \
 	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
-	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/memory.c \
-	vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
-	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
-	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
-	vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/snapshot.c \
-	vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
-	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c vm/turns.c vm/twin.c \
-	vm/vcpu.c vm/vm.c
+	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
+	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+	vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c \
+	vm/position_test.c vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -288,8 +288,8 @@ unit_pcidev := emul/pcidev.c
 unit_piix3 := emul/pcidev.c emul/piix3.c
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_landing.c boot/config_rr.c boot/config_values.c \
-	boot/ini.c boot/path.c boot/text.c
+unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
+	boot/config_values.c boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_rr := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
@@ -348,8 +348,8 @@ unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/mtrr.c vm/pc.c \
-	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
+	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
+	vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)

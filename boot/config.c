@@ -85,6 +85,16 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(save_load_memory, "test_save_load_memory", config_parse_count),
 };
 
+#define CONFIG_DISK_KEY(member, name, parse, required)                                             \
+	CONFIG_KEY(struct config_disk, member, name, parse, required)
+static const struct config_key config_disk_keys[] = {
+	CONFIG_DISK_KEY(vm, "vm", config_parse_name, true),
+	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, true),
+	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
+	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
+	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
+};
+
 _Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "lines");
 _Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "lines");
 
@@ -239,6 +249,53 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 	return true;
 }
 
+static bool config_start_disk(struct config_parser *parser, struct ini_slice name)
+{
+	struct config *config = parser->config;
+	struct ini_slice what = config_slice("[disk]");
+	struct config_disk *disk;
+
+	if (name.count == 0)
+		return config_fail(parser, parser->line, what, "[disk NAME], got no name",
+			config_nothing);
+	if (name.count >= CONFIG_NAME_MAX)
+		return config_fail(parser, parser->line, what,
+			"a name of at most 31 characters", name);
+	for (uint32_t i = 0; i < config->disk_count; i++)
+		if (ini_slice_equals(name, config->disks[i].name))
+			return config_fail(parser, parser->line, what,
+				"a name that no other disk has", name);
+	if (config->disk_count == CONFIG_DISKS_MAX)
+		return config_fail(parser, parser->line, what, "at most 32 disks", name);
+	disk = &config->disks[config->disk_count++];
+	*disk = (struct config_disk){.line = parser->line};
+	memcpy(disk->name, name.bytes, name.count);
+	config_start_section(parser, config_disk_keys, ARRAY_COUNT(config_disk_keys), disk);
+	return true;
+}
+
+// Disks may stand before their VMs.
+static bool config_check_disks(struct config_parser *parser)
+{
+	const struct config *config = parser->config;
+	uint32_t counts[CONFIG_VMS_MAX] = {0};
+
+	for (uint32_t i = 0; i < config->disk_count; i++) {
+		const struct config_disk *disk = &config->disks[i];
+		uint32_t vm = 0;
+
+		while (vm < config->vm_count && strcmp(config->vms[vm].name, disk->vm) != 0)
+			vm++;
+		if (vm == config->vm_count)
+			return config_fail(parser, disk->line, config_slice("vm"),
+				"the name of a [vm NAME] section", config_slice(disk->vm));
+		if (counts[vm]++ + (config->vms[vm].test_disk != 0) == CONFIG_VM_DISKS_MAX)
+			return config_fail(parser, disk->line, config_slice("[disk]"),
+				"at most 8 disks of a VM", config_slice(disk->name));
+	}
+	return true;
+}
+
 static bool config_section(void *context, uint32_t line, struct ini_slice kind,
 	struct ini_slice name)
 {
@@ -251,7 +308,10 @@ static bool config_section(void *context, uint32_t line, struct ini_slice kind,
 		return config_start_host(parser, name);
 	if (ini_slice_equals(kind, "vm"))
 		return config_start_vm(parser, name);
-	return config_fail(parser, line, config_slice("section"), "[reprise] or [vm NAME]", kind);
+	if (ini_slice_equals(kind, "disk"))
+		return config_start_disk(parser, name);
+	return config_fail(parser, line, config_slice("section"),
+		"[reprise], [vm NAME] or [disk NAME]", kind);
 }
 
 // Names the keys that the section knows.
@@ -319,5 +379,5 @@ enum status config_parse(const char *file_name, const char *text, size_t bytes,
 			"at least one [vm NAME] section, got none", config_nothing);
 		return STATUS_INVALID;
 	}
-	return STATUS_OK;
+	return config_check_disks(&parser) ? STATUS_OK : STATUS_INVALID;
 }

@@ -12,6 +12,8 @@ enum {
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
 	CONFIG_VCPUS_MAX = 64,
 	CONFIG_VMS_MAX = 16,
+	CONFIG_DISKS_MAX = 32,
+	CONFIG_VM_DISKS_MAX = 8, // of one VM, the one for tests included
 	CONFIG_CPUS_MAX = 64,
 	CONFIG_ERROR_MAX = 320,
 };
@@ -110,10 +112,31 @@ struct config_vm {
 	uint32_t save_load_memory; // test_save_load_memory = every Nth time, 0: never; default 1
 };
 
+// medium = ram:SIZE|image:PATH
+struct config_medium {
+	uint64_t bytes;             // of ram:, in steps of 512; 0: an image
+	char path[CONFIG_PATH_MAX]; // of image:
+};
+
+enum config_disk_interface { CONFIG_DISK_VIRTIO };
+
+// [disk NAME]
+struct config_disk {
+	char name[CONFIG_NAME_MAX];
+	uint32_t line;            // of the section header, for messages
+	char vm[CONFIG_NAME_MAX]; // vm = NAME: whose it is; required
+	struct config_medium medium; // required
+	uint32_t interface;       // interface = virtio, enum config_disk_interface; default virtio
+	bool readonly;            // readonly = on|off; default off
+	uint64_t delay;           // test_delay = SEED from 1; default 0: none
+};
+
 struct config {
 	struct config_host host;
 	uint32_t vm_count;
 	struct config_vm vms[CONFIG_VMS_MAX];
+	uint32_t disk_count;
+	struct config_disk disks[CONFIG_DISKS_MAX];
 };
 
 // The configuration of this boot, for whichever code parses it: under UEFI first to learn which

@@ -15,6 +15,8 @@ config_parse_value config_parse_bool, config_parse_console, config_parse_count,
 	config_parse_test_disk, config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
 // Of recording: config_rr.c.
 config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
+// Of disks: config_disk.c.
+config_parse_value config_parse_interface, config_parse_medium, config_parse_name;
 // Of the test facilities for positions: config_landing.c.
 config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 

@@ -90,6 +90,9 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 		if (boot_config.vms[i].initrd[0] != '\0')
 			efi_files_load(boot, root, boot_config.vms[i].initrd, info);
 	}
+	for (uint32_t i = 0; i < boot_config.disk_count; i++)
+		if (boot_config.disks[i].medium.bytes == 0)
+			efi_files_load(boot, root, boot_config.disks[i].medium.path, info);
 }
 
 static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_info *info)

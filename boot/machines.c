@@ -13,7 +13,8 @@
 #include "vm/console.h"
 #include "vm/core.h"
 #include "vm/machine.h"
-#include "vm/ramdisk.h"
+
+enum { DISK_SECTOR_BYTES = 512 };
 
 const struct boot_file *boot_file_find(const struct boot_info *info, const char *name)
 {
@@ -52,6 +53,20 @@ static bool pin_is_possible(const struct config_vm *vm)
 	return true;
 }
 
+static bool disk_check(const struct boot_info *info, const struct config_disk *disk)
+{
+	const struct boot_file *file;
+
+	if (disk->medium.bytes != 0)
+		return true;
+	file = boot_file_find(info, disk->medium.path);
+	if (file != NULL && file->bytes != 0)
+		return true;
+	log_error("%s: [disk %s] (line %u): medium: %s: %s", CONFIG_FILE_NAME, disk->name,
+		disk->line, file == NULL ? "no such file" : "an empty file", disk->medium.path);
+	return false;
+}
+
 static bool section_check(const struct boot_info *info, const struct config_vm *vm)
 {
 	return file_exists(info, vm, "kernel", vm->kernel) &&
@@ -60,8 +75,40 @@ static bool section_check(const struct boot_info *info, const struct config_vm *
 }
 
 _Static_assert((int)CONFIG_RR_REPLAY == (int)VM_RR_REPLAY, "order");
-_Static_assert((int)CONFIG_TEST_DISK_MAX == (int)RAMDISK_BYTES_MAX, "bounds");
 _Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
+
+_Static_assert((int)CONFIG_VM_DISKS_MAX == (int)VM_DISKS_MAX, "bounds");
+
+static struct vm_disk_config disk_of(const struct boot_info *info, const struct config_disk *disk)
+{
+	const struct boot_file *file = boot_file_find(info, disk->medium.path);
+	struct vm_disk_config made = {
+		.name = disk->name,
+		.bytes = disk->medium.bytes,
+		.seed = disk->delay,
+		.kind = VM_DISK_VIRTIO,
+		.readonly = disk->readonly,
+	};
+
+	if (disk->medium.bytes != 0)
+		return made;
+	made.image = file->data;
+	made.image_bytes = file->bytes;
+	made.bytes = ALIGN_UP(file->bytes, DISK_SECTOR_BYTES);
+	return made;
+}
+
+static void disks_add(const struct boot_info *info, const struct config_vm *vm,
+	struct vm_config *config)
+{
+	if (vm->test_disk != 0)
+		config->disks[config->disk_count++] = (struct vm_disk_config){.name = "test",
+			.bytes = vm->test_disk, .seed = vm->test_disk_delay, .kind = VM_DISK_TEST};
+	for (uint32_t i = 0; i < boot_config.disk_count; i++)
+		if (strcmp(boot_config.disks[i].vm, vm->name) == 0)
+			config->disks[config->disk_count++] =
+				disk_of(info, &boot_config.disks[i]);
+}
 
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
@@ -90,7 +137,6 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 			.name = vm->rrfile.name,
 			.beacon_ticks = vm->rrbeacon,
 		},
-		.test_disk = {.bytes = vm->test_disk, .seed = vm->test_disk_delay},
 		.save_load_exits = vm->save_load,
 		.save_load_memory = vm->save_load_memory,
 		.landing = {
@@ -104,6 +150,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		},
 	};
 
+	disks_add(info, vm, &config);
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));
 	memcpy(config.pin, vm->pin.cpus, vm->pin.count);
 	if (machine_add(&config, vm->rtc_base == CONFIG_RTC_HOST) != NULL)
@@ -165,6 +212,8 @@ bool machines_start(const struct boot_info *info, uint64_t entry_tsc)
 
 	for (uint32_t i = 0; i < boot_config.vm_count; i++)
 		good &= section_check(info, &vms[i]);
+	for (uint32_t i = 0; i < boot_config.disk_count; i++)
+		good &= disk_check(info, &boot_config.disks[i]);
 	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)
 		good = section_add(info, &vms[i]);
 	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)

@@ -83,10 +83,17 @@ struct interrupt_message {
 };
 
 // What is asked of a block back end. Its medium counts bytes from 0 on.
-enum device_io_kind { DEVICE_IO_READ, DEVICE_IO_WRITE, DEVICE_IO_FLUSH };
+enum device_io_kind {
+	DEVICE_IO_READ,
+	DEVICE_IO_WRITE,
+	DEVICE_IO_FLUSH,   // what has been written is durable when it completes
+	DEVICE_IO_DISCARD, // nobody needs it any more: it reads as anything
+	DEVICE_IO_ZERO,    // it reads as zeros
+	DEVICE_IO_KINDS
+};
 
 enum {
-	DEVICE_IO_MAX = 16, // requests of a port that may be under way
+	DEVICE_IO_MAX = 64, // requests of a port that may be under way
 	DEVICE_IO_PIECES_MAX = 16,
 	DEVICE_IO_BYTES_MAX = 32768, // of all pieces
 };
@@ -102,6 +109,7 @@ struct device_io {
 	uint8_t kind;     // enum device_io_kind
 	uint8_t piece_count;
 	uint8_t reserved[6];
+	uint64_t bytes;                       // of DISCARD and ZERO, which have no pieces
 	const struct device_io_piece *pieces; // of guest memory, one behind the other
 };
 
@@ -144,6 +152,10 @@ struct device_env {
 	// STATUS_UNSUPPORTED: no such back end. STATUS_BUSY: DEVICE_IO_MAX are under way.
 	// STATUS_EXISTS: one of this name is. STATUS_RANGE: memory that is not RAM, or too much.
 	enum status (*submit)(struct device *device, unsigned port, const struct device_io *io);
+	// The device does not want to hear of that request any more, and its memory stays as it
+	// is. What it does to the medium may still happen, and its name and place are taken until
+	// it has. A request that is not under way: nothing.
+	void (*drop)(struct device *device, unsigned port, uint64_t request);
 	// Bytes to the character back end of `port`. Never blocks.
 	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
 	// Moves or removes a region of the device's own. Takes effect after the handler. It never
@@ -153,6 +165,9 @@ struct device_env {
 		uint64_t base, uint64_t bytes);
 	void (*unmap_region)(struct device *device, unsigned region);
 	void (*request)(struct device *device, enum device_request request, uint32_t argument);
+	// Tells the operator what is wrong with the guest's use of the device: a line, constant
+	// text without its end. A guest can make no more than a few of them appear.
+	void (*report)(struct device *device, const char *what);
 };
 
 struct pcidev_info;
@@ -231,6 +246,9 @@ static inline void device_send_message(struct device *device,
 	device->env->send_message(device, message);
 }
 
+// Bits 31:20 of the address of a message to local APICs. SDM vol. 3, 11.11.1.
+enum { DEVICE_MSI_WINDOW = 0xfee };
+
 // An MSI as a PCI function or an I/O APIC writes it. SDM vol. 3, 11.11.
 static inline void device_send_msi(struct device *device, struct gpa address, uint32_t data)
 {
@@ -290,6 +308,16 @@ must_check static inline enum status device_submit(struct device *device, unsign
 	const struct device_io *io)
 {
 	return device->env->submit(device, port, io);
+}
+
+static inline void device_drop(struct device *device, unsigned port, uint64_t request)
+{
+	device->env->drop(device, port, request);
+}
+
+static inline void device_report(struct device *device, const char *what)
+{
+	device->env->report(device, what);
 }
 
 static inline void device_output(struct device *device, unsigned port, const uint8_t *bytes,

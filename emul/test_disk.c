@@ -95,7 +95,7 @@ static void command(struct test_disk *disk, uint32_t kind)
 	if (disk->states[disk->tag] == TEST_DISK_BUSY || is_completed(disk, disk->tag))
 		return;
 	io.kind = (uint8_t)kind;
-	if (kind > DEVICE_IO_FLUSH ||
+	if (kind > DEVICE_IO_FLUSH || // the others are not for tests
 		(kind != DEVICE_IO_FLUSH && !pieces_make(disk, &io, pieces)) ||
 		device_submit(&disk->device, TEST_DISK_PORT_MEDIUM, &io) != STATUS_OK)
 		complete(disk, disk->tag, TEST_DISK_REFUSED);

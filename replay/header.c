@@ -41,6 +41,24 @@ void header_seed(const struct log_header *header, struct random_seed *seed)
 	seed->is_there = true;
 }
 
+// What a disk held at first is as much an input as the kernel.
+static void disks_describe(const struct vm_config *config, struct log_header *header)
+{
+	for (uint32_t i = 0; i < config->disk_count; i++) {
+		const struct vm_disk_config *disk = &config->disks[i];
+		char name[LOG_NAME_MAX];
+
+		snprintf(name, sizeof(name), "disk%u", (unsigned)i);
+		log_header_add_number(header, name, disk->bytes);
+		snprintf(name, sizeof(name), "disk%u_kind", (unsigned)i);
+		log_header_add_number(header, name, disk->kind | (uint64_t)disk->readonly << 8);
+		if (disk->image == NULL)
+			continue;
+		snprintf(name, sizeof(name), "disk%u_image", (unsigned)i);
+		log_header_add_hash(header, name, hash_of(disk->image, disk->image_bytes));
+	}
+}
+
 void header_describe(const struct vm *vm, struct log_header *header)
 {
 	const struct vm_config *config = &vm->config;
@@ -60,8 +78,7 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "x2apic", config->x2apic);
 	log_header_add_number(header, "debugcon", config->debugcon);
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
-	if (config->test_disk.bytes != 0)
-		log_header_add_number(header, "test_disk", config->test_disk.bytes);
+	disks_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));
 	log_header_add_text(header, "cmdline", config->cmdline);
 	seed_describe(&config->random_seed, header);

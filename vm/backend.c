@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "kernel/base/assert.h"
+#include "kernel/mem.h"
 #include "vm/vm.h"
+
+_Static_assert(DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX == LARGE_PAGE_BYTES, "a block");
 
 enum status backend_create(struct vm_device *device,
 	void (*submit)(void *owner, struct backend_request *request), void *owner)
@@ -14,7 +17,7 @@ enum status backend_create(struct vm_device *device,
 
 	if (backend == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
-	backend->data = calloc(DEVICE_IO_MAX, DEVICE_IO_BYTES_MAX);
+	backend->data = mem_large_alloc();
 	if (backend->data == NULL) {
 		free(backend);
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -34,7 +37,7 @@ void backend_destroy(struct vm_device *device)
 {
 	if (device->backend == NULL)
 		return;
-	free(device->backend->data);
+	mem_large_free(device->backend->data);
 	free(device->backend);
 	device->backend = NULL;
 }
@@ -90,7 +93,7 @@ static bool pieces_are_ram(const struct guest_ram *ram, const struct device_io *
 	return true;
 }
 
-static uint32_t pieces_keep(struct backend_slot *slot, const struct device_io *io)
+static uint64_t pieces_keep(struct backend_slot *slot, const struct device_io *io)
 {
 	uint64_t bytes = 0;
 
@@ -99,7 +102,12 @@ static uint32_t pieces_keep(struct backend_slot *slot, const struct device_io *i
 		slot->pieces[i] = io->pieces[i];
 		bytes += io->pieces[i].bytes;
 	}
-	return (uint32_t)bytes;
+	return bytes;
+}
+
+static bool has_pieces(const struct device_io *io)
+{
+	return io->kind == DEVICE_IO_READ || io->kind == DEVICE_IO_WRITE;
 }
 
 static void data_take(const struct backend_slot *slot, const struct guest_ram *ram)
@@ -134,7 +142,7 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 	struct vm *vm = device->vm;
 	struct backend_slot *slot;
 
-	if (backend == NULL || io->kind > DEVICE_IO_FLUSH)
+	if (backend == NULL || io->kind >= DEVICE_IO_KINDS)
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	if (!pieces_are_ram(&vm->ram, io))
 		return STATUS_FAIL(STATUS_RANGE);
@@ -148,12 +156,24 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 	slot->request.kind = io->kind;
 	slot->request.offset = io->offset;
 	slot->request.bytes = pieces_keep(slot, io);
+	if (!has_pieces(io))
+		slot->request.bytes = io->bytes;
+	slot->dropped = false;
 	slot->request.done = false;
 	if (io->kind == DEVICE_IO_WRITE)
 		data_take(slot, &vm->ram);
 	__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	backend->submit(backend->owner, &slot->request);
 	return STATUS_OK;
+}
+
+void backend_drop(struct vm_device *device, uint64_t name)
+{
+	struct backend_slot *slot =
+		device->backend != NULL ? slot_find(device->backend, name) : NULL;
+
+	if (slot != NULL)
+		slot->dropped = true;
 }
 
 bool backend_completion(const struct vm *vm, struct event *event)
@@ -226,9 +246,11 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 	enum status status = event->payload[0];
 
 	ASSERT(slot != NULL && slot->state == BACKEND_TAKEN);
+	slot->state = BACKEND_FREE;
+	if (slot->dropped)
+		return;
 	if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK)
 		data_give(slot, &device->vm->ram);
-	slot->state = BACKEND_FREE;
 	device->device->model->complete(device->device, now, event->index, event->value, status);
 }
 
@@ -245,6 +267,8 @@ bool backend_restore(struct backend *backend, unsigned index, const struct devic
 	slot->request.kind = io->kind;
 	slot->request.offset = io->offset;
 	slot->request.bytes = pieces_keep(slot, io);
+	if (!has_pieces(io))
+		slot->request.bytes = io->bytes;
 	slot->request.done = state == BACKEND_SENT;
 	vm->requests_out.done += slot->request.done;
 	return true;

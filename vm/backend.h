@@ -31,7 +31,7 @@ struct backend_request {
 	struct cpu_message message; // for the back end's use
 	uint64_t due;               // the same
 	uint64_t offset;            // of the medium
-	uint32_t bytes;             // at most DEVICE_IO_BYTES_MAX
+	uint64_t bytes;             // at most DEVICE_IO_BYTES_MAX where there are data
 	uint8_t kind;               // enum device_io_kind
 	uint8_t status;             // enum status: the back end's answer
 	bool done;                  // (a) set with release, read with acquire
@@ -45,6 +45,7 @@ struct backend_slot {
 	uint64_t name; // the device's for it
 	uint8_t state; // enum backend_state
 	uint8_t piece_count;
+	bool dropped; // the device does not want to hear of it
 	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX];
 };
 
@@ -85,6 +86,7 @@ static inline bool backend_all_done(const struct backend_counts *counts)
 // The rest is under the device lock.
 
 must_check enum status backend_submit(struct vm_device *device, const struct device_io *io);
+void backend_drop(struct vm_device *device, uint64_t name);
 // The completion of a request that is done, as an event; false: there is none. It may be asked for
 // again until it is taken, and comes with the same answer.
 must_check bool backend_completion(const struct vm *vm, struct event *event);

@@ -2,6 +2,7 @@
 #include "vm/env.h"
 
 #include "kernel/base/assert.h"
+#include "kernel/console.h"
 #include "vm/vm.h"
 
 static struct vm_device *slot_of(struct device *device)
@@ -111,6 +112,12 @@ static enum status env_submit(struct device *device, unsigned port, const struct
 	return backend_submit(slot_of(device), io);
 }
 
+static void env_drop(struct device *device, unsigned port, uint64_t request)
+{
+	if (port == 0)
+		backend_drop(slot_of(device), request);
+}
+
 static void env_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
 {
 	const struct vm_config *config = &slot_of(device)->vm->config;
@@ -139,6 +146,17 @@ static void env_request(struct device *device, enum device_request request, uint
 	vm_request(slot_of(device)->vm, request, argument);
 }
 
+static void env_report(struct device *device, const char *what)
+{
+	struct vm *vm = slot_of(device)->vm;
+
+	if (vm->reports >= VM_REPORTS_MAX)
+		return;
+	vm->reports++;
+	log_warn("%s: %s %u: %s%s", vm->name, device->model->name, device->id, what,
+		vm->reports == VM_REPORTS_MAX ? "; what else its guest does is not told" : "");
+}
+
 const struct device_env vm_env = {
 	.set_line = env_set_line,
 	.sample = env_sample,
@@ -150,8 +168,10 @@ const struct device_env vm_env = {
 	.arm_timer = env_arm_timer,
 	.schedule_bottom_half = env_schedule_bottom_half,
 	.submit = env_submit,
+	.drop = env_drop,
 	.output = env_output,
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.request = env_request,
+	.report = env_report,
 };

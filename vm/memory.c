@@ -77,13 +77,16 @@ static enum status map_create(struct vm *vm)
 	return status;
 }
 
-static enum status medium_create(struct vm *vm)
+static enum status media_create(struct vm *vm)
 {
-	vm->medium.bytes = vm->config.test_disk.bytes;
-	if (vm->medium.bytes == 0)
-		return STATUS_OK;
-	vm->medium.data = calloc(1, vm->medium.bytes);
-	return vm->medium.data != NULL ? STATUS_OK : STATUS_FAIL(STATUS_NO_MEMORY);
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++) {
+		const struct vm_disk_config *disk = &vm->config.disks[i];
+
+		status = medium_create(&vm->media[i], disk->bytes, disk->image, disk->image_bytes);
+	}
+	return status;
 }
 
 enum status memory_create(struct vm *vm)
@@ -92,7 +95,7 @@ enum status memory_create(struct vm *vm)
 
 	if (status == STATUS_OK)
 		status = map_create(vm);
-	return status == STATUS_OK ? medium_create(vm) : status;
+	return status == STATUS_OK ? media_create(vm) : status;
 }
 
 void memory_destroy(struct vm *vm)
@@ -100,7 +103,8 @@ void memory_destroy(struct vm *vm)
 	if (vm->nested != NULL)
 		nested_map_destroy(vm->nested);
 	ram_destroy(&vm->ram);
-	free(vm->medium.data);
+	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
+		medium_destroy(&vm->media[i]);
 }
 
 bool vm_memory_take_written(struct vm *vm, uint64_t block)
@@ -131,5 +135,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		if (vm->devices[i].backend != NULL)
 			bytes += sizeof(struct backend) + DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX;
 	}
-	return bytes + vm->medium.bytes;
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);
+	return bytes;
 }

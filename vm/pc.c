@@ -128,11 +128,20 @@ static unsigned slot_find(const struct device_model *model)
 	return slot;
 }
 
+// VM_DISKS_MAX: it has none.
+static uint32_t test_disk_index(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		if (vm->config.disks[i].kind == VM_DISK_TEST)
+			return i;
+	return VM_DISKS_MAX;
+}
+
 static bool slot_wanted(const struct vm *vm, unsigned slot)
 {
 	return (slot != PC_DEBUGCON || vm->config.debugcon) &&
 		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
-		(slot != PC_TEST_DISK || vm->config.test_disk.bytes != 0);
+		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
 }
 
 static struct device *device_create(struct vm *vm, const struct device_model *model)
@@ -279,7 +288,7 @@ enum status pc_create(struct vm *vm)
 	}
 	pci_interrupts_wire(vm, slots);
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
-		ramdisk_submit, vm->test_disk) != STATUS_OK)
+		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];

@@ -16,6 +16,7 @@
 
 struct ramdisk {
 	struct vm *vm;
+	uint32_t index; // of the machine's disks
 	struct cpu *core;
 	struct fiber *fiber;
 	struct cpu_message leave; // the fiber shall end, and free this
@@ -26,16 +27,26 @@ struct ramdisk {
 	uint32_t waiting_count;
 };
 
-static enum status carry_out(const struct medium *medium, const struct backend_request *request)
+static enum status carry_out(struct medium *medium, bool readonly,
+	const struct backend_request *request)
 {
 	if (request->kind == DEVICE_IO_FLUSH)
 		return STATUS_OK;
-	if (request->offset > medium->bytes || request->bytes > medium->bytes - request->offset)
+	if (!medium_has(medium, request->offset, request->bytes))
 		return STATUS_RANGE;
-	if (request->kind == DEVICE_IO_READ)
-		memcpy(request->data, medium->data + request->offset, request->bytes);
-	else
-		memcpy(medium->data + request->offset, request->data, request->bytes);
+	if (readonly && request->kind != DEVICE_IO_READ)
+		return STATUS_REFUSED;
+	switch (request->kind) {
+	case DEVICE_IO_READ:
+		medium_read(medium, request->offset, request->data, request->bytes);
+		break;
+	case DEVICE_IO_WRITE:
+		medium_write(medium, request->offset, request->data, request->bytes);
+		break;
+	default: // discarded, or zeros: zeros are the same in every replay
+		medium_zero(medium, request->offset, request->bytes);
+		break;
+	}
 	return STATUS_OK;
 }
 
@@ -72,7 +83,8 @@ static void serve(void *argument)
 			(void)fiber_wait(next);
 			continue;
 		}
-		backend_done(request, carry_out(&disk->vm->medium, request));
+		backend_done(request, carry_out(&disk->vm->media[disk->index],
+			disk->vm->config.disks[disk->index].readonly, request));
 		fiber_yield();
 	}
 	gone = disk->gone;
@@ -117,7 +129,7 @@ static void fiber_begin(void *argument)
 	disk->fiber = fiber_create("ramdisk", serve, disk);
 }
 
-enum status ramdisk_create(struct vm *vm, uint32_t core, uint64_t seed, struct ramdisk **created)
+enum status ramdisk_create(struct vm *vm, uint32_t index, uint32_t core, struct ramdisk **created)
 {
 	struct ramdisk *disk = calloc(1, sizeof(*disk));
 
@@ -125,7 +137,8 @@ enum status ramdisk_create(struct vm *vm, uint32_t core, uint64_t seed, struct r
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	disk->vm = vm;
 	disk->core = cpu_get(core);
-	disk->seed = disk->random = seed;
+	disk->index = index;
+	disk->seed = disk->random = vm->config.disks[index].seed;
 	smp_call(disk->core, fiber_begin, disk);
 	if (disk->fiber == NULL) {
 		free(disk);

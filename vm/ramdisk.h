@@ -2,22 +2,21 @@
 // A back end: a disk in memory, served by a fiber of a core of its own choice. For tests, with a
 // seed, requests take random times and so end in another order.
 //
-// The medium is the machine's (vm->medium): saved, loaded and exchanged with it.
+// The medium is the machine's (vm->media): saved, loaded and exchanged with it.
 #ifndef VM_RAMDISK_H
 #define VM_RAMDISK_H
 
 #include "vm/backend.h"
 
 enum {
-	RAMDISK_BYTES_MAX = 1 << 20,
 	RAMDISK_DELAY_MAX_NS = 2000000, // of a request, with a seed
 };
 
 struct ramdisk;
 
-// `core` is an index below cpu_count(). `seed` 0: no delay. STATUS_NO_MEMORY. In a fiber, or before
-// the event loop.
-must_check enum status ramdisk_create(struct vm *vm, uint32_t core, uint64_t seed,
+// The machine's disk `index`, served by a core, below cpu_count(). STATUS_NO_MEMORY. In a fiber, or
+// before the event loop.
+must_check enum status ramdisk_create(struct vm *vm, uint32_t index, uint32_t core,
 	struct ramdisk **created);
 // It has no requests. NULL is allowed.
 void ramdisk_destroy(struct ramdisk *disk);

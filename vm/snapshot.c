@@ -17,7 +17,7 @@ struct kept {
 	uint8_t name[VM_NAME_MAX];
 	uint64_t memory_bytes, kernel_bytes, initrd_bytes;
 	uint64_t tsc_hz, host_tsc_hz;
-	uint64_t test_disk_bytes;
+	uint64_t disk_bytes[VM_DISKS_MAX];
 	uint32_t vcpus, devices;
 	bool x2apic, debugcon, debug_exit;
 	bool has_memory; // the contents of its memory are there
@@ -40,24 +40,24 @@ static const struct state_field machine_fields[] = {
 	STATE_BOOL(struct kept, debug_exit),
 	STATE_BOOL(struct kept, has_memory),
 	STATE_BOOL(struct kept, has_position),
-	STATE_VALUE_SINCE(2, struct kept, test_disk_bytes, 0, UINT64_MAX),
+	STATE_ARRAY_ANY(struct kept, disk_bytes),
 	STATE_FIELD_(struct kept, models, models[0][0], 1, VM_DEVICES_MAX * MODEL_NAME_MAX, 0,
 		UINT8_MAX, 1),
 	STATE_PAD(struct kept, reserved),
 };
 static const struct state_table machine_table =
-	STATE_TABLE("machine", 2, struct kept, machine_fields, NULL);
+	STATE_TABLE("machine", 3, struct kept, machine_fields, NULL);
 
 // How it stands.
 struct standing {
 	uint64_t time_ticks; // guest time, in ticks of its TSC
 	uint64_t event_sequence;
 	uint32_t events; // sections of that name
-	uint32_t requests, request_argument, panic_argument;
+	uint32_t requests, request_argument, panic_argument, reports;
 	uint32_t resets, panics, end_status;
 	uint8_t state, end;
 	bool receive_pending;
-	uint8_t reserved[1];
+	uint8_t reserved[5];
 };
 
 #define REQUESTS                                                                                   \
@@ -83,6 +83,7 @@ static const struct state_field standing_fields[] = {
 	STATE_ANY(struct standing, requests),
 	STATE_ANY(struct standing, request_argument),
 	STATE_ANY(struct standing, panic_argument),
+	STATE_VALUE(struct standing, reports, 0, VM_REPORTS_MAX),
 	STATE_ANY(struct standing, resets),
 	STATE_ANY(struct standing, panics),
 	STATE_ANY(struct standing, end_status),
@@ -92,7 +93,7 @@ static const struct state_field standing_fields[] = {
 	STATE_PAD(struct standing, reserved),
 };
 static const struct state_table standing_table =
-	STATE_TABLE("state", 1, struct standing, standing_fields, standing_check);
+	STATE_TABLE("state", 2, struct standing, standing_fields, standing_check);
 
 // Of a device, beside its own state.
 struct wires {
@@ -134,7 +135,8 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->x2apic = vm->config.x2apic;
 	machine->debugcon = vm->config.debugcon;
 	machine->debug_exit = vm->config.debug_exit;
-	machine->test_disk_bytes = vm->config.test_disk.bytes;
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		machine->disk_bytes[i] = vm->config.disks[i].bytes;
 	machine->has_memory = memory;
 	machine->has_position = vm->landing != NULL;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
@@ -154,6 +156,7 @@ static void standing_get(const struct vm *vm, struct standing *standing)
 	standing->requests = vm->requests;
 	standing->request_argument = vm->request_argument;
 	standing->panic_argument = vm->panic_argument;
+	standing->reports = vm->reports;
 	standing->resets = vm->resets;
 	standing->panics = vm->panics;
 	standing->end_status = vm->end_status;
@@ -169,6 +172,7 @@ static void standing_set(struct vm *vm, const struct standing *standing)
 	vm->requests = standing->requests;
 	vm->request_argument = standing->request_argument;
 	vm->panic_argument = standing->panic_argument;
+	vm->reports = standing->reports;
 	vm->resets = standing->resets;
 	vm->panics = standing->panics;
 	vm->end_status = standing->end_status;
@@ -213,7 +217,7 @@ enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *s
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
 	if (memory) {
-		snapshot_medium_write(vm, stream);
+		snapshot_media_write(vm, stream);
 		snapshot_ram_write(vm, stream);
 	}
 	cost->memory_ticks = rdtsc() - start;
@@ -397,7 +401,7 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
 	if (memory && status == STATUS_OK)
-		status = snapshot_medium_read(twin, stream);
+		status = snapshot_media_read(twin, stream);
 	if (memory && status == STATUS_OK)
 		status = snapshot_ram_read(twin, stream);
 	cost->memory_ticks = rdtsc() - start;
@@ -439,10 +443,20 @@ enum status snapshot_save(struct vm *vm, struct snapshot_stream *stream,
 	return status;
 }
 
+// What its memory and its disks take of the host's.
+static uint64_t blocks_bytes(const struct vm *vm)
+{
+	uint64_t bytes = vm->config.memory_bytes;
+
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);
+	return bytes;
+}
+
 static enum status load_held(struct vm *vm, struct snapshot_stream *stream,
 	struct snapshot_cost *cost)
 {
-	uint64_t needed = vm->config.memory_bytes / MIB;
+	uint64_t needed = blocks_bytes(vm) / MIB;
 	uint64_t free_mib = mem_count().free_blocks * LARGE_PAGE_BYTES / MIB;
 	struct vm *twin;
 	enum status status;

@@ -13,7 +13,7 @@
 //   requests i       how many of them its back end has answered that were not delivered;
 //   request  slot    each of these, and request_data what it has read
 //   event    n       what waits in the event queue, first in first
-//   medium   0       what a disk in RAM holds
+//   medium   disk    what a disk in RAM holds
 //   ram      block   2 MiB of guest memory: page number (8 bytes) and page, for each page that is
 //                    not all zero; blocks without such a page are left out
 //
@@ -70,8 +70,8 @@ extern const struct state_table snapshot_position_table;
 // The section with what a request has read.
 #define SNAPSHOT_REQUEST_DATA "request_data"
 // snapshot_backend.c, with backend_write and backend_read
-void snapshot_medium_write(const struct vm *vm, struct snapshot_stream *stream);
-must_check enum status snapshot_medium_read(struct vm *vm, struct snapshot_stream *stream);
+void snapshot_media_write(const struct vm *vm, struct snapshot_stream *stream);
+must_check enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream);
 const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
 
 // snapshot_ram.c

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Requests of a machine that rests: done, and not delivered yet. And the disk that is in memory.
+// Requests of a machine that rests: done, and not delivered yet. And disks that are in memory.
 #include <string.h>
 
 #include "vm/snapshot.h"
@@ -23,8 +23,10 @@ static const struct state_table count_table =
 struct saved_request {
 	uint64_t name, offset;
 	uint64_t at[DEVICE_IO_PIECES_MAX], bytes[DEVICE_IO_PIECES_MAX];
+	uint64_t length; // without pieces
 	uint8_t kind, status, state, piece_count;
-	uint8_t reserved[4];
+	bool dropped;
+	uint8_t reserved[3];
 };
 
 static const struct state_field request_fields[] = {
@@ -32,14 +34,16 @@ static const struct state_field request_fields[] = {
 	STATE_ANY(struct saved_request, offset),
 	STATE_ARRAY_ANY(struct saved_request, at),
 	STATE_ARRAY(struct saved_request, bytes, 0, DEVICE_IO_BYTES_MAX),
-	STATE_VALUE(struct saved_request, kind, 0, DEVICE_IO_FLUSH),
+	STATE_VALUE_SINCE(2, struct saved_request, length, 0, UINT64_MAX),
+	STATE_VALUE(struct saved_request, kind, 0, DEVICE_IO_KINDS - 1),
 	STATE_VALUE(struct saved_request, status, 0, STATUS_COUNT - 1),
 	STATE_VALUE(struct saved_request, state, BACKEND_SENT, BACKEND_TAKEN),
 	STATE_VALUE(struct saved_request, piece_count, 0, DEVICE_IO_PIECES_MAX),
+	STATE_VALUE_SINCE(2, struct saved_request, dropped, 0, 1),
 	STATE_PAD(struct saved_request, reserved),
 };
 static const struct state_table request_table =
-	STATE_TABLE("request", 1, struct saved_request, request_fields, NULL);
+	STATE_TABLE("request", 2, struct saved_request, request_fields, NULL);
 
 const struct state_table *snapshot_request_table(const char *name)
 {
@@ -58,7 +62,8 @@ static void slot_write(const struct backend_slot *slot, uint32_t instance,
 {
 	struct saved_request saved = {.name = slot->name, .offset = slot->request.offset,
 		.kind = slot->request.kind, .status = slot->request.status, .state = slot->state,
-		.piece_count = slot->piece_count};
+		.piece_count = slot->piece_count, .dropped = slot->dropped,
+		.length = slot->piece_count == 0 ? slot->request.bytes : 0};
 
 	for (unsigned i = 0; i < slot->piece_count; i++) {
 		saved.at[i] = slot->pieces[i].at.v;
@@ -91,13 +96,15 @@ static bool slot_set(struct backend *backend, unsigned index, const struct saved
 {
 	struct backend_slot *slot = &backend->slots[index];
 	struct device_io io = {.request = saved->name, .offset = saved->offset,
-		.kind = saved->kind, .piece_count = saved->piece_count, .pieces = slot->pieces};
+		.kind = saved->kind, .piece_count = saved->piece_count, .pieces = slot->pieces,
+		.bytes = saved->length};
 
 	for (unsigned i = 0; i < saved->piece_count; i++)
 		slot->pieces[i] = (struct device_io_piece){{saved->at[i]}, saved->bytes[i]};
 	if (!backend_restore(backend, index, &io, saved->state))
 		return false;
 	slot->request.status = saved->status;
+	slot->dropped = saved->dropped;
 	return true;
 }
 
@@ -154,31 +161,50 @@ enum status backend_read(struct vm_device *device, struct snapshot_stream *strea
 	return status;
 }
 
-// What a disk in RAM holds.
-void snapshot_medium_write(const struct vm *vm, struct snapshot_stream *stream)
+static uint64_t block_bytes(const struct medium *medium, uint64_t offset)
 {
-	if (vm->medium.data == NULL)
-		return;
-	snapshot_section_begin(stream, medium_name, 0, MEDIUM_VERSION, vm->medium.bytes);
-	snapshot_put(stream, vm->medium.data, vm->medium.bytes);
-	snapshot_section_end(stream);
+	uint64_t left = medium->bytes - offset;
+
+	return left < LARGE_PAGE_BYTES ? left : LARGE_PAGE_BYTES;
 }
 
-enum status snapshot_medium_read(struct vm *vm, struct snapshot_stream *stream)
+// What disks in RAM hold.
+void snapshot_media_write(const struct vm *vm, struct snapshot_stream *stream)
 {
-	enum status status;
+	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
+		const struct medium *medium = &vm->media[i];
 
-	if (vm->medium.data == NULL)
-		return STATUS_OK;
-	status = snapshot_section_expect(stream, medium_name, 0);
+		snapshot_section_begin(stream, medium_name, i, MEDIUM_VERSION, medium->bytes);
+		for (uint64_t at = 0; at < medium->bytes; at += LARGE_PAGE_BYTES)
+			snapshot_put(stream, medium->blocks[at / LARGE_PAGE_BYTES],
+				block_bytes(medium, at));
+		snapshot_section_end(stream);
+	}
+}
+
+static enum status medium_read_saved(struct medium *medium, uint32_t index,
+	struct snapshot_stream *stream)
+{
+	enum status status = snapshot_section_expect(stream, medium_name, index);
+
 	if (status == STATUS_OK && (stream->section.version != MEDIUM_VERSION ||
-		stream->left != vm->medium.bytes))
-		status = snapshot_fail(stream, STATUS_INVALID, "%s: %llu bytes, not %llu",
-			medium_name, (unsigned long long)stream->left,
-			(unsigned long long)vm->medium.bytes);
-	if (status == STATUS_OK)
-		status = snapshot_get(stream, vm->medium.data, vm->medium.bytes);
+		stream->left != medium->bytes))
+		status = snapshot_fail(stream, STATUS_INVALID, "%s %u: %llu bytes, not %llu",
+			medium_name, index, (unsigned long long)stream->left,
+			(unsigned long long)medium->bytes);
+	for (uint64_t at = 0; at < medium->bytes && status == STATUS_OK; at += LARGE_PAGE_BYTES)
+		status = snapshot_get(stream, medium->blocks[at / LARGE_PAGE_BYTES],
+			block_bytes(medium, at));
 	if (status == STATUS_OK)
 		snapshot_section_next(stream);
+	return status;
+}
+
+enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream)
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
+		status = medium_read_saved(&vm->media[i], i, stream);
 	return status;
 }

@@ -20,7 +20,7 @@ static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
 	} else {
 		twin->ram = vm->ram;
 		twin->nested = vm->nested;
-		twin->medium = vm->medium;
+		memcpy(twin->media, vm->media, sizeof(twin->media));
 	}
 	if (status == STATUS_OK)
 		status = vcpus_create(twin);
@@ -56,7 +56,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	twin->config.name = twin->name;
 	twin->time_stands = true;
 	twin->holds = 1;
-	twin->test_disk = vm->test_disk; // has no requests of it
+	memcpy(twin->ramdisks, vm->ramdisks, sizeof(twin->ramdisks)); // have no requests of it
 	event_queue_init(&twin->queue, twin, bus_deliver);
 	status = parts_create(vm, twin, memory);
 	if (status != STATUS_OK) {
@@ -141,9 +141,9 @@ static void swap(void *argument)
 	exchange(vm->vcpus, twin->vcpus, sizeof(vm->vcpus));
 	exchange(&vm->queue, &twin->queue, sizeof(vm->queue));
 	exchange(&vm->bus, &twin->bus, sizeof(vm->bus));
+	exchange(vm->media, twin->media, sizeof(vm->media));
 	SWAP(ram);
 	SWAP(nested);
-	SWAP(medium);
 	SWAP(requests_out);
 	SWAP(pic);
 	SWAP(ioapic);
@@ -161,6 +161,7 @@ static void swap(void *argument)
 	SWAP(panic_argument);
 	SWAP(resets);
 	SWAP(panics);
+	SWAP(reports);
 	SWAP(receive_pending);
 	SWAP(landing);
 #undef SWAP

@@ -45,9 +45,13 @@ const char *vm_state_name(const struct vm *vm)
 }
 
 // Served by the last core: beside the machine where there are several.
-static enum status test_disk_create(struct vm *vm)
+static enum status disks_create(struct vm *vm)
 {
-	return ramdisk_create(vm, cpu_count() - 1, vm->config.test_disk.seed, &vm->test_disk);
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
+		status = ramdisk_create(vm, i, cpu_count() - 1, &vm->ramdisks[i]);
+	return status;
 }
 
 static enum status parts_create(struct vm *vm)
@@ -56,8 +60,8 @@ static enum status parts_create(struct vm *vm)
 
 	if (status == STATUS_OK)
 		status = vcpus_create(vm);
-	if (status == STATUS_OK && vm->config.test_disk.bytes != 0)
-		status = test_disk_create(vm);
+	if (status == STATUS_OK)
+		status = disks_create(vm);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
 	if (status == STATUS_OK && vm_config_keeps_position(&vm->config))
@@ -70,7 +74,8 @@ static enum status parts_create(struct vm *vm)
 // No vcpu is on a core.
 static void parts_destroy(struct vm *vm)
 {
-	ramdisk_destroy(vm->test_disk);
+	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
+		ramdisk_destroy(vm->ramdisks[i]);
 	save_load_destroy(vm);
 	landing_destroy(vm);
 	vcpus_destroy(vm);

@@ -35,6 +35,7 @@
 #include "vm/backend.h"
 #include "vm/bus.h"
 #include "vm/guest_ram.h"
+#include "vm/medium.h"
 #include "vm/mtrr.h"
 #include "vm/outside.h"
 #include "vm/paging.h"
@@ -46,8 +47,10 @@ enum {
 	VM_NAME_MAX = 32,
 	VM_VCPUS_MAX = 64,
 	VM_DEVICES_MAX = 32,
+	VM_DISKS_MAX = 8,
 	VM_DEVICE_TIMERS_MAX = 4,
 	VM_LAST_EXITS = 16,
+	VM_REPORTS_MAX = 16,
 };
 
 enum { VM_PIN_ANY = 0xff };
@@ -84,10 +87,20 @@ struct vm_rr {
 	const char *name;
 };
 
-// A disk for tests of back ends: emul/test_disk.h, vm/ramdisk.h.
-struct vm_test_disk {
-	uint64_t bytes; // 0: none; at most RAMDISK_BYTES_MAX
-	uint64_t seed;  // of the times that requests take; 0: none
+// What the machine has before it: a disk whose medium is in RAM.
+enum vm_disk_kind {
+	VM_DISK_TEST,   // emul/test_disk.h: one at most
+	VM_DISK_VIRTIO, // emul/virtio_blk.h
+};
+
+struct vm_disk_config {
+	const char *name;
+	uint64_t bytes;       // a multiple of 512, not 0
+	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
+	uint64_t image_bytes;
+	uint64_t seed;        // of the times that requests take; 0: none
+	uint8_t kind;         // enum vm_disk_kind
+	bool readonly;
 };
 
 // Whether RDTSC takes some of the machine's time, beside its tick: it does where it exits, for who
@@ -118,7 +131,8 @@ struct vm_config {
 	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
 	struct vm_rr rr;
 	struct landing_config landing;
-	struct vm_test_disk test_disk;
+	uint32_t disk_count;
+	struct vm_disk_config disks[VM_DISKS_MAX];
 	struct random_seed random_seed; // vm_create makes one where there is none
 	uint8_t rdtsc; // enum vm_rdtsc, of a machine whose position is kept
 	// A test facility: see vm/save_load_test.h. 0: not used.
@@ -238,12 +252,6 @@ struct vm_vcpu {
 #define LAPIC_PAGE_NONE UINT64_MAX
 #define VM_QUIET_NEVER  UINT64_MAX
 
-// What a RAM disk holds: part of the machine's state.
-struct medium {
-	uint8_t *data; // NULL: there is none
-	uint64_t bytes;
-};
-
 // What vm/twin.c exchanges when a machine is loaded: vcpus, devices, queue, bus and memory. Whoever
 // keeps a pointer to one of these across vm_hold must look again.
 struct vm {
@@ -269,8 +277,8 @@ struct vm {
 	struct bus bus;
 	struct guest_ram ram;
 	struct nested_map *nested;
-	struct medium medium;
-	struct ramdisk *test_disk; // (c) NULL: none
+	struct medium media[VM_DISKS_MAX];       // by disk
+	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
 	struct backend_counts requests_out; // (a)
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart;
 	uint32_t device_count;
@@ -280,6 +288,7 @@ struct vm {
 	uint64_t home_worked;
 	uint32_t resets;
 	uint32_t panics; // reports through pvpanic
+	uint32_t reports; // lines that devices had to say about the guest, VM_REPORTS_MAX at most
 	bool receive_pending; // characters wait in the queue, and their room is spoken for
 	struct save_load_test *save_load_test; // (c) NULL: not wanted
 	struct landing *landing; // NULL: its position is not kept

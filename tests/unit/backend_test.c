@@ -124,7 +124,7 @@ static void what_cannot_be_is_refused(void **state)
 		many[i] = (struct device_io_piece){{0x1000}, 1};
 	assert_int_equal(device_submit(probe(C), 0, &io), STATUS_RANGE);
 	io.piece_count--;
-	io.kind = DEVICE_IO_FLUSH + 1;
+	io.kind = DEVICE_IO_KINDS;
 	assert_int_equal(device_submit(probe(C), 0, &io), STATUS_UNSUPPORTED);
 	assert_int_equal(submit(1, DEVICE_IO_READ, 0x9fff0, 64), STATUS_RANGE); // the VGA window
 	assert_int_equal(submit(1, DEVICE_IO_READ, 0xc0000, 64), STATUS_RANGE); // ROM
@@ -140,6 +140,44 @@ static void what_cannot_be_is_refused(void **state)
 		assert_int_equal(submit(i, DEVICE_IO_FLUSH, 0x10000, 0), STATUS_OK);
 	assert_int_equal(submit(99, DEVICE_IO_FLUSH, 0x10000, 0), STATUS_BUSY);
 	assert_int_equal(vm->requests_out.sent, DEVICE_IO_MAX);
+}
+
+// It is done to the medium, and the device hears nothing of it.
+static void what_is_dropped_leaves_memory_alone(void **state)
+{
+	struct event event;
+
+	(void)state;
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x5000, 32), STATUS_OK);
+	memset(asked[0]->data, 0x33, 32);
+	device_drop(probe(C), 0, 2); // not under way
+	device_drop(probe(C), 0, 1);
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x5000, 32), STATUS_EXISTS);
+	backend_done(asked[0], STATUS_OK);
+	assert_true(backend_completion(vm, &event)); // it has a position all the same
+	backend_take(vm, &event);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
+	deliver();
+	assert_int_equal(count, 0);
+	assert_int_equal(block[0x5000], 0);
+	assert_int_equal(submit(1, DEVICE_IO_READ, 0x5000, 32), STATUS_OK); // free, and wanted
+	backend_done(asked[1], STATUS_OK);
+	assert_true(backend_completion(vm, &event));
+	backend_take(vm, &event);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
+	deliver();
+	expect(0, C, COMPLETE, 0, STATUS_OK, 1);
+}
+
+static void ranges_without_data_can_be_large(void **state)
+{
+	const struct device_io io = {.request = 1, .offset = 512, .kind = DEVICE_IO_ZERO,
+		.bytes = 1 << 30};
+
+	(void)state;
+	assert_int_equal(device_submit(probe(C), 0, &io), STATUS_OK);
+	assert_int_equal(asked[0]->kind, DEVICE_IO_ZERO);
+	assert_int_equal(asked[0]->bytes, 1 << 30);
 }
 
 // As a log says it, which may be anything.
@@ -211,6 +249,8 @@ int main(void)
 		TEST(what_is_written_is_taken_at_once),
 		TEST(a_failure_is_told),
 		TEST(what_cannot_be_is_refused),
+		TEST(what_is_dropped_leaves_memory_alone),
+		TEST(ranges_without_data_can_be_large),
 		TEST(a_log_may_lie),
 		TEST(a_reset_frees_all),
 	};

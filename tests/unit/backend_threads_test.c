@@ -22,6 +22,7 @@
 
 #include "vm/backend.c"
 #include "vm/guest_ram.c"
+#include "vm/medium.c"
 #include "vm/ramdisk.c"
 
 enum { SEEDS = 24, ROUNDS = 200, PART = 64, MEDIUM_BYTES = 65536 };
@@ -53,6 +54,16 @@ enum status status_origin_record(enum status status, const char *file, int line)
 	(void)file;
 	(void)line;
 	return status;
+}
+
+void *mem_large_alloc(void)
+{
+	return malloc(LARGE_PAGE_BYTES);
+}
+
+void mem_large_free(void *large)
+{
+	free(large);
 }
 
 // Shorter delays: there are many.
@@ -215,7 +226,7 @@ static void take_all(uint32_t names)
 
 static void one_round(unsigned round)
 {
-	enum { NAMES = DEVICE_IO_MAX };
+	enum { NAMES = 16 };
 	uint8_t value = (uint8_t)(round * 7 + 1);
 
 	for (unsigned i = 0; i < NAMES; i++)
@@ -256,8 +267,8 @@ static void run_with_seed(uint64_t delay_seed)
 	waits = delay_seed + 1;
 	machine.vcpus[0] = calloc(1, sizeof(*machine.vcpus[0]));
 	machine.vcpus[0]->core = &cores[0];
-	assert_int_equal(ramdisk_create(&machine, 1, delay_seed % 2 == 0 ? 0 : delay_seed, &disk),
-		STATUS_OK);
+	machine.config.disks[0].seed = delay_seed % 2 == 0 ? 0 : delay_seed;
+	assert_int_equal(ramdisk_create(&machine, 0, 1, &disk), STATUS_OK);
 	assert_int_equal(backend_create(&slot, ramdisk_submit, disk), STATUS_OK);
 	assert_int_equal(pthread_create(&server.thread, NULL, core_thread,
 		(void *)(uintptr_t)(waits << 8)), 0);
@@ -287,14 +298,15 @@ static void a_disk_on_another_core(void **state)
 	block = calloc(1, LARGE_PAGE_BYTES);
 	machine.ram = (struct guest_ram){.blocks = &block, .written = &written, .block_count = 1,
 		.low_bytes = LARGE_PAGE_BYTES};
-	machine.medium = (struct medium){calloc(1, MEDIUM_BYTES), MEDIUM_BYTES};
+	machine.config.disk_count = 1;
+	assert_int_equal(medium_create(&machine.media[0], MEDIUM_BYTES, NULL, 0), STATUS_OK);
 	machine.devices = &slot;
 	machine.device_count = 1;
 	slot.vm = &machine;
 	slot.device = &probe;
 	for (uint64_t i = 0; i < SEEDS; i++)
 		run_with_seed(i);
-	free(machine.medium.data);
+	medium_destroy(&machine.media[0]);
 	free(block);
 }
 

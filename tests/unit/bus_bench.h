@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/console.h"
+#include "kernel/mem.h"
 #include "tests/unit/fake_env.h"
 #include "vm/bus.h"
 #include "vm/env.h"
@@ -146,6 +148,25 @@ void vm_events_changed(struct vm *of)
 	changes++;
 }
 
+void *mem_large_alloc(void)
+{
+	return malloc(LARGE_PAGE_BYTES);
+}
+
+void mem_large_free(void *large)
+{
+	free(large);
+}
+
+static unsigned warnings; // in the log
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	assert_int_equal(level, LOG_WARN);
+	assert_non_null(format);
+	warnings++;
+}
+
 void vm_request(struct vm *of, unsigned request, uint32_t argument)
 {
 	of->requests |= (uint32_t)BIT(request);
@@ -188,7 +209,7 @@ static inline int bench_setup(void **state)
 		.low_bytes = LARGE_PAGE_BYTES};
 	vm->vcpus[0] = &vcpu;
 	vm->vcpu_count = 1;
-	changes = 0;
+	changes = warnings = 0;
 	lint0 = false;
 	vm->device_count = PROBES;
 	vm->devices = devices;

@@ -267,6 +267,20 @@ static void requests_and_output_reach_the_machine(void **state)
 	assert_string_equal(printed, "hi");
 }
 
+static void tell(struct device *device, const struct note *note)
+{
+	(void)note;
+	device_report(device, "its ring is broken");
+}
+
+static void a_guest_does_not_fill_the_log(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * VM_REPORTS_MAX; i++)
+		poke(tell);
+	assert_int_equal(warnings, VM_REPORTS_MAX);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -281,6 +295,7 @@ int main(void)
 		TEST(dma_is_for_ram_alone),
 		TEST(mappings_end_where_ram_may),
 		TEST(requests_and_output_reach_the_machine),
+		TEST(a_guest_does_not_fill_the_log),
 	};
 
 	return cmocka_run_group_tests_name("env", tests, NULL, NULL);

@@ -122,8 +122,26 @@ static enum status fake_submit(struct device *device, unsigned port, const struc
 	(void)port;
 	env->submits++;
 	env->io = *io;
-	memcpy(env->io_pieces, io->pieces, io->piece_count * sizeof(*io->pieces));
+	if (io->piece_count != 0)
+		memcpy(env->io_pieces, io->pieces, io->piece_count * sizeof(*io->pieces));
 	return env->submit_answer;
+}
+
+static void fake_drop(struct device *device, unsigned port, uint64_t request)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	(void)port;
+	env->drops++;
+	env->dropped = request;
+}
+
+static void fake_report(struct device *device, const char *what)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	env->reports++;
+	env->report = what;
 }
 
 static void fake_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
@@ -176,10 +194,12 @@ static const struct device_env fake_ops = {
 	.arm_timer = fake_arm_timer,
 	.schedule_bottom_half = fake_schedule_bottom_half,
 	.submit = fake_submit,
+	.drop = fake_drop,
 	.output = fake_output,
 	.map_region = fake_map_region,
 	.unmap_region = fake_unmap_region,
 	.request = fake_request,
+	.report = fake_report,
 };
 
 static void stimulus_begin(struct fake_env *env)
@@ -240,6 +260,8 @@ void fake_clear(struct fake_env *env)
 	env->output_bytes = 0;
 	env->requests = 0;
 	env->submits = 0;
+	env->drops = 0;
+	env->reports = 0;
 }
 
 uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size)

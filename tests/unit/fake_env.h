@@ -52,6 +52,10 @@ struct fake_env {
 	struct device_io io;
 	struct device_io_piece io_pieces[DEVICE_IO_PIECES_MAX];
 	enum status submit_answer;
+	unsigned drops; // since the last fake_clear; the last one:
+	uint64_t dropped;
+	unsigned reports; // since the last fake_clear; the last one:
+	const char *report;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
 	bool in_stimulus;
 };

@@ -20,7 +20,7 @@ static void requests_come_back(void **state)
 	assert_ptr_not_equal(bench_disk()->backend, before);
 	assert_int_equal(vm->requests_out.sent, 0);
 	assert_int_equal(vm->requests_out.done, 2);
-	assert_int_equal(vm->medium.data[63], 4);
+	assert_int_equal(vm->media[0].blocks[0][63], 4);
 	assert_int_equal(slot(2)->state, BACKEND_TAKEN);
 	bus_enter(&vm->bus);
 	event_queue_deliver(&vm->queue, vm_now(vm));
@@ -66,7 +66,7 @@ static void impossible_requests_are_refused(void **state)
 		"request 0: bytes[1]");
 	REFUSE(slot(0)->request.status = STATUS_COUNT, slot(0)->request.status = STATUS_OK,
 		"request 0: status");
-	REFUSE(slot(0)->request.kind = 3, slot(0)->request.kind = 0, "request 0: kind");
+	REFUSE(slot(0)->request.kind = DEVICE_IO_KINDS, slot(0)->request.kind = 0, "request 0: kind");
 	REFUSE(slot(0)->state = 3, slot(0)->state = BACKEND_SENT, "request 0: state");
 	// A request that is said to be taken needs its completion, and a completion its request.
 	REFUSE(slot(0)->state = BACKEND_TAKEN, slot(0)->state = BACKEND_SENT,
@@ -76,8 +76,8 @@ static void impossible_requests_are_refused(void **state)
 	REFUSE(assert_int_equal(event_post(&vm->queue, &event), STATUS_OK),
 		vm->queue.fifo_count = 1,
 		"event 1: value: no such request, or not its completion");
-	REFUSE(vm->medium.bytes = 63, vm->medium.bytes = 64, "medium: 63 bytes, not 64");
-	REFUSE(vm->config.test_disk.bytes = 32, vm->config.test_disk.bytes = 64, "test_disk_bytes");
+	REFUSE(vm->media[0].bytes = 63, vm->media[0].bytes = 64, "medium 0: 63 bytes, not 64");
+	REFUSE(vm->config.disks[0].bytes = 32, vm->config.disks[0].bytes = 64, "disk_bytes[0]");
 	assert_int_equal(save(&stream), STATUS_OK);
 	assert_int_equal(load(), STATUS_OK);
 }

@@ -63,7 +63,7 @@ const struct clock_calibration *clock_calibration(void)
 
 void *mem_large_alloc(void)
 {
-	if (large_blocks == large_blocks_max)
+	if (large_blocks >= large_blocks_max)
 		return NULL;
 	large_blocks++;
 	return malloc(LARGE_PAGE_BYTES);
@@ -288,8 +288,9 @@ enum status memory_create(struct vm *of)
 	of->ram.low_bytes = of->config.memory_bytes;
 	of->ram.blocks = calloc(of->ram.block_count, sizeof(*of->ram.blocks));
 	of->ram.written = calloc(of->ram.block_count, sizeof(*of->ram.written));
-	of->medium.bytes = of->config.test_disk.bytes;
-	of->medium.data = calloc(1, of->medium.bytes);
+	for (uint32_t i = 0; i < of->config.disk_count; i++)
+		if (medium_create(&of->media[i], of->config.disks[i].bytes, NULL, 0) != STATUS_OK)
+			return STATUS_NO_MEMORY;
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
 	return STATUS_OK;
@@ -301,7 +302,8 @@ void memory_destroy(struct vm *of)
 		free(of->ram.blocks[i]);
 	free(of->ram.blocks);
 	free(of->ram.written);
-	free(of->medium.data);
+	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
+		medium_destroy(&of->media[i]);
 }
 
 static inline void vcpu_part_create(struct vm *of, uint32_t index)
@@ -402,7 +404,7 @@ static inline int bench_setup(void **state)
 	strcpy(vm->name, name);
 	vm->config = (struct vm_config){.name = vm->name, .memory_bytes = 2 * LARGE_PAGE_BYTES,
 		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = true, .debug_exit = true,
-		.test_disk = {.bytes = 64}};
+		.disk_count = 1, .disks = {{.bytes = 64, .kind = VM_DISK_TEST}}};
 	vm->state = VM_RUNNING;
 	vm->time_stands = true;
 	vm->paused_tsc = 5000000;

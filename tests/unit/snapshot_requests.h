@@ -20,7 +20,7 @@ static inline void bench_requests_make(void)
 		.payload_bytes = 1};
 	struct guest_time now = vm_now(vm);
 
-	vm->medium.data[63] = 4;
+	vm->media[0].blocks[0][63] = 4;
 	asked_count = 0;
 	for (uint32_t tag = 0; tag < 3; tag++) {
 		bus_port_write(vm, TEST_DISK_PORT + 4 * TEST_DISK_TAG, 4, tag, now);

@@ -346,7 +346,7 @@ static void lack_of_memory_is_told(void **state)
 	large_blocks_max = UINT32_MAX;
 	assert_int_equal(snapshot_save(vm, &stream, &cost, &time), STATUS_OK);
 	vm->config.memory_bytes = (BENCH_FREE_BLOCKS + 1) * LARGE_PAGE_BYTES;
-	expect_refused("memory: 202 MiB needed");
+	expect_refused("memory: 204 MiB needed");
 	vm->config.memory_bytes = 2 * LARGE_PAGE_BYTES;
 	vm->state = VM_CREATED;
 	assert_int_equal(snapshot_save(vm, &stream, &cost, &time), STATUS_REFUSED);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/medium.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/assert.h"
+#include "kernel/mem.h"
+
+static uint64_t block_count(uint64_t bytes)
+{
+	return ALIGN_UP(bytes, LARGE_PAGE_BYTES) / LARGE_PAGE_BYTES;
+}
+
+// The part of a range that lies in one block.
+static uint64_t part_of(uint64_t offset, uint64_t bytes)
+{
+	uint64_t left = LARGE_PAGE_BYTES - offset % LARGE_PAGE_BYTES;
+
+	return bytes < left ? bytes : left;
+}
+
+static uint8_t *byte_at(const struct medium *medium, uint64_t offset)
+{
+	return medium->blocks[offset / LARGE_PAGE_BYTES] + offset % LARGE_PAGE_BYTES;
+}
+
+enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *image,
+	uint64_t image_bytes)
+{
+	ASSERT(bytes != 0 && image_bytes <= bytes);
+	*medium = (struct medium){.blocks = calloc(block_count(bytes), sizeof(*medium->blocks)),
+		.bytes = bytes};
+	if (medium->blocks == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	for (uint64_t i = 0; i < block_count(bytes); i++) {
+		medium->blocks[i] = mem_large_alloc();
+		if (medium->blocks[i] == NULL) {
+			medium_destroy(medium);
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		}
+	}
+	if (image_bytes != 0)
+		medium_write(medium, 0, image, image_bytes);
+	medium_zero(medium, image_bytes, bytes - image_bytes);
+	return STATUS_OK;
+}
+
+void medium_destroy(struct medium *medium)
+{
+	for (uint64_t i = 0; medium->blocks != NULL && i < block_count(medium->bytes); i++)
+		if (medium->blocks[i] != NULL)
+			mem_large_free(medium->blocks[i]);
+	free(medium->blocks);
+	*medium = (struct medium){0};
+}
+
+void medium_read(const struct medium *medium, uint64_t offset, void *to, uint64_t bytes)
+{
+	uint8_t *at = to;
+
+	ASSERT(medium_has(medium, offset, bytes));
+	while (bytes > 0) {
+		uint64_t part = part_of(offset, bytes);
+
+		memcpy(at, byte_at(medium, offset), part);
+		at += part;
+		offset += part;
+		bytes -= part;
+	}
+}
+
+void medium_write(struct medium *medium, uint64_t offset, const void *from, uint64_t bytes)
+{
+	const uint8_t *at = from;
+
+	ASSERT(medium_has(medium, offset, bytes));
+	while (bytes > 0) {
+		uint64_t part = part_of(offset, bytes);
+
+		memcpy(byte_at(medium, offset), at, part);
+		at += part;
+		offset += part;
+		bytes -= part;
+	}
+}
+
+void medium_zero(struct medium *medium, uint64_t offset, uint64_t bytes)
+{
+	ASSERT(medium_has(medium, offset, bytes));
+	while (bytes > 0) {
+		uint64_t part = part_of(offset, bytes);
+
+		memset(byte_at(medium, offset), 0, part);
+		offset += part;
+		bytes -= part;
+	}
+}

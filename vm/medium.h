@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a disk in RAM holds: part of the machine's state, saved, loaded and exchanged with it.
+#ifndef VM_MEDIUM_H
+#define VM_MEDIUM_H
+
+#include "kernel/base/status.h"
+#include "kernel/base/types.h"
+
+struct medium {
+	uint8_t **blocks; // of LARGE_PAGE_BYTES; NULL: there is no medium
+	uint64_t bytes;
+};
+
+// `image_bytes` at its start are those of `image`, the rest zeros. STATUS_NO_MEMORY: nothing is left
+// of it.
+must_check enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *image,
+	uint64_t image_bytes);
+void medium_destroy(struct medium *medium); // nothing is allowed
+
+static inline bool medium_has(const struct medium *medium, uint64_t offset, uint64_t bytes)
+{
+	return offset <= medium->bytes && bytes <= medium->bytes - offset;
+}
+
+// medium_has, each.
+void medium_read(const struct medium *medium, uint64_t offset, void *to, uint64_t bytes);
+void medium_write(struct medium *medium, uint64_t offset, const void *from, uint64_t bytes);
+void medium_zero(struct medium *medium, uint64_t offset, uint64_t bytes);
+
+#endif
