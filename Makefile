@@ -32,7 +32,9 @@ DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
 	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
 	emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c emul/piix3.c \
-	emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c
+	emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c \
+	emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_packed.c \
+	emul/virtio_pci.c emul/virtio_queue.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -181,17 +183,15 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
-GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
-	nmi ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
-	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights \
-	cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
-	cpu_strings cpu_syscalls cpu_tasks cpu_xsave \
-	dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm \
-	dev_priority dev_rtc dev_timer_storm dev_uart \
-	det_access det_cpuid det_devices det_instructions det_memory det_msrs det_pointers \
-	det_random det_time det_timers det_tlb det_turns det_xsave neighbour typed \
-	smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb \
-	smp_xsave
+GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr nmi \
+	ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
+	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights cpu_la57 \
+	cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows cpu_strings cpu_syscalls \
+	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
+	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
+	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
+	det_timers det_tlb det_turns det_xsave neighbour typed virtio_disk smp_atomic smp_bench \
+	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -264,16 +264,16 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables backend bus clock config config_rr console cpio cpuid \
-	cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event fat gpt \
-	guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
-	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci pci_host \
-	pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control snapshot \
-	snapshot_backend snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step task_switch test_disk turns uart16550 virtio_blk vmx_detect vmx_event vmx_exit \
-	vmx_inflight vmx_state
+UNITS := acpi_madt acpi_pm acpi_tables backend bus clock config config_disk config_rr console cpio \
+	cpuid cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event \
+	fat gpt guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic \
+	landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header \
+	log_index log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
+	message monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested \
+	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
+	reset_control snapshot snapshot_backend snapshot_position state svm_event svm_exit \
+	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_blk \
+	virtio_disk virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -282,15 +282,15 @@ $(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
 unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
-unit_acpi_pm := emul/acpi_pm.c emul/pcidev.c
-unit_pci_host := emul/pci_host.c emul/pcidev.c
-unit_pcidev := emul/pcidev.c
-unit_piix3 := emul/pcidev.c emul/piix3.c
+$(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
+UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
+$(foreach u,virtio_disk virtio_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
 	boot/config_values.c boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
+unit_config_disk := $(unit_config)
 unit_config_rr := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
@@ -313,19 +313,11 @@ unit_cpuid := vmx/cpuid.c vmx/cpuid_frozen.c
 unit_cpuid_frozen := vmx/cpuid.c vmx/cpuid_frozen.c
 UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c vmx/svm_event.c \
 	vmx/svm_exit.c vmx/svm_state.c vmx/svm_tsc.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
-unit_svm_event := $(UNIT_SVM)
-unit_svm_exit := $(UNIT_SVM)
-unit_svm_inflight := $(UNIT_SVM)
-unit_svm_state := $(UNIT_SVM)
-unit_svm_step := $(UNIT_SVM)
+$(foreach u,$(filter svm_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_SVM)))
 UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
 	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
 	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c vmx/vmx_tsc.c
-unit_vmx_detect := $(UNIT_VMX)
-unit_vmx_event := $(UNIT_VMX)
-unit_vmx_exit := $(UNIT_VMX)
-unit_vmx_inflight := $(UNIT_VMX)
-unit_vmx_state := $(UNIT_VMX)
+$(foreach u,$(filter vmx_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_VMX)))
 UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
 UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/ide.c drivers/virtio_blk.c

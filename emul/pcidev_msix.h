@@ -15,7 +15,7 @@ enum {
 	PCIDEV_MSIX_ENTRY_BYTES = 16,
 	PCIDEV_MSIX_CAPABILITY = 0x11,
 	PCIDEV_MSIX_CAPABILITY_BYTES = 12,
-	PCIDEV_MSIX_CONTROL = 2, // of the capability: bits 14 (all masked) and 15 (enabled) writable
+	PCIDEV_MSIX_CONTROL = 2, // of the capability; bits 14 and 15: all masked, enabled
 };
 
 // The three doublewords of the capability at `at`: followed by the one at `next`, with so many

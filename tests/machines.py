@@ -214,7 +214,10 @@ def run_status(options, directory, cpus):
     lines = [line for line in result.guest_lines() if "(reprise) " not in line]
     # Time is compared with clocks of the emulator's, which are not exact without icount.
     lines = [line.replace("khz = WRONG", "khz = ok") for line in lines]
-    difference = payloads.compare(wanted, lines, [])
+    # The log's lines may have come in the middle of one.
+    difference = None
+    if "".join(lines) != "".join(wanted):
+        difference = payloads.compare(wanted, lines, [])
     return "\n".join(problems + ([difference] if difference else [])) or None
 
 

@@ -28,10 +28,10 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r"test_disk",     # Reprise alone has it
+    "svm": r".*_disk",       # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|test_disk"
+           r"|.*_disk"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
@@ -40,6 +40,7 @@ KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
            for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
+DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
 HOST_CPUS = 4  # of the place "cpus"
@@ -68,6 +69,11 @@ def runs(name, place, engine):
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
     return place != "cpus" or vcpus(name) > 1 or name == "test_disk"
+
+
+def disk_section(name, machine, seed=1):
+    """For the beginning of a payload's configuration."""
+    return "\n".join(DISK).format(vm=machine, seed=seed) if name == "virtio_disk" else ""
 
 
 def read_lines(path):
@@ -138,7 +144,7 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
     emulator = engines.EMULATORS[engine]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
-    config = ("[reprise]\n"
+    config = (disk_section(name, "t") + "[reprise]\n"
               f"log = {log}\n"
               f"debug_exit = {emulator.DEBUG_EXIT}\n"
               "quit_on_exit = on\n"

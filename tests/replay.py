@@ -135,7 +135,8 @@ def payload_members(options, engine, name, mode, elsewhere):
         keys += ["test_disk = 64K", f"test_disk_delay = {2 if elsewhere else 1}"]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         content = file.read()
-    config = configuration(engine, "t", mode, keys, payloads.memory_mib(name), elsewhere)
+    config = payloads.disk_section(name, "t", 2 if elsewhere else 1) + \
+        configuration(engine, "t", mode, keys, payloads.memory_mib(name), elsewhere)
     if name in NOT_SHAPED:
         config = config.replace(SHAPED, "")
     return [("reprise.ini", config.encode()), ("payload.elf", content)]
@@ -320,13 +321,18 @@ LINUX_MEMORY_MIB = 128
 LINUX_COMMANDS = (("echo $((6 * 7))", r"^42\r"), ("ls /", r"proc"),
                   ("cat /proc/interrupts", r"LOC:"),
                   ("sleep 1; echo slept", r"^slept"),
+                  ("dd if=/data of=/dev/vda conv=fsync; echo wr''ote", r"^wrote"),
+                  ("echo 3 >/proc/sys/vm/drop_caches; cmp -n 99999 /data /dev/vda; echo $?",
+                   r"^0\r"),
                   ("i=300; while [ $i -gt 0 ]; do i=$((i - 1)); done; echo $i", r"^0\r"))
 
 
 def linux_members(options, engine, directory, mode, elsewhere, vcpus=1):
     keys = ["kernel = vmlinuz", "initrd = initramfs.cpio", f"vcpus = {vcpus}",
             f"cmdline = {landing.LINUX_CMDLINE}"]
-    config = configuration(engine, "linux", mode, keys, LINUX_MEMORY_MIB, elsewhere)
+    # Its requests take other times elsewhere.
+    config = system.disk_section(keys=[f"test_delay = {2 if elsewhere else 1}"]) + \
+        configuration(engine, "linux", mode, keys, LINUX_MEMORY_MIB, elsewhere)
     members = [("reprise.ini", config.encode())]
     for name, path in system.linux_files(options, directory).items():
         with open(path, "rb") as file:

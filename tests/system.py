@@ -109,6 +109,11 @@ def configuration(cmdline, host=(), rtc_base="host", machine=()):
                       f"cmdline = {cmdline}", ""])
 
 
+def disk_section(medium="ram:4M", name="data", vm="linux", keys=()):
+    """For the end of a configuration, or its beginning."""
+    return "\n".join([f"[disk {name}]", f"vm = {vm}", f"medium = {medium}", *keys, ""])
+
+
 def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1):
     members = [("reprise.ini", config.encode())]
     for name, path in files.items():
@@ -121,8 +126,8 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
 def run_pvh(options, directory, notes, emulator):
     # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
-    config = configuration(cmdline, rtc_base=1704067200, host=[
-        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"])
+    config = configuration(cmdline + " reprise.disk", rtc_base=1704067200, host=[
+        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)
@@ -137,9 +142,9 @@ def run_smp(options, directory, cpus, notes, engine):
     if cpus > 1 and engine == "vmx":  # whose serial port is slow: not all messages twice
         late += " quiet"
     config = configuration(
-        f"{CMDLINE} reprise.cpus={SMP_VCPUS}{late}", rtc_base=1704067200,
+        f"{CMDLINE} reprise.disk reprise.cpus={SMP_VCPUS}{late}", rtc_base=1704067200,
         host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
-        machine=[f"vcpus = {SMP_VCPUS}"])
+        machine=[f"vcpus = {SMP_VCPUS}"]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator,
                           icount=cpus == 1, cpus=cpus)
     result = emulator.run(command, os.path.join(directory, "serial.log"),

@@ -118,7 +118,7 @@ fetch() {
 }
 
 guest() {
-    [ -e "$cache/linux/modules/button.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
+    [ -e "$cache/linux/modules/virtio-6-blk.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
     rm -rf "$cache/linux.new"
     mkdir -p "$cache/linux.new"
     (
@@ -129,9 +129,18 @@ guest() {
         apt_private download "$kernel"
         dpkg-deb -x "$kernel"_*.deb root
         mv root/boot/vmlinuz-* vmlinuz
-        mkdir modules # the power button, and input events to hear of it
-        mv root/lib/modules/*/kernel/drivers/acpi/button.ko modules/
-        mv root/lib/modules/*/kernel/drivers/input/evdev.ko modules/
+        # The power button, and input events to hear of it; virtio disks, in the order in which
+        # the parts need each other.
+        mkdir modules
+        mv root/lib/modules/*/kernel/drivers drivers
+        mv drivers/acpi/button.ko drivers/input/evdev.ko modules/
+        mv drivers/virtio/virtio.ko modules/virtio-2-core.ko
+        mv drivers/virtio/virtio_ring.ko modules/virtio-1-ring.ko
+        mv drivers/virtio/virtio_pci_legacy_dev.ko modules/virtio-3-legacy.ko
+        mv drivers/virtio/virtio_pci_modern_dev.ko modules/virtio-4-modern.ko
+        mv drivers/virtio/virtio_pci.ko modules/virtio-5-pci.ko
+        mv drivers/block/virtio_blk.ko modules/virtio-6-blk.ko
+        rm -rf drivers
         rm -rf root ./*.deb
     )
     rm -rf "$cache/linux"

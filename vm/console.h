@@ -22,7 +22,7 @@ enum {
 	CONSOLE_GUEST_KEPT = 64 * 1024,  // bytes of output kept for a machine not shown
 	CONSOLE_MONITOR_KEPT = 16 * 1024,
 	CONSOLE_GUEST_INPUT = 4096,      // bytes typed that a machine has not taken yet
-	CONSOLE_GUEST_INCOMING = 16 * 1024, // bytes of output on their way from another core
+	CONSOLE_GUEST_INCOMING = 64 * 1024, // bytes of output on their way from another core
 };
 
 // What the monitor gives to the console.

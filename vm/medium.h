@@ -11,8 +11,8 @@ struct medium {
 	uint64_t bytes;
 };
 
-// `image_bytes` at its start are those of `image`, the rest zeros. STATUS_NO_MEMORY: nothing is left
-// of it.
+// `image_bytes` at its start are those of `image`, the rest zeros. STATUS_NO_MEMORY: nothing is
+// left of it.
 must_check enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *image,
 	uint64_t image_bytes);
 void medium_destroy(struct medium *medium); // nothing is allowed

@@ -19,12 +19,15 @@
 #include "emul/reset_control.h"
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
+#include "emul/virtio_blk.h"
 #include "vm/env.h"
 #include "vm/local_apic.h"
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
 #define ECAM_BASE   0xfef00000u
+
+enum { PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
 
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
@@ -253,6 +256,39 @@ static void cmos_fill(struct vm *vm)
 	mc146818_set_cmos(vm->rtc, 0x5d, (uint8_t)(high >> 16));
 }
 
+// A device of PCI bus 0 with one function, whose pin is INTA. Pins are swizzled over the PIRQs.
+static void pci_device_place(struct vm *vm, struct device *device, unsigned number,
+	struct device *isa)
+{
+	unsigned pirq = (number - 1) % PIIX3_PIRQS;
+
+	function_place(vm, device, number, 0);
+	wire_to_device(vm, device, PCIDEV_OUTPUT_INTX, isa, pirq * PIIX3_PIRQ_INPUTS + number);
+}
+
+static enum status disks_create(struct vm *vm, struct device *isa)
+{
+	unsigned number = PCI_FIRST_FREE;
+
+	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
+		const struct vm_disk_config *disk = &vm->config.disks[i];
+		struct virtio_blk_medium medium = {.readonly = disk->readonly,
+			.sectors = disk->bytes / VIRTIO_BLK_SECTOR_BYTES};
+		struct device *device;
+
+		if (disk->kind != VM_DISK_VIRTIO)
+			continue;
+		device = device_create(vm, &virtio_blk_model);
+		if (device == NULL || backend_create(device->owner, ramdisk_submit,
+			vm->ramdisks[i]) != STATUS_OK)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
+		virtio_blk_configure(device, &medium);
+		pci_device_place(vm, device, number++, isa);
+	}
+	return STATUS_OK;
+}
+
 enum status pc_create(struct vm *vm)
 {
 	struct device *slots[PC_SLOTS] = {NULL};
@@ -264,8 +300,8 @@ enum status pc_create(struct vm *vm)
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
 		unsigned slot;
 
-		if (model == &lapic_model) // each vcpu has its own
-			continue;
+		if (model == &lapic_model || model == &virtio_blk_model)
+			continue; // each vcpu has its own, and each disk
 		slot = slot_find(model);
 		if (!slot_wanted(vm, slot))
 			continue;
@@ -289,6 +325,8 @@ enum status pc_create(struct vm *vm)
 	pci_interrupts_wire(vm, slots);
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
@@ -354,6 +392,14 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMBASE, 4, ACPI_PM_BASE, now);
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMREGMISC, 1, ACPI_PM_PMREGMISC_ENABLE, now);
 	vm->pic->model->write(vm->pic, now, I8259_REGION_ELCR, 1, 1, BIT(10 - 8) | BIT(11 - 8));
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		const struct device *device = vm->devices[i].device;
+
+		if (device->model->pci != NULL && device->model->pci->pin != 0)
+			pci_write(vm, device, PCIDEV_INTERRUPT_LINE, 1,
+				((vm->devices[i].function >> 3) - 1u) % PIIX3_PIRQS < 2 ? 10 : 11,
+				now);
+	}
 	bus_effects_carry_out(vm, now);
 }
 

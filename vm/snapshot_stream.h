@@ -19,7 +19,7 @@
 enum {
 	SNAPSHOT_VERSION = 1,
 	SNAPSHOT_NAME_MAX = 16, // of a section, with the terminating zero
-	SNAPSHOT_TABLE_MAX = 4096, // saved bytes of a state table, at most
+	SNAPSHOT_TABLE_MAX = 12288, // saved bytes of a state table, at most; some are on the stack
 	SNAPSHOT_ERROR_MAX = 200,
 };
 

@@ -20,12 +20,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/unit/fake_blocks.h"
 #include "vm/backend.c"
 #include "vm/guest_ram.c"
 #include "vm/medium.c"
 #include "vm/ramdisk.c"
 
-enum { SEEDS = 24, ROUNDS = 200, PART = 64, MEDIUM_BYTES = 65536 };
+enum { SEEDS = 24, ROUNDS = 60, PART = 64, MEDIUM_BYTES = 65536 };
 
 struct fiber {
 	void (*entry)(void *argument);
@@ -54,16 +55,6 @@ enum status status_origin_record(enum status status, const char *file, int line)
 	(void)file;
 	(void)line;
 	return status;
-}
-
-void *mem_large_alloc(void)
-{
-	return malloc(LARGE_PAGE_BYTES);
-}
-
-void mem_large_free(void *large)
-{
-	free(large);
 }
 
 // Shorter delays: there are many.

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "kernel/console.h"
-#include "kernel/mem.h"
+#include "tests/unit/fake_blocks.h"
 #include "tests/unit/fake_env.h"
 #include "vm/bus.h"
 #include "vm/env.h"
@@ -146,16 +146,6 @@ void vm_events_changed(struct vm *of)
 {
 	assert_ptr_equal(of, vm);
 	changes++;
-}
-
-void *mem_large_alloc(void)
-{
-	return malloc(LARGE_PAGE_BYTES);
-}
-
-void mem_large_free(void *large)
-{
-	free(large);
 }
 
 static unsigned warnings; // in the log

@@ -131,64 +131,6 @@ static void test_every_key(void **state)
 	assert_int_equal(config.vms[0].save_load_memory, 0);
 }
 
-static void test_disks(void **state)
-{
-	(void)state;
-	assert_int_equal(parse("[disk root]\nvm = two\nmedium = image:/images/root.img\n"
-			       "readonly = on\ntest_delay = 3\ninterface = virtio\n"
-			       "[vm one]\nmemory = 2M\nkernel = k\n"
-			       "[vm two]\nmemory = 2M\nkernel = k\n"
-			       "[disk scratch]\nvm = one\nmedium = ram:1536\n"),
-		STATUS_OK);
-	assert_int_equal(config.disk_count, 2);
-	assert_string_equal(config.disks[0].name, "root");
-	assert_string_equal(config.disks[0].vm, "two");
-	assert_string_equal(config.disks[0].medium.path, "images/root.img");
-	assert_int_equal(config.disks[0].medium.bytes, 0);
-	assert_true(config.disks[0].readonly);
-	assert_int_equal(config.disks[0].delay, 3);
-	assert_int_equal(config.disks[0].interface, CONFIG_DISK_VIRTIO);
-	assert_string_equal(config.disks[1].vm, "one");
-	assert_int_equal(config.disks[1].medium.bytes, 1536);
-	assert_false(config.disks[1].readonly);
-}
-
-static void test_bad_disks(void **state)
-{
-	char text[2048] = "test_disk = 4K\n";
-
-	(void)state;
-	expect_vm_error("[disk]", "reprise.ini:4: [disk]: expected [disk NAME], got no name");
-	expect_vm_error("[disk d]\nvm = a",
-		"reprise.ini:4: medium: expected this key in the section, got none");
-	expect_vm_error("[disk d]\nmedium = ram:4K",
-		"reprise.ini:4: vm: expected this key in the section, got none");
-	expect_vm_error("[disk d]\nvm = b\nmedium = ram:4K",
-		"reprise.ini:4: vm: expected the name of a [vm NAME] section, got \"b\"");
-	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\n[disk d]",
-		"reprise.ini:7: [disk]: expected a name that no other disk has, got \"d\"");
-	expect_vm_error("[disk d]\nmedium = ram:100",
-		"reprise.ini:5: medium: expected ram: with a size in steps of 512, up to 64G, "
-		"got \"ram:100\"");
-	expect_vm_error("[disk d]\nmedium = ram:0",
-		"reprise.ini:5: medium: expected ram: with a size in steps of 512, up to 64G, "
-		"got \"ram:0\"");
-	expect_vm_error("[disk d]\nmedium = image:../x",
-		"reprise.ini:5: medium: expected a path without .. and control characters, "
-		"got \"image:../x\"");
-	expect_vm_error("[disk d]\nmedium = disk.img",
-		"reprise.ini:5: medium: expected ram:SIZE or image:PATH, got \"disk.img\"");
-	expect_vm_error("[disk d]\ninterface = ide",
-		"reprise.ini:5: interface: expected virtio, got \"ide\"");
-	expect_vm_error("[disk d]\nvm =",
-		"reprise.ini:5: vm: expected a name of 1 to 31 characters, got \"\"");
-	for (unsigned i = 0; i < 8; i++) // beside the one for tests
-		snprintf(text + strlen(text), sizeof(text) - strlen(text),
-			"[disk d%u]\nvm = a\nmedium = ram:4K\n", i);
-	expect_vm_error(text, "reprise.ini:26: [disk]: expected at most 8 disks of a VM, "
-		"got \"d7\"");
-}
-
 static void test_debug_exit(void **state)
 {
 	(void)state;
@@ -430,7 +372,8 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
 		"quit_on_exit, console, got \"memory\"");
 	expect_vm_error("[floppy d]",
-		"reprise.ini:4: section: expected [reprise], [vm NAME] or [disk NAME], got \"floppy\"");
+		"reprise.ini:4: section: expected [reprise], [vm NAME] or [disk NAME], "
+		"got \"floppy\"");
 	expect_vm_error("[vm a]",
 		"reprise.ini:4: [vm]: expected a name that no other VM has, got \"a\"");
 	expect_vm_error("[reprise]\n[reprise]",
@@ -498,8 +441,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_disks),
-		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_debug_exit),
 		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_log_levels),

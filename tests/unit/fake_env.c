@@ -213,6 +213,8 @@ static void stimulus_end(struct fake_env *env)
 	env->in_stimulus = false;
 }
 
+void (*fake_configure)(struct device *device);
+
 static struct device *instance_create(struct fake_env *env, const struct device_model *model)
 {
 	struct device *device = malloc(model->instance_bytes);
@@ -221,6 +223,8 @@ static struct device *instance_create(struct fake_env *env, const struct device_
 	assert_int_equal(model->instance_bytes, model->state->struct_bytes);
 	memset(device, 0xa5, model->instance_bytes);
 	*device = (struct device){.model = model, .env = &fake_ops, .owner = env};
+	if (fake_configure != NULL)
+		fake_configure(device);
 	return device;
 }
 

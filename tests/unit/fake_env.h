@@ -60,6 +60,9 @@ struct fake_env {
 	bool in_stimulus;
 };
 
+// What a machine does to every new instance, before its first reset; NULL: nothing.
+extern void (*fake_configure)(struct device *device);
+
 // Allocates an instance filled with 0xa5 but for its header, wires it and gives a power-on reset.
 struct device *fake_create(struct fake_env *env, const struct device_model *model);
 void fake_destroy(struct fake_env *env);

@@ -66,7 +66,8 @@ static void impossible_requests_are_refused(void **state)
 		"request 0: bytes[1]");
 	REFUSE(slot(0)->request.status = STATUS_COUNT, slot(0)->request.status = STATUS_OK,
 		"request 0: status");
-	REFUSE(slot(0)->request.kind = DEVICE_IO_KINDS, slot(0)->request.kind = 0, "request 0: kind");
+	REFUSE(slot(0)->request.kind = DEVICE_IO_KINDS, slot(0)->request.kind = 0,
+		"request 0: kind");
 	REFUSE(slot(0)->state = 3, slot(0)->state = BACKEND_SENT, "request 0: state");
 	// A request that is said to be taken needs its completion, and a completion its request.
 	REFUSE(slot(0)->state = BACKEND_TAKEN, slot(0)->state = BACKEND_SENT,
@@ -76,8 +77,10 @@ static void impossible_requests_are_refused(void **state)
 	REFUSE(assert_int_equal(event_post(&vm->queue, &event), STATUS_OK),
 		vm->queue.fifo_count = 1,
 		"event 1: value: no such request, or not its completion");
-	REFUSE(vm->media[0].bytes = 63, vm->media[0].bytes = 64, "medium 0: 63 bytes, not 64");
-	REFUSE(vm->config.disks[0].bytes = 32, vm->config.disks[0].bytes = 64, "disk_bytes[0]");
+	REFUSE(vm->media[0].bytes = 63, vm->media[0].bytes = 64,
+		"medium 0: 63 bytes, not 64");
+	REFUSE(vm->config.disks[0].bytes = 32, vm->config.disks[0].bytes = 64,
+		"disk_bytes[0]");
 	assert_int_equal(save(&stream), STATUS_OK);
 	assert_int_equal(load(), STATUS_OK);
 }

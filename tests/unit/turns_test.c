@@ -5,13 +5,12 @@
 
 #include "tests/unit/fake_env.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "emul/acpi_pm.h"
 #include "emul/lapic.h"
 #include "emul/uart16550.h"
-#include "kernel/mem.h"
+#include "tests/unit/fake_blocks.h"
 #include "vm/landing_internal.h"
 #include "vmx/vcpu.h"
 
@@ -20,16 +19,6 @@ enum { VCPUS = 3 };
 uint64_t fake_cpu_tsc;
 bool fake_cpu_interrupts;
 struct cpu fake_cpu;
-void *mem_large_alloc(void)
-{
-	return malloc(LARGE_PAGE_BYTES);
-}
-
-void mem_large_free(void *large)
-{
-	free(large);
-}
-
 static struct vm *vm;
 static struct landing landing;
 static struct tick_source source = {.scale = 1};

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A virtio block device over PCI: transitional, with several queues.
+//
+// Specification: VIRTIO 1.2, 5.2.
+//
+// Left out on purpose: geometry, secure erase, zones, lifetime, SCSI commands. CONFIG_WCE is
+// stored: every medium keeps what was written until a flush at least.
+//
+// Entered by the VM's bus only.
+#include "emul/virtio_blk_internal.h"
+
+#include <string.h>
+
+enum {
+	TYPE = 2, // 5
+	TRANSITIONAL = 0x1001,
+	CLASS_SCSI = 0x010000, // as QEMU's
+	CONFIG_BYTES = 60,
+	CONFIG_WRITEBACK = 0x20,
+	QUEUES = VIRTIO_QUEUES_MAX,
+	QUEUE_SIZE = VIRTIO_QUEUE_SIZE_MAX,
+	BLOCK_BYTES = 512,
+};
+
+// 5.2.4
+struct config {
+	uint32_t capacity, capacity_high;
+	uint32_t size_max, seg_max;
+	uint32_t geometry;
+	uint32_t block_bytes;
+	uint8_t physical_exponent, alignment;
+	uint16_t io_min;
+	uint32_t io_best;
+	uint8_t writeback, unused;
+	uint16_t queues;
+	uint32_t discard_sectors_max, discard_ranges_max, discard_alignment;
+	uint32_t zero_sectors_max, zero_ranges_max;
+	uint32_t zero_may_discard;
+};
+_Static_assert(offsetof(struct config, writeback) == CONFIG_WRITEBACK, "5.2.4");
+_Static_assert(offsetof(struct config, zero_may_discard) + 4 == CONFIG_BYTES, "5.2.4");
+
+static uint32_t blk_config_read(const struct virtio *virtio, unsigned offset)
+{
+	const struct virtio_blk *blk = CONTAINER_OF(virtio, struct virtio_blk, virtio);
+	const struct config config = {
+		.capacity = (uint32_t)blk->medium.sectors,
+		.capacity_high = (uint32_t)(blk->medium.sectors >> 32),
+		.seg_max = VIRTIO_BLK_PIECES_MAX,
+		.block_bytes = BLOCK_BYTES,
+		.physical_exponent = 3, // blocks of 4 KiB
+		.io_min = 1,
+		.io_best = DEVICE_IO_BYTES_MAX / BLOCK_BYTES,
+		.writeback = blk->writeback,
+		.queues = QUEUES,
+		.discard_sectors_max = VIRTIO_BLK_RANGE_MAX,
+		.discard_ranges_max = 1,
+		.discard_alignment = 1,
+		.zero_sectors_max = VIRTIO_BLK_RANGE_MAX,
+		.zero_ranges_max = 1,
+		.zero_may_discard = 1,
+	};
+
+	return ((const uint8_t *)&config)[offset];
+}
+
+static void blk_config_write(struct virtio *virtio, unsigned offset, uint8_t value)
+{
+	struct virtio_blk *blk = CONTAINER_OF(virtio, struct virtio_blk, virtio);
+
+	if (offset == CONFIG_WRITEBACK && virtio_has(virtio, VIRTIO_BLK_F_CONFIG_WCE))
+		blk->writeback = value & 1;
+}
+
+static uint64_t blk_hidden(const struct virtio *virtio)
+{
+	const struct virtio_blk *blk = CONTAINER_OF(virtio, struct virtio_blk, virtio);
+
+	return blk->medium.readonly ? BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES)
+				    : BIT(VIRTIO_BLK_F_RO);
+}
+
+static void blk_notified(struct virtio *virtio, struct guest_time now, unsigned queue)
+{
+	virtio_blk_serve(CONTAINER_OF(virtio, struct virtio_blk, virtio), now, queue);
+}
+
+static void blk_queue_stopped(struct virtio *virtio, unsigned queue)
+{
+	virtio_blk_drop(CONTAINER_OF(virtio, struct virtio_blk, virtio), queue);
+}
+
+static const struct pcidev_register blk_registers[] = {VIRTIO_PCI_REGISTERS};
+
+const struct virtio_class virtio_blk_class = {
+	.pci = VIRTIO_PCI_INFO(TRANSITIONAL, TYPE, CLASS_SCSI, blk_registers),
+	.features = BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_RO) |
+		BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
+		BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_CONFIG_WCE) |
+		BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
+		BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_F_ANY_LAYOUT) |
+		BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |
+		BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_RING_RESET),
+	.queue_count = QUEUES,
+	.queue_size = QUEUE_SIZE,
+	.config_bytes = CONFIG_BYTES,
+	.hidden = blk_hidden,
+	.config_read = blk_config_read,
+	.config_write = blk_config_write,
+	.notified = blk_notified,
+	.queue_stopped = blk_queue_stopped,
+};
+
+void virtio_blk_configure(struct device *device, const struct virtio_blk_medium *medium)
+{
+	virtio_blk_of(device)->medium = *medium;
+}
+
+static void virtio_blk_reset(struct device *device, struct guest_time now, enum device_reset kind)
+{
+	struct virtio_blk *blk = virtio_blk_of(device);
+
+	(void)now;
+	(void)kind;
+	memset(blk->requests, 0, sizeof(blk->requests));
+	blk->sequence = 0;
+	blk->waiting = 0;
+	blk->retry = GUEST_TIME_NEVER;
+	blk->writeback = 1;
+	virtio_reset(&blk->virtio);
+}
+
+static void virtio_blk_timer(struct device *device, struct guest_time now, unsigned timer)
+{
+	(void)timer;
+	virtio_blk_of(device)->retry = GUEST_TIME_NEVER;
+	virtio_blk_retry(virtio_blk_of(device), now);
+}
+
+static void virtio_blk_bottom_half(struct device *device, struct guest_time now,
+	unsigned bottom_half)
+{
+	(void)bottom_half;
+	virtio_blk_retry(virtio_blk_of(device), now);
+}
+
+static void virtio_blk_complete(struct device *device, struct guest_time now, unsigned port,
+	uint64_t request, enum status status)
+{
+	(void)port;
+	virtio_blk_completed(virtio_blk_of(device), now, request, status);
+}
+
+static bool virtio_blk_level(const struct device *device, struct guest_time now, unsigned output)
+{
+	(void)now;
+	(void)output;
+	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
+}
+
+static void virtio_blk_loaded(struct device *device, struct guest_time now)
+{
+	struct virtio_blk *blk = virtio_blk_of(device);
+
+	(void)now;
+	virtio_loaded(&blk->virtio);
+	device_arm_timer(device, VIRTIO_BLK_TIMER_RETRY, blk->retry);
+}
+
+static const char *request_check(const struct virtio_blk *blk,
+	const struct virtio_blk_request *request)
+{
+	if (request->state == VIRTIO_BLK_FREE)
+		return NULL;
+	if (request->queue >= QUEUES || !blk->virtio.queues[request->queue].enabled)
+		return "a request of a queue that is not enabled";
+	if (request->done > request->bytes || request->bytes - request->done < request->part)
+		return "more of a request is done than it has";
+	return NULL;
+}
+
+static const char *virtio_blk_check(const void *instance)
+{
+	const struct virtio_blk *blk = instance;
+	const char *reason = virtio_check(&blk->virtio, &virtio_blk_class);
+
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS && reason == NULL; i++)
+		reason = request_check(blk, &blk->requests[i]);
+	return reason;
+}
+
+#define PIECE(n)                                                                                   \
+	STATE_EACH_ANY(struct virtio_blk, requests, pieces[n].at.v),                               \
+		STATE_EACH_ANY(struct virtio_blk, requests, pieces[n].bytes)
+
+static const struct state_field virtio_blk_fields[] = {
+	VIRTIO_STATE(struct virtio_blk),
+	STATE_VALUE(struct virtio_blk, sequence, 0, (uint64_t)BIT(56) - 1),
+	STATE_ANY(struct virtio_blk, retry.ns),
+	STATE_ANY(struct virtio_blk, medium.sectors),
+	STATE_DERIVED(struct virtio_blk, medium.serial),
+	STATE_BOOL(struct virtio_blk, medium.readonly),
+	STATE_PAD(struct virtio_blk, medium.reserved),
+	STATE_VALUE(struct virtio_blk, waiting, 0, (uint64_t)BIT(VIRTIO_QUEUES_MAX) - 1),
+	STATE_VALUE(struct virtio_blk, writeback, 0, 1),
+	STATE_PAD(struct virtio_blk, reserved),
+	PIECE(0), PIECE(1), PIECE(2), PIECE(3), PIECE(4), PIECE(5), PIECE(6), PIECE(7),
+	PIECE(8), PIECE(9), PIECE(10), PIECE(11), PIECE(12), PIECE(13), PIECE(14), PIECE(15),
+	STATE_EACH_ANY(struct virtio_blk, requests, name),
+	STATE_EACH_ANY(struct virtio_blk, requests, offset),
+	STATE_EACH_ANY(struct virtio_blk, requests, bytes),
+	STATE_EACH_ANY(struct virtio_blk, requests, done),
+	STATE_EACH_ANY(struct virtio_blk, requests, status_at),
+	STATE_EACH(struct virtio_blk, requests, part, 0, DEVICE_IO_BYTES_MAX),
+	STATE_EACH_ANY(struct virtio_blk, requests, id),
+	STATE_EACH_ANY(struct virtio_blk, requests, slots),
+	STATE_EACH(struct virtio_blk, requests, queue, 0, QUEUES - 1),
+	STATE_EACH(struct virtio_blk, requests, state, 0, VIRTIO_BLK_SENT),
+	STATE_EACH(struct virtio_blk, requests, kind, 0, DEVICE_IO_KINDS),
+	STATE_EACH(struct virtio_blk, requests, piece_count, 0, VIRTIO_BLK_PIECES_MAX),
+	STATE_EACH_DERIVED(struct virtio_blk, requests, reserved),
+};
+_Static_assert(VIRTIO_BLK_PIECES_MAX == 16, "the table names each piece");
+
+static const struct state_table virtio_blk_state =
+	STATE_TABLE("virtio-blk", 1, struct virtio_blk, virtio_blk_fields, virtio_blk_check);
+
+const struct device_model virtio_blk_model = {
+	.name = "virtio-blk",
+	.description = "virtio block device",
+	.instance_bytes = sizeof(struct virtio_blk),
+	.timers = VIRTIO_BLK_TIMERS,
+	.bottom_halves = VIRTIO_BLK_HALVES,
+	.outputs = 1,
+	.state = &virtio_blk_state,
+	.pci = &virtio_blk_class.pci,
+	.reset = virtio_blk_reset,
+	.read = virtio_read,
+	.write = virtio_write,
+	.timer = virtio_blk_timer,
+	.bottom_half = virtio_blk_bottom_half,
+	.complete = virtio_blk_complete,
+	.level = virtio_blk_level,
+	.loaded = virtio_blk_loaded,
+};
+
+DEVICE_MODEL_REGISTER(250, virtio_blk_model);

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests of a virtio block device: VIRTIO 1.2, 5.2.6.
+//
+//   FREE --chain--> SENT --completion of the last part--> FREE, chain given back
+//                   SENT --completion of another--> SENT, the next part
+//   FREE, SENT --the back end is busy--> WAITS --timer--> SENT
+//   SENT, WAITS --the queue is reset--> FREE, dropped
+//
+// A request goes to the back end in parts of DEVICE_IO_BYTES_MAX, one behind the other. What it
+// wants is kept here: the ring is read once.
+#include "emul/virtio_blk_internal.h"
+
+#include <string.h>
+
+#include "kernel/base/assert.h"
+
+enum { CHAINS_AT_A_TIME = 64, RETRY_NS = 100000, NAME_INDEX = 0xff, FLAG_UNMAP = 1 };
+
+struct header {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+
+struct range {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+
+// The request's own view of a chain: what is behind the header, before the status.
+struct body {
+	const struct device_io_piece *pieces;
+	unsigned count;
+	uint32_t reserved;
+	uint64_t skip;  // bytes of the first piece that are the header's
+	uint64_t bytes; // in all
+};
+
+static uint64_t pieces_bytes(const struct device_io_piece *pieces, unsigned count)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		bytes += pieces[i].bytes;
+	return bytes;
+}
+
+// Copies from memory that may lie in several pieces. False: not memory.
+static bool gather(struct device *device, const struct device_io_piece *pieces, unsigned count,
+	uint64_t skip, void *to, uint64_t bytes)
+{
+	uint8_t *at = to;
+
+	for (unsigned i = 0; i < count && bytes > 0; i++) {
+		uint64_t part;
+
+		if (skip >= pieces[i].bytes) {
+			skip -= pieces[i].bytes;
+			continue;
+		}
+		part = pieces[i].bytes - skip < bytes ? pieces[i].bytes - skip : bytes;
+		if (device_dma_read(device, (struct gpa){pieces[i].at.v + skip}, at, part) !=
+			STATUS_OK)
+			return false;
+		at += part;
+		bytes -= part;
+		skip = 0;
+	}
+	return bytes == 0;
+}
+
+// `written`: bytes of data, which the status follows.
+static void finish(struct virtio_blk *blk, unsigned queue, const struct virtio_blk_request *request,
+	uint8_t status, uint32_t written)
+{
+	enum status told;
+
+	if (!virtio_queue_is_live(&blk->virtio, queue))
+		return;
+	told = device_dma_write(&blk->virtio.pci.device, (struct gpa){request->status_at}, &status,
+		sizeof(status));
+	virtio_push(&blk->virtio, queue, request->id, request->slots,
+		written + (uint32_t)sizeof(status));
+	if (told != STATUS_OK)
+		virtio_break(&blk->virtio, "a request's status is not in memory");
+}
+
+// The part of the data from `done` on, as the back end takes it.
+static uint32_t part_make(const struct virtio_blk_request *request, struct device_io *io,
+	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX])
+{
+	uint64_t skip = request->done, part = 0;
+
+	for (unsigned i = 0; i < request->piece_count && part < DEVICE_IO_BYTES_MAX; i++) {
+		struct device_io_piece piece = request->pieces[i];
+
+		if (skip >= piece.bytes) {
+			skip -= piece.bytes;
+			continue;
+		}
+		piece.at.v += skip;
+		piece.bytes -= skip;
+		skip = 0;
+		if (piece.bytes > DEVICE_IO_BYTES_MAX - part)
+			piece.bytes = DEVICE_IO_BYTES_MAX - part;
+		pieces[io->piece_count++] = piece;
+		part += piece.bytes;
+	}
+	return (uint32_t)part;
+}
+_Static_assert((int)VIRTIO_BLK_PIECES_MAX <= (int)DEVICE_IO_PIECES_MAX, "a part has no more");
+
+static bool has_data(const struct virtio_blk_request *request)
+{
+	return request->kind == DEVICE_IO_READ || request->kind == DEVICE_IO_WRITE;
+}
+
+static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *request,
+	struct guest_time now)
+{
+	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX];
+	struct device_io io = {.offset = request->offset + request->done, .kind = request->kind,
+		.pieces = pieces};
+	enum status status;
+
+	if (has_data(request))
+		request->part = part_make(request, &io, pieces);
+	else
+		io.bytes = request->bytes;
+	io.request = ++blk->sequence << 8 | (uint64_t)(request - blk->requests);
+	status = device_submit(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM, &io);
+	request->name = io.request;
+	request->state = VIRTIO_BLK_SENT;
+	if (status != STATUS_BUSY)
+		return status;
+	request->state = VIRTIO_BLK_WAITS; // dropped ones are still under way
+	blk->retry.ns = now.ns + RETRY_NS;
+	device_arm_timer(&blk->virtio.pci.device, VIRTIO_BLK_TIMER_RETRY, blk->retry);
+	return STATUS_OK;
+}
+
+static uint32_t written_of(const struct virtio_blk_request *request)
+{
+	return request->kind == DEVICE_IO_READ ? (uint32_t)request->done : 0;
+}
+
+static bool fits(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
+{
+	uint64_t sectors = bytes / VIRTIO_BLK_SECTOR_BYTES;
+
+	return bytes % VIRTIO_BLK_SECTOR_BYTES == 0 && sector <= blk->medium.sectors &&
+		sectors <= blk->medium.sectors - sector;
+}
+
+static uint8_t data_prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
+	uint64_t sector, const struct body *body)
+{
+	uint64_t skip = body->skip, left = body->bytes;
+
+	if (!fits(blk, sector, body->bytes) || body->bytes == 0 ||
+		(request->kind == DEVICE_IO_WRITE && blk->medium.readonly))
+		return VIRTIO_BLK_S_IOERR;
+	for (unsigned i = 0; i < body->count && left > 0; i++) {
+		struct device_io_piece piece = body->pieces[i];
+
+		if (skip >= piece.bytes) {
+			skip -= piece.bytes;
+			continue;
+		}
+		piece.at.v += skip;
+		piece.bytes -= skip;
+		skip = 0;
+		if (piece.bytes > left)
+			piece.bytes = left;
+		left -= piece.bytes;
+		if (request->piece_count == VIRTIO_BLK_PIECES_MAX)
+			return VIRTIO_BLK_S_IOERR; // more than seg_max
+		request->pieces[request->piece_count++] = piece;
+	}
+	request->offset = sector * VIRTIO_BLK_SECTOR_BYTES;
+	request->bytes = body->bytes;
+	return VIRTIO_BLK_S_OK;
+}
+
+// 5.2.6.2: one range, as max_discard_seg and max_write_zeroes_seg say.
+static uint8_t range_prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
+	const struct body *body)
+{
+	uint32_t flags = request->kind == DEVICE_IO_ZERO ? FLAG_UNMAP : 0;
+	struct range range;
+	uint64_t bytes;
+
+	if (body->bytes != sizeof(range) || !gather(&blk->virtio.pci.device, body->pieces,
+		body->count, body->skip, &range, sizeof(range)))
+		return VIRTIO_BLK_S_IOERR;
+	if (range.flags & ~flags)
+		return VIRTIO_BLK_S_UNSUPP;
+	bytes = (uint64_t)range.sectors * VIRTIO_BLK_SECTOR_BYTES;
+	if (blk->medium.readonly || range.sectors > VIRTIO_BLK_RANGE_MAX ||
+		!fits(blk, range.sector, bytes))
+		return VIRTIO_BLK_S_IOERR;
+	request->offset = range.sector * VIRTIO_BLK_SECTOR_BYTES;
+	request->bytes = bytes;
+	return VIRTIO_BLK_S_OK;
+}
+
+// The serial number, without an end where it is full: 5.2.6.
+static uint32_t serial_give(struct virtio_blk *blk, const struct body *body)
+{
+	uint32_t done = 0;
+
+	for (unsigned i = 0; i < body->count && done < VIRTIO_BLK_SERIAL_BYTES; i++) {
+		uint64_t part = VIRTIO_BLK_SERIAL_BYTES - done;
+
+		if (part > body->pieces[i].bytes)
+			part = body->pieces[i].bytes;
+		if (device_dma_write(&blk->virtio.pci.device, body->pieces[i].at,
+			blk->medium.serial + done, part) != STATUS_OK)
+			return done;
+		done += (uint32_t)part;
+	}
+	return done;
+}
+
+enum { KIND_NONE = DEVICE_IO_KINDS };
+
+static uint8_t kind_of(const struct virtio_blk *blk, uint32_t type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+		return DEVICE_IO_READ;
+	case VIRTIO_BLK_T_OUT:
+		return DEVICE_IO_WRITE;
+	case VIRTIO_BLK_T_FLUSH:
+		return DEVICE_IO_FLUSH;
+	case VIRTIO_BLK_T_DISCARD:
+		return virtio_has(&blk->virtio, VIRTIO_BLK_F_DISCARD) ? DEVICE_IO_DISCARD
+								      : KIND_NONE;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return virtio_has(&blk->virtio, VIRTIO_BLK_F_WRITE_ZEROES) ? DEVICE_IO_ZERO
+									   : KIND_NONE;
+	default:
+		return KIND_NONE;
+	}
+}
+
+// What the device answers at once, or what it needs of the back end.
+static uint8_t prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
+	const struct header *header, const struct body *in, const struct body *out)
+{
+	switch (request->kind) {
+	case DEVICE_IO_READ:
+		return data_prepare(blk, request, header->sector, in);
+	case DEVICE_IO_WRITE:
+		return data_prepare(blk, request, header->sector, out);
+	case DEVICE_IO_FLUSH:
+		return VIRTIO_BLK_S_OK;
+	case KIND_NONE:
+		return VIRTIO_BLK_S_UNSUPP;
+	default:
+		return range_prepare(blk, request, out);
+	}
+}
+
+static struct virtio_blk_request *request_free(struct virtio_blk *blk)
+{
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++)
+		if (blk->requests[i].state == VIRTIO_BLK_FREE)
+			return &blk->requests[i];
+	return NULL;
+}
+
+// 5.2.6.4: the status is the last byte of the chain. A chain in which header or status are missing
+// comes back all the same. True: the request is done.
+static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
+	const struct virtio_chain *chain, struct virtio_blk_request *request)
+{
+	const struct device_io_piece *writable = &chain->pieces[chain->readable];
+	const struct device_io_piece *last = &writable[chain->writable - 1];
+	struct body in = {.pieces = writable, .count = chain->writable,
+		.bytes = pieces_bytes(writable, chain->writable)};
+	struct body out = {.pieces = chain->pieces, .count = chain->readable,
+		.skip = sizeof(struct header),
+		.bytes = pieces_bytes(chain->pieces, chain->readable)};
+	uint8_t status;
+	struct header header;
+
+	if (chain->writable == 0 || !gather(&blk->virtio.pci.device, chain->pieces,
+		chain->readable, 0, &header, sizeof(header))) {
+		virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
+		virtio_break(&blk->virtio, chain->writable == 0
+			? "a request has no status" : "a request has no header");
+		return true;
+	}
+	*request = (struct virtio_blk_request){.id = chain->id, .slots = chain->slots,
+		.queue = (uint8_t)queue, .kind = kind_of(blk, header.type),
+		.status_at = last->at.v + last->bytes - 1};
+	in.bytes--;
+	out.bytes -= sizeof(header);
+	if (header.type == VIRTIO_BLK_T_GET_ID) {
+		finish(blk, queue, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
+		return true;
+	}
+	status = prepare(blk, request, &header, &in, &out);
+	if (status == VIRTIO_BLK_S_OK && part_send(blk, request, now) == STATUS_OK)
+		return false;
+	request->state = VIRTIO_BLK_FREE;
+	finish(blk, queue, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
+	return true;
+}
+
+void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned queue)
+{
+	struct virtio_chain chain;
+	bool any = false;
+
+	blk->waiting &= ~(uint32_t)BIT(queue);
+	for (unsigned i = 0; virtio_queue_is_live(&blk->virtio, queue); i++) {
+		struct virtio_blk_request *request = request_free(blk);
+
+		if (request == NULL || i == CHAINS_AT_A_TIME) {
+			blk->waiting |= (uint32_t)BIT(queue);
+			if (request != NULL)
+				device_schedule_bottom_half(&blk->virtio.pci.device,
+					VIRTIO_BLK_HALF_CONTINUE);
+			break;
+		}
+		if (!virtio_pop(&blk->virtio, queue, &chain)) {
+			if (!virtio_queue_is_live(&blk->virtio, queue))
+				break;
+			virtio_listen(&blk->virtio, queue);
+			if (!virtio_queue_is_live(&blk->virtio, queue) ||
+				!virtio_pop(&blk->virtio, queue, &chain))
+				break;
+		}
+		any |= take(blk, now, queue, &chain, request);
+	}
+	if (any)
+		virtio_signal(&blk->virtio, queue);
+}
+
+// With room again, what waited for it is looked at.
+static void others_serve(struct virtio_blk *blk, struct guest_time now)
+{
+	for (unsigned queue = 0; queue < VIRTIO_QUEUES_MAX; queue++)
+		if ((blk->waiting & BIT(queue)) != 0)
+			virtio_blk_serve(blk, now, queue);
+}
+
+void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_t name,
+	enum status status)
+{
+	struct virtio_blk_request *request = &blk->requests[(name & NAME_INDEX) %
+		VIRTIO_BLK_REQUESTS];
+	unsigned queue = request->queue;
+
+	if (request->state != VIRTIO_BLK_SENT || request->name != name)
+		return; // of a state that was loaded, and contradicts itself
+	if (status == STATUS_OK)
+		request->done += request->part;
+	if (status == STATUS_OK && has_data(request) && request->done < request->bytes) {
+		status = part_send(blk, request, now);
+		if (status == STATUS_OK)
+			return;
+	}
+	request->state = VIRTIO_BLK_FREE;
+	finish(blk, queue, request,
+		status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written_of(request));
+	virtio_signal(&blk->virtio, queue);
+	others_serve(blk, now);
+}
+
+void virtio_blk_retry(struct virtio_blk *blk, struct guest_time now)
+{
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
+		struct virtio_blk_request *request = &blk->requests[i];
+
+		if (request->state != VIRTIO_BLK_WAITS ||
+			part_send(blk, request, now) == STATUS_OK)
+			continue;
+		request->state = VIRTIO_BLK_FREE;
+		finish(blk, request->queue, request, VIRTIO_BLK_S_IOERR, written_of(request));
+		virtio_signal(&blk->virtio, request->queue);
+	}
+	others_serve(blk, now);
+}
+
+void virtio_blk_drop(struct virtio_blk *blk, unsigned queue)
+{
+	blk->waiting &= ~(uint32_t)BIT(queue);
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
+		struct virtio_blk_request *request = &blk->requests[i];
+
+		if (request->queue != queue || request->state == VIRTIO_BLK_FREE)
+			continue;
+		if (request->state == VIRTIO_BLK_SENT)
+			device_drop(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM,
+				request->name);
+		request->state = VIRTIO_BLK_FREE;
+	}
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Between virtio.c and virtio_pci.c.
+#ifndef EMUL_VIRTIO_INTERNAL_H
+#define EMUL_VIRTIO_INTERNAL_H
+
+#include "emul/virtio.h"
+
+uint64_t virtio_offered(const struct virtio *virtio); // features
+void virtio_status_write(struct virtio *virtio, uint8_t status);
+void virtio_features_write(struct virtio *virtio, unsigned word, uint32_t bits);
+void virtio_queue_start(struct virtio *virtio, unsigned queue);
+void virtio_queue_stop(struct virtio *virtio, unsigned queue);
+void virtio_notify(struct virtio *virtio, struct guest_time now, unsigned queue);
+// Reading it clears it, and the interrupt.
+uint8_t virtio_isr_take(struct virtio *virtio);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Packed virtqueues: VIRTIO 1.2, 2.8.
+#include "emul/virtio_ring.h"
+
+enum { EVENT_WRAP = 0x8000, EVENT_INDEX = 0x7fff };
+
+static uint64_t packed_bytes(uint16_t size, unsigned part)
+{
+	return part == 0 ? size * sizeof(struct virtio_packed_descriptor) : VIRTIO_EVENT_BYTES;
+}
+
+static uint64_t descriptor_at(const struct virtio_queue *queue, uint16_t index)
+{
+	return queue->descriptors + index * sizeof(struct virtio_packed_descriptor);
+}
+
+// A place in the ring, and the wrap counter there.
+struct place {
+	uint16_t index;
+	bool wrap;
+	uint8_t reserved;
+};
+
+static struct place place_behind(const struct virtio_queue *queue, struct place place,
+	uint16_t count)
+{
+	unsigned index = (unsigned)place.index + count;
+
+	if (index >= queue->size) {
+		index -= queue->size;
+		place.wrap = !place.wrap;
+	}
+	place.index = (uint16_t)index;
+	return place;
+}
+
+// 2.8.1
+static bool is_available(uint16_t flags, bool wrap)
+{
+	return ((flags & VIRTIO_DESCRIPTOR_AVAILABLE) != 0) == wrap &&
+		((flags & VIRTIO_DESCRIPTOR_USED) != 0) != wrap;
+}
+
+// 2.8.7: entries lie one behind the other.
+static const char *walk_indirect(struct device *device,
+	const struct virtio_packed_descriptor *table, struct virtio_chain *chain)
+{
+	uint32_t count = virtio_table_entries(table->bytes);
+	const char *reason = count != 0 ? NULL : "an indirect table of an impossible length";
+
+	for (uint32_t i = 0; i < count && reason == NULL; i++) {
+		struct virtio_packed_descriptor entry;
+
+		if (device_dma_read(device, (struct gpa){table->address + i * sizeof(entry)},
+			&entry, sizeof(entry)) != STATUS_OK)
+			return "a table of descriptors is not in memory";
+		if (entry.flags & VIRTIO_DESCRIPTOR_INDIRECT)
+			return "an indirect descriptor where none may be";
+		reason = virtio_chain_add(chain, entry.address, entry.bytes,
+			(entry.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
+	}
+	return reason;
+}
+
+// The flags of the first descriptor are written last: they are read before all else.
+static const char *packed_pop(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+{
+	struct place place = {queue->next, queue->next_wrap, 0};
+	struct virtio_packed_descriptor descriptor;
+	const char *reason = NULL;
+	uint16_t flags;
+
+	if (!virtio_get16(device, descriptor_at(queue, place.index) +
+		offsetof(struct virtio_packed_descriptor, flags), &flags))
+		return VIRTIO_RING_NOT_RAM;
+	if (!is_available(flags, place.wrap))
+		return NULL;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); // the driver's writes, in its order
+	chain->slots = chain->readable = chain->writable = 0;
+	do {
+		if (chain->slots == queue->size)
+			return "a chain is longer than its ring";
+		if (device_dma_read(device, (struct gpa){descriptor_at(queue, place.index)},
+			&descriptor, sizeof(descriptor)) != STATUS_OK)
+			return VIRTIO_RING_NOT_RAM;
+		if (!is_available(descriptor.flags, place.wrap))
+			return "a chain goes on with a descriptor that is not available";
+		if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
+			if (!ring.indirect || chain->slots != 0 ||
+				(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
+				return "an indirect descriptor where none may be";
+			reason = walk_indirect(device, &descriptor, chain);
+		} else {
+			reason = virtio_chain_add(chain, descriptor.address, descriptor.bytes,
+				(descriptor.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
+		}
+		if (reason != NULL)
+			return reason;
+		chain->slots++;
+		place = place_behind(queue, place, 1);
+	} while (descriptor.flags & VIRTIO_DESCRIPTOR_NEXT);
+	chain->id = descriptor.id; // 2.8.6: of the last
+	if (chain->id >= queue->size)
+		return "a buffer's id is beyond its ring";
+	if (virtio_is_flying(queue, chain->id))
+		return "a buffer in flight is made available again";
+	queue->next = place.index;
+	queue->next_wrap = place.wrap;
+	virtio_set_flying(queue, chain->id, true);
+	*got = true;
+	return NULL;
+}
+
+// 2.8.8: one descriptor for the whole chain, its flags last; the others are skipped.
+static const char *packed_push(struct device *device, struct virtio_queue *queue, uint16_t id,
+	uint16_t slots, uint32_t written)
+{
+	struct virtio_packed_descriptor descriptor = {.bytes = written, .id = id};
+	struct place place = {queue->used, queue->used_wrap, 0};
+	uint64_t at = descriptor_at(queue, place.index);
+	const size_t first = offsetof(struct virtio_packed_descriptor, bytes);
+	uint16_t flags = written != 0 ? VIRTIO_DESCRIPTOR_WRITE : 0;
+
+	if (place.wrap)
+		flags |= VIRTIO_DESCRIPTOR_AVAILABLE | VIRTIO_DESCRIPTOR_USED;
+	if (device_dma_write(device, (struct gpa){at + first}, &descriptor.bytes,
+		offsetof(struct virtio_packed_descriptor, flags) - first) != STATUS_OK)
+		return VIRTIO_RING_NOT_RAM;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	place = place_behind(queue, place, slots);
+	queue->used = place.index;
+	queue->used_wrap = place.wrap;
+	return virtio_put16(device, at + offsetof(struct virtio_packed_descriptor, flags), flags)
+		? NULL : VIRTIO_RING_NOT_RAM;
+}
+
+// 2.8.10 and 2.8.14
+static const char *packed_listen(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	const uint16_t event[2] = {
+		(uint16_t)(queue->next | (queue->next_wrap ? EVENT_WRAP : 0)),
+		ring.event_index ? VIRTIO_EVENTS_AT : VIRTIO_EVENTS_ON};
+
+	return device_dma_write(device, (struct gpa){queue->device}, event, sizeof(event)) ==
+		STATUS_OK ? NULL : VIRTIO_RING_NOT_RAM;
+}
+
+// Descriptors since the wrap counter was last 1: indexes of both rounds on one scale.
+static uint16_t scaled(const struct virtio_queue *queue, uint16_t index, bool wrap)
+{
+	return (uint16_t)(wrap == queue->used_wrap ? index : index - queue->size);
+}
+
+static const char *packed_take_signal(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, bool *wanted)
+{
+	uint16_t before = queue->signalled, event[2];
+	uint16_t present = (uint16_t)(queue->used | (queue->used_wrap ? EVENT_WRAP : 0));
+
+	if (device_dma_read(device, (struct gpa){queue->driver}, event, sizeof(event)) != STATUS_OK)
+		return VIRTIO_RING_NOT_RAM;
+	if (ring.event_index && event[1] == VIRTIO_EVENTS_AT)
+		*wanted = !queue->was_signalled ||
+			virtio_passed(scaled(queue, event[0] & EVENT_INDEX,
+					      (event[0] & EVENT_WRAP) != 0),
+				queue->used, scaled(queue, before & EVENT_INDEX,
+						     (before & EVENT_WRAP) != 0));
+	else
+		*wanted = event[1] != VIRTIO_EVENTS_OFF;
+	queue->signalled = present;
+	queue->was_signalled = 1;
+	return NULL;
+}
+
+const struct virtio_ring_ops virtio_packed_ops = {
+	.bytes = packed_bytes,
+	.pop = packed_pop,
+	.push = packed_push,
+	.listen = packed_listen,
+	.take_signal = packed_take_signal,
+};

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// emul/virtio_queue.h: what both kinds of rings have in common.
+#include "emul/virtio_queue.h"
+
+#include <string.h>
+
+#include "emul/virtio_ring.h"
+#include "kernel/base/assert.h"
+
+enum { PARTS = 3 };
+
+static const struct virtio_ring_ops *ops_of(struct virtio_ring ring)
+{
+	return ring.packed ? &virtio_packed_ops : &virtio_split_ops;
+}
+
+void virtio_queue_reset(struct virtio_queue *queue, uint16_t size)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->size = size;
+	queue->vector = VIRTIO_NO_VECTOR;
+	queue->next_wrap = queue->used_wrap = true; // 2.8.1
+}
+
+// A byte of each page, and the last: RAM comes in whole pages.
+static bool is_ram(struct device *device, uint64_t at, uint64_t bytes)
+{
+	uint64_t end = at + bytes;
+	uint8_t byte;
+
+	if (end < at)
+		return false;
+	for (uint64_t i = at; i < end; i = ALIGN_DOWN(i, PAGE_BYTES) + PAGE_BYTES)
+		if (device_dma_read(device, (struct gpa){i}, &byte, 1) != STATUS_OK)
+			return false;
+	return true;
+}
+
+// 2.7 and 2.8.10.1: how parts are aligned.
+const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	static const uint8_t split_alignments[PARTS] = {16, 2, 4};
+	static const uint8_t packed_alignments[PARTS] = {16, 4, 4};
+	const uint8_t *alignments = ring.packed ? packed_alignments : split_alignments;
+	const uint64_t parts[PARTS] = {queue->descriptors, queue->driver, queue->device};
+
+	if (queue->size == 0 || queue->size > VIRTIO_QUEUE_SIZE_MAX)
+		return "a queue has no size, or one that is too large";
+	if (!ring.packed && (queue->size & (queue->size - 1)) != 0)
+		return "a queue's size is no power of two";
+	for (unsigned i = 0; i < PARTS; i++) {
+		if (parts[i] % alignments[i] != 0)
+			return "a ring is misaligned";
+		if (!is_ram(device, parts[i], ops_of(ring)->bytes(queue->size, i)))
+			return VIRTIO_RING_NOT_RAM;
+	}
+	queue->enabled = true;
+	return NULL;
+}
+
+const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+{
+	const char *reason;
+
+	ASSERT(queue->enabled);
+	*got = false;
+	reason = ops_of(ring)->pop(device, queue, ring, chain, got);
+	ASSERT(reason == NULL || !*got);
+	return reason;
+}
+
+const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written)
+{
+	ASSERT(queue->enabled);
+	// Of a loaded state that lies.
+	if (id >= queue->size || !virtio_is_flying(queue, id) || slots == 0 || slots > queue->size)
+		return "a chain comes back that was not in flight";
+	virtio_set_flying(queue, id, false);
+	return ops_of(ring)->push(device, queue, id, slots, written);
+}
+
+const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	return ops_of(ring)->listen(device, queue, ring);
+}
+
+const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, bool *wanted)
+{
+	return ops_of(ring)->take_signal(device, queue, ring, wanted);
+}
+
+const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring)
+{
+	if (!queue->enabled)
+		return (queue->flying[0] | queue->flying[1]) == 0
+			? NULL : "chains of a queue that is not enabled";
+	if (queue->size == 0 || (!ring.packed && (queue->size & (queue->size - 1)) != 0))
+		return "the size of an enabled queue";
+	if (ring.packed && (queue->next >= queue->size || queue->used >= queue->size))
+		return "an index beyond its ring";
+	for (unsigned id = queue->size; id < VIRTIO_QUEUE_SIZE_MAX; id++)
+		if (virtio_is_flying(queue, id))
+			return "a chain beyond its ring";
+	return NULL;
+}
+
+// 2.7.4: what the device reads comes before what it writes.
+const char *virtio_chain_add(struct virtio_chain *chain, uint64_t address, uint32_t bytes,
+	bool writable)
+{
+	unsigned count = (unsigned)(chain->readable + chain->writable);
+
+	if (count == VIRTIO_CHAIN_MAX)
+		return "a chain is longer than any may be, or a loop";
+	if (bytes == 0)
+		return "a descriptor has no bytes";
+	if (address + bytes < address)
+		return "a descriptor passes the end of all addresses";
+	if (!writable && chain->writable != 0)
+		return "memory to be read comes behind memory to be written";
+	chain->pieces[count] = (struct device_io_piece){{address}, bytes};
+	if (writable)
+		chain->writable++;
+	else
+		chain->readable++;
+	return NULL;
+}
+
+uint32_t virtio_table_entries(uint32_t bytes)
+{
+	uint32_t count = bytes / (uint32_t)sizeof(struct virtio_descriptor);
+
+	return bytes % sizeof(struct virtio_descriptor) == 0 && count <= VIRTIO_CHAIN_MAX
+		? count : 0;
+}

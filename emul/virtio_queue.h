@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A virtqueue, the device's side of it: VIRTIO 1.2, 2.6 to 2.8 (split and packed rings, indirect
+// descriptors, event suppression).
+//
+// Whatever the guest has in its memory does no harm: each descriptor is read once, and what cannot
+// be is answered with a reason. A queue for which a reason was given is broken: its owner calls it
+// no more before it is set up again.
+//
+// The ring's parts are looked at once when the queue is enabled. Memory may go away later all the
+// same (a loaded machine has another's): accesses are checked by whoever makes them.
+#ifndef EMUL_VIRTIO_QUEUE_H
+#define EMUL_VIRTIO_QUEUE_H
+
+#include "emul/device.h"
+
+enum {
+	VIRTIO_QUEUE_SIZE_MAX = 128,
+	VIRTIO_CHAIN_MAX = VIRTIO_QUEUE_SIZE_MAX, // pieces, indirect ones included: 2.7.5.3.1
+};
+
+// Part of the state of a device.
+struct virtio_queue {
+	uint64_t descriptors, driver, device; // where the ring's parts are
+	uint64_t flying[VIRTIO_QUEUE_SIZE_MAX / 64]; // chains in flight, a bit each, by head or id
+	uint16_t size;      // of the ring: 1 to VIRTIO_QUEUE_SIZE_MAX once it is enabled
+	uint16_t next;      // split: available index; packed: descriptor to be looked at
+	uint16_t used;      // split: used index; packed: descriptor to be written
+	uint16_t signalled; // `used` when the driver was told last
+	uint16_t vector;    // or VIRTIO_NO_VECTOR
+	bool enabled;
+	bool next_wrap, used_wrap; // packed: wrap counters
+	uint8_t was_signalled;     // 0: `signalled` does not count
+	uint8_t reserved[2];
+};
+
+// For the state table of a device whose struct has an array of them as `member`.
+#define VIRTIO_QUEUE_STATE(type, member)                                                           \
+	STATE_EACH_ANY(type, member, descriptors), STATE_EACH_ANY(type, member, driver),           \
+		STATE_EACH_ANY(type, member, device), STATE_EACH_ANY(type, member, flying[0]),     \
+		STATE_EACH_ANY(type, member, flying[1]),                                           \
+		STATE_EACH(type, member, size, 0, VIRTIO_QUEUE_SIZE_MAX),                          \
+		STATE_EACH_ANY(type, member, next), STATE_EACH_ANY(type, member, used),            \
+		STATE_EACH_ANY(type, member, signalled), STATE_EACH_ANY(type, member, vector),     \
+		STATE_EACH(type, member, enabled, 0, 1),                                           \
+		STATE_EACH(type, member, next_wrap, 0, 1),                                         \
+		STATE_EACH(type, member, used_wrap, 0, 1),                                         \
+		STATE_EACH(type, member, was_signalled, 0, 1),                                     \
+		STATE_EACH_DERIVED(type, member, reserved)
+_Static_assert(VIRTIO_QUEUE_SIZE_MAX == 128, "flying has two words");
+
+// What the driver made available: memory to be read, then memory to be written.
+struct virtio_chain {
+	uint16_t id;       // for virtio_queue_push, both
+	uint16_t slots;    // of the ring: 1 in a split one
+	uint16_t readable; // pieces
+	uint16_t writable; // pieces behind them
+	struct device_io_piece pieces[VIRTIO_CHAIN_MAX];
+};
+
+// Features that matter to a queue.
+struct virtio_ring {
+	bool packed, indirect, event_index;
+	uint8_t reserved[5];
+};
+
+void virtio_queue_reset(struct virtio_queue *queue, uint16_t size);
+// Enables it with the size and parts that it has. NULL, or the reason why it cannot be.
+const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring);
+// *got: whether there was a chain. NULL, or the reason why the queue is broken.
+must_check const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, struct virtio_chain *chain, bool *got);
+// Gives a chain back, with how many bytes were written to its memory.
+must_check const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written);
+// Asks the driver to notify when it makes the next chain available. Chains that came meanwhile were
+// not notified: look again.
+must_check const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring);
+// Whether the driver wants to know of what was pushed since it was told last; from now on it was.
+must_check const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, bool *wanted);
+// NULL, or what about a queue cannot be.
+const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring);
+
+#endif

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Split virtqueues: VIRTIO 1.2, 2.7.
+#include "emul/virtio_ring.h"
+
+enum { AVAILABLE_BYTES = 2, USED_BYTES = 8, EVENT_BYTES = 2 };
+
+struct used_element {
+	uint32_t id, bytes;
+};
+
+static uint64_t split_bytes(uint16_t size, unsigned part)
+{
+	if (part == 0)
+		return size * sizeof(struct virtio_descriptor);
+	if (part == 1)
+		return VIRTIO_AVAILABLE_RING + (uint64_t)size * AVAILABLE_BYTES + EVENT_BYTES;
+	return VIRTIO_USED_RING + (uint64_t)size * USED_BYTES + EVENT_BYTES;
+}
+
+// Descriptors from `first` on, of a table of `count`.
+struct walk {
+	uint64_t table;
+	uint32_t count;
+	uint16_t first;
+	bool indirect; // it is an indirect table
+	uint8_t reserved;
+};
+
+// NULL and all of the chain, or up to a descriptor of an indirect table, which *next receives (its
+// count is 0 else).
+static const char *walk_table(struct device *device, struct virtio_ring ring,
+	const struct walk *walk, struct virtio_chain *chain, struct walk *next)
+{
+	uint16_t at = walk->first;
+	const char *reason;
+
+	next->count = 0;
+	for (;;) {
+		struct virtio_descriptor descriptor;
+
+		if (at >= walk->count)
+			return "a descriptor is beyond its table";
+		if (device_dma_read(device,
+			(struct gpa){walk->table + at * sizeof(descriptor)}, &descriptor,
+			sizeof(descriptor)) != STATUS_OK)
+			return "a table of descriptors is not in memory";
+		if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
+			if (!ring.indirect || walk->indirect ||
+				(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
+				return "an indirect descriptor where none may be";
+			*next = (struct walk){descriptor.address,
+				virtio_table_entries(descriptor.bytes), 0, true, 0};
+			return next->count != 0 ? NULL
+						: "an indirect table of an impossible length";
+		}
+		reason = virtio_chain_add(chain, descriptor.address, descriptor.bytes,
+			(descriptor.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
+		if (reason != NULL || !(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
+			return reason;
+		at = descriptor.next;
+	}
+}
+
+static const char *split_pop(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+{
+	struct walk walk = {queue->descriptors, queue->size, 0, false, 0}, indirect;
+	uint16_t index, head;
+	const char *reason;
+
+	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_INDEX, &index))
+		return VIRTIO_RING_NOT_RAM;
+	if (index == queue->next)
+		return NULL;
+	if ((uint16_t)(index - queue->next) > queue->size)
+		return "the available index jumps beyond its ring";
+	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_RING +
+		AVAILABLE_BYTES * (uint64_t)(queue->next % queue->size), &head))
+		return VIRTIO_RING_NOT_RAM;
+	if (head >= queue->size)
+		return "the head of a chain is beyond its table";
+	if (virtio_is_flying(queue, head))
+		return "a chain in flight is made available again";
+	chain->id = head;
+	chain->slots = 1;
+	chain->readable = chain->writable = 0;
+	walk.first = head;
+	reason = walk_table(device, ring, &walk, chain, &indirect);
+	if (reason == NULL && indirect.count != 0)
+		reason = walk_table(device, ring, &indirect, chain, &walk);
+	if (reason != NULL)
+		return reason;
+	queue->next++;
+	virtio_set_flying(queue, head, true);
+	*got = true;
+	return NULL;
+}
+
+// 2.7.8: the element before the index.
+static const char *split_push(struct device *device, struct virtio_queue *queue, uint16_t id,
+	uint16_t slots, uint32_t written)
+{
+	const struct used_element element = {id, written};
+	uint64_t at = queue->device + VIRTIO_USED_RING +
+		USED_BYTES * (uint64_t)(queue->used % queue->size);
+
+	(void)slots;
+	if (device_dma_write(device, (struct gpa){at}, &element, sizeof(element)) != STATUS_OK)
+		return VIRTIO_RING_NOT_RAM;
+	queue->used++;
+	return virtio_put16(device, queue->device + VIRTIO_USED_INDEX, queue->used)
+		? NULL : VIRTIO_RING_NOT_RAM;
+}
+
+// 2.7.10: avail_event. Without it the driver always notifies.
+static const char *split_listen(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	if (!ring.event_index)
+		return NULL;
+	return virtio_put16(device, queue->device + VIRTIO_USED_RING +
+		USED_BYTES * (uint64_t)queue->size, queue->next) ? NULL : VIRTIO_RING_NOT_RAM;
+}
+
+// 2.7.7
+static const char *split_take_signal(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, bool *wanted)
+{
+	uint64_t at = ring.event_index ? queue->driver + VIRTIO_AVAILABLE_RING +
+		AVAILABLE_BYTES * (uint64_t)queue->size : queue->driver;
+	uint16_t before = queue->signalled, value;
+
+	if (!virtio_get16(device, at, &value))
+		return VIRTIO_RING_NOT_RAM;
+	if (!ring.event_index)
+		*wanted = !(value & VIRTIO_AVAILABLE_NO_INTERRUPT);
+	else
+		*wanted = !queue->was_signalled || virtio_passed(value, queue->used, before);
+	queue->signalled = queue->used;
+	queue->was_signalled = 1;
+	return NULL;
+}
+
+const struct virtio_ring_ops virtio_split_ops = {
+	.bytes = split_bytes,
+	.pop = split_pop,
+	.push = split_push,
+	.listen = split_listen,
+	.take_signal = split_take_signal,
+};
