@@ -206,10 +206,12 @@ static uint8_t range_prepare(struct virtio_blk *blk, struct virtio_blk_request *
 // The serial number, without an end where it is full: 5.2.6.
 static uint32_t serial_give(struct virtio_blk *blk, const struct body *body)
 {
+	uint64_t bytes = body->bytes < VIRTIO_BLK_SERIAL_BYTES ? body->bytes
+							       : VIRTIO_BLK_SERIAL_BYTES;
 	uint32_t done = 0;
 
-	for (unsigned i = 0; i < body->count && done < VIRTIO_BLK_SERIAL_BYTES; i++) {
-		uint64_t part = VIRTIO_BLK_SERIAL_BYTES - done;
+	for (unsigned i = 0; i < body->count && done < bytes; i++) {
+		uint64_t part = bytes - done;
 
 		if (part > body->pieces[i].bytes)
 			part = body->pieces[i].bytes;

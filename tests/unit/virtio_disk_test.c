@@ -146,6 +146,10 @@ static void other_requests(void **state)
 	assert_int_equal(env.submits, 0);
 	assert_string_equal((char *)env.ram + DATA, "a serial");
 	expect_used(0, 0, 21);
+	env.ram[DATA + 3] = 'x';
+	request(0, VIRTIO_BLK_T_GET_ID, 0, DATA, 3); // as much as there is room for
+	assert_int_equal(env.ram[DATA + 3], 'x');
+	expect_used(1, 0, 4);
 	request(0, VIRTIO_BLK_T_FLUSH, 0, DATA, 1);
 	assert_int_equal(env.io.kind, DEVICE_IO_FLUSH);
 	fake_complete(&env, 0, env.io.request, STATUS_OK);
@@ -156,7 +160,7 @@ static void other_requests(void **state)
 	assert_int_equal(env.io.offset, 100 * 512);
 	assert_int_equal(env.io.bytes, 8 * 512);
 	fake_complete(&env, 0, env.io.request, STATUS_OK);
-	expect_used(2, 0, 1);
+	expect_used(3, 0, 1);
 	request(0, VIRTIO_BLK_T_DISCARD, 0, DATA, 16); // UNMAP is not for discards
 	assert_int_equal(env.ram[STATUS], VIRTIO_BLK_S_UNSUPP);
 	env.ram[DATA + 12] = 0;
@@ -165,7 +169,7 @@ static void other_requests(void **state)
 	fake_complete(&env, 0, env.io.request, STATUS_OK);
 	request(0, 99, 0, DATA, 16);
 	assert_int_equal(env.ram[STATUS], VIRTIO_BLK_S_UNSUPP);
-	assert_int_equal(used_count(), 6);
+	assert_int_equal(used_count(), 7);
 	begin(MODERN); // without the features
 	put(DATA, range, sizeof(range));
 	request(0, VIRTIO_BLK_T_WRITE_ZEROES, 0, DATA, 16);
