@@ -190,8 +190,8 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
 	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
 	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
-	det_timers det_tlb det_turns det_xsave neighbour typed virtio_disk smp_atomic smp_bench \
-	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
+	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk smp_atomic \
+	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

@@ -264,4 +264,19 @@ static inline void memory_zero_words(void *to, size_t words)
 	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0) : "memory");
 }
 
+enum { MEMORY_COPY_MIN = 256 };
+
+// Of bytes that do not overlap: the same for copies that are worth it.
+static inline void memory_copy(void *to, const void *from, size_t bytes)
+{
+	size_t words = bytes / 8, rest = bytes % 8;
+
+	if (bytes < MEMORY_COPY_MIN) {
+		__builtin_memcpy(to, from, bytes);
+		return;
+	}
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+	__builtin_memcpy(to, from, rest);
+}
+
 #endif

@@ -23,6 +23,7 @@ STARTED = re.compile(r"started (\d+) TSC ticks after the image; (\d+) KiB in use
 NAMES = {"exit.hlt_timer.x2apic": "exit.hlt_timer", "exit.self_ipi.x2apic": "exit.self_ipi"}
 
 
+HANDLED = re.compile(r"; (\d+) exits took (\d+)")
 CPUS_STARTED = re.compile(r"smp: (\d+) CPUs .*, (\d+) TSC ticks")
 
 
@@ -69,8 +70,29 @@ def boot(options, directory, engine):
     yield "memory.overhead", int(match.group(2)) * 1024, "bytes"
 
 
+def virtio(options, directory, engine):
+    """Requests of 4 KiB, so many at once: what one costs, by what 3,200 or 100 more of them do."""
+    for option, depth in ((1, 1), (2, 32)):
+        totals = []
+        for rounds in (1, 2):
+            keys = [f"cmdline = depth={option} rounds={rounds}",
+                    "[disk tests]", "vm = t", "medium = ram:256K"]
+            command = payloads.guest_command(options, "virtio_bench", directory, log="info",
+                                             engine=engine, keys=keys)
+            result = engines.EMULATORS[engine].run(
+                command, os.path.join(directory, "virtio.log"), 60)
+            match = HANDLED.search("\n".join(result.log_lines()))
+            if match is None or "virtio_bench: status = 0" not in result.guest_lines():
+                raise ValueError("virtio_bench: " + result.describe())
+            totals.append([int(total) for total in match.groups()])
+        count, ticks = (after - before for before, after in zip(*totals))
+        yield f"io.virtio.{depth}.exits", count * 1000 // (100 * depth), "thousandths"
+        yield f"io.virtio.{depth}.instructions", ticks // (100 * depth), "instructions"
+
+
 def measure(options, directory, engine):
     yield from exits(options, directory, engine)
+    yield from virtio(options, directory, engine)
     yield from boot(options, directory, engine)
     saved, loaded = state.costs(options, directory, engine)
     yield "state.save", saved, "instructions"

@@ -154,9 +154,9 @@ FAULTS = (
     ("disk-gone-early", "vm/hold.c", " || !backend_all_done(&vm->requests_out)", "", "state",
      "state/test_disk$"),
     ("dma-when-it-comes", "vm/backend.c",
-     "void backend_done(struct backend_request *request, enum status status)\n{\n",
+     "void backend_done_at_once(struct backend_request *request, enum status status)\n{\n",
      "static void data_give(const struct backend_slot *slot, struct guest_ram *ram);\n"
-     "void backend_done(struct backend_request *request, enum status status)\n{\n"
+     "void backend_done_at_once(struct backend_request *request, enum status status)\n{\n"
      "\tif (request->kind == DEVICE_IO_READ && status == STATUS_OK)\n"
      "\t\tdata_give(CONTAINER_OF(request, struct backend_slot, request),\n"
      "\t\t\t&request->backend->device->vm->ram);\n", "replay", "replay/payload/test_disk$"),

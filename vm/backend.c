@@ -42,10 +42,9 @@ void backend_destroy(struct vm_device *device)
 	device->backend = NULL;
 }
 
-void backend_done(struct backend_request *request, enum status status)
+void backend_done_at_once(struct backend_request *request, enum status status)
 {
 	struct vm *vm = request->backend->device->vm;
-	struct cpu *home = vm_home(vm);
 
 	request->status = (uint8_t)status;
 	__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
@@ -53,6 +52,14 @@ void backend_done(struct backend_request *request, enum status status)
 	vm_events_changed(vm);
 	// From here on the machine, or its vcpus, may go.
 	__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+}
+
+// Its home may wait for that.
+void backend_done(struct backend_request *request, enum status status)
+{
+	struct cpu *home = vm_home(request->backend->device->vm);
+
+	backend_done_at_once(request, status);
 	cpu_kick(home);
 }
 

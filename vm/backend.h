@@ -72,6 +72,8 @@ void backend_destroy(struct vm_device *device); // NULL is allowed for its back 
 
 // The back end has answered, on any core. The request is not its any more, and the machine may go.
 void backend_done(struct backend_request *request, enum status status);
+// The same, before submit returns.
+void backend_done_at_once(struct backend_request *request, enum status status);
 
 static inline bool backend_any_done(const struct backend_counts *counts)
 {

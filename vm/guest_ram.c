@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/guest_ram.h"
 
-#include <string.h>
-
 #include "kernel/base/assert.h"
+#include "kernel/x86.h"
 
 static size_t bytes_to_page_end(struct gpa at, size_t bytes)
 {
@@ -40,7 +39,7 @@ enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *t
 	for (uint8_t *at = to; bytes > 0;) {
 		size_t part = bytes_to_page_end(from, bytes);
 
-		memcpy(at, guest_ram_page(ram, from), part);
+		memory_copy(at, guest_ram_page(ram, from), part);
 		from.v += part;
 		at += part;
 		bytes -= part;
@@ -56,7 +55,8 @@ static enum status write_checked(struct guest_ram *ram, struct gpa to, const voi
 	for (const uint8_t *at = from; bytes > 0;) {
 		size_t part = bytes_to_page_end(to, bytes);
 
-		memcpy(ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES, at, part);
+		memory_copy(ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES, at,
+			part);
 		guest_ram_mark_written(ram, to);
 		to.v += part;
 		at += part;

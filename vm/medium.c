@@ -6,6 +6,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
+#include "kernel/x86.h"
 
 static uint64_t block_count(uint64_t bytes)
 {
@@ -63,7 +64,7 @@ void medium_read(const struct medium *medium, uint64_t offset, void *to, uint64_
 	while (bytes > 0) {
 		uint64_t part = part_of(offset, bytes);
 
-		memcpy(at, byte_at(medium, offset), part);
+		memory_copy(at, byte_at(medium, offset), part);
 		at += part;
 		offset += part;
 		bytes -= part;
@@ -78,7 +79,7 @@ void medium_write(struct medium *medium, uint64_t offset, const void *from, uint
 	while (bytes > 0) {
 		uint64_t part = part_of(offset, bytes);
 
-		memcpy(byte_at(medium, offset), at, part);
+		memory_copy(byte_at(medium, offset), at, part);
 		at += part;
 		offset += part;
 		bytes -= part;

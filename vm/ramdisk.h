@@ -21,6 +21,6 @@ must_check enum status ramdisk_create(struct vm *vm, uint32_t index, uint32_t co
 // It has no requests. NULL is allowed.
 void ramdisk_destroy(struct ramdisk *disk);
 
-void ramdisk_submit(void *disk, struct backend_request *request); // for struct backend
+void ramdisk_submit(void *owner, struct backend_request *request); // for struct backend
 
 #endif

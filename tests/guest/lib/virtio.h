@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A driver of a virtio disk, for payloads: one queue, split or packed, with requests of three
+// descriptors. VIRTIO 1.2, 2.7, 2.8, 4.1, 5.2; PCI 3.0, 6.
+//
+// VIRTIO_MANY is defined before: requests under way at once, at most.
+#ifndef TESTS_GUEST_LIB_VIRTIO_H
+#define TESTS_GUEST_LIB_VIRTIO_H
+
+#include "payload.h"
+
+enum {
+	SIZE = 128,   // of the ring
+	COMMON = 0xfd000000, NOTIFY = COMMON + 0x3000, ISR = COMMON + 0x1000,
+	CONFIG = COMMON + 0x2000, MSIX = 0xfd100000,
+	STATUS = 0x14, FEATURES_OK = 0x0b, DRIVER_OK = 0x0f, NEEDS_RESET = 0x40,
+	WRITE = 2, NEXT = 1,
+	IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8,
+	EVENT_IDX = 1 << 29,
+	PACKED = 1 << 2,  // of the features' second word
+	VERSION_1 = 1,
+	AVAILABLE = 1 << 7, USED = 1 << 15,
+};
+
+struct descriptor {
+	volatile uint64_t address;
+	volatile uint32_t bytes;
+	volatile uint16_t a, b; // split: flags, next; packed: id, flags
+};
+
+static struct descriptor ring[SIZE] __attribute__((aligned(4096)));
+static volatile uint16_t driver[4 + SIZE] __attribute__((aligned(4096)));
+static volatile uint16_t device[4 + 4 * SIZE] __attribute__((aligned(4096)));
+static struct {
+	uint32_t type, reserved;
+	uint64_t sector;
+} headers[VIRTIO_MANY];
+static volatile uint8_t status[VIRTIO_MANY];
+static uint32_t function; // of CONFIG_ADDRESS
+static bool packed, wrap;
+static uint16_t offered, seen; // chains
+static unsigned packed_at;     // the descriptor that is looked at for an answer
+
+static inline uint32_t config_read(unsigned offset)
+{
+	outl(0xcf8, function | (offset & 0xfc));
+	return inl(0xcfc);
+}
+
+static inline void config_write(unsigned offset, uint32_t value)
+{
+	outl(0xcf8, function | (offset & 0xfc));
+	outl(0xcfc, value);
+}
+
+// False: there is no such disk. Its registers are at COMMON and MSIX then.
+static inline bool find(void)
+{
+	for (unsigned slot = 0; slot < 32; slot++) {
+		function = 0x80000000 | slot << 11;
+		if (config_read(0) != 0x10011af4)
+			continue;
+		config_write(0x14, MSIX);
+		config_write(0x20, COMMON);
+		config_write(0x24, 0);
+		config_write(4, 6);
+		return true;
+	}
+	return false;
+}
+
+static inline void begin(uint32_t low, uint32_t high, bool messages)
+{
+	packed = (high & PACKED) != 0;
+	wrap = true;
+	offered = seen = 0;
+	packed_at = 0;
+	for (unsigned i = 0; i < SIZE; i++)
+		ring[i] = (struct descriptor){0, 0, 0, 0};
+	for (unsigned i = 0; i < sizeof(driver) / 2; i++)
+		driver[i] = 0;
+	for (unsigned i = 0; i < sizeof(device) / 2; i++)
+		device[i] = 0;
+	write8(COMMON + STATUS, 0);
+	write8(COMMON + STATUS, 3);
+	write32(COMMON + 8, 0);
+	write32(COMMON + 0xc, low);
+	write32(COMMON + 8, 1);
+	write32(COMMON + 0xc, VERSION_1 | high);
+	write8(COMMON + STATUS, FEATURES_OK);
+	write16(COMMON + 0x16, 0);
+	write16(COMMON + 0x18, SIZE);
+	write64(COMMON + 0x20, (uintptr_t)ring);
+	write64(COMMON + 0x28, (uintptr_t)driver);
+	write64(COMMON + 0x30, (uintptr_t)device);
+	if (messages)
+		write16(COMMON + 0x1a, 1);
+	write16(COMMON + 0x1c, 1);
+	write8(COMMON + STATUS, DRIVER_OK);
+}
+
+static inline void descriptor_set(unsigned at, uint64_t address, uint32_t bytes, uint16_t flags,
+	uint16_t id)
+{
+	ring[at].address = address;
+	ring[at].bytes = bytes;
+	if (packed) {
+		ring[at].a = id;
+		ring[at].b = flags | (wrap ? AVAILABLE : USED);
+	} else {
+		ring[at].a = flags;
+		ring[at].b = (uint16_t)(at + 1);
+	}
+}
+
+// Request `n` of this round, the descriptors from `at` on.
+static inline void offer(unsigned n, unsigned at, uint32_t type, uint64_t sector, uint8_t *data,
+	uint32_t bytes)
+{
+	headers[n].type = type;
+	headers[n].sector = sector;
+	status[n] = 0xee;
+	descriptor_set(at + 1, (uintptr_t)data, bytes, NEXT | (type == OUT ? 0 : WRITE),
+		(uint16_t)n);
+	descriptor_set(at + 2, (uintptr_t)&status[n], 1, WRITE, (uint16_t)n);
+	descriptor_set(at, (uintptr_t)&headers[n], sizeof(headers[n]), NEXT, (uint16_t)n);
+	if (!packed) {
+		driver[2 + offered % SIZE] = (uint16_t)at;
+		driver[1] = (uint16_t)(offered + 1);
+	}
+	offered++;
+}
+
+static inline bool answered(void)
+{
+	if (!packed)
+		return device[1] != seen;
+	return (ring[packed_at].b & (AVAILABLE | USED)) == (wrap ? AVAILABLE | USED : 0);
+}
+
+static inline void wait_all(void)
+{
+	while (seen != offered) {
+		while (!answered())
+			pause();
+		seen++;
+		packed_at += 3;
+	}
+}
+
+#endif
