@@ -14,6 +14,8 @@
 #include "vm/splitmix.h"
 #include "vm/vm.h"
 
+enum { DELAY_NS = 20000 };
+
 struct ramdisk {
 	struct vm *vm;
 	uint32_t index; // of the machine's disks
@@ -112,6 +114,8 @@ static void request_arrived(struct cpu_message *message)
 	struct ramdisk *disk = request->backend->owner;
 
 	request->due = rdtsc();
+	if (disk->vm->landing != NULL)
+		request->due += clock_ns_to_tsc(DELAY_NS);
 	if (disk->seed != 0)
 		request->due += splitmix_next(&disk->random) %
 			clock_ns_to_tsc(RAMDISK_DELAY_MAX_NS);
@@ -122,12 +126,14 @@ static void request_arrived(struct cpu_message *message)
 	fiber_wake(disk->fiber);
 }
 
-// Memory takes no time to wait for: on the disk's own core it is done at once.
+// Memory takes no time to wait for: on the disk's own core it is done at once. Where positions are
+// kept it takes DELAY_NS, so that what a completion leads to is done at another position.
 void ramdisk_submit(void *owner, struct backend_request *request)
 {
 	struct ramdisk *disk = owner;
 
-	if (disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0) {
+	if (disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0 &&
+		disk->vm->landing == NULL) {
 		backend_done_at_once(request, request_do(disk, request));
 		return;
 	}
