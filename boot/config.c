@@ -97,6 +97,7 @@ static const struct config_key config_disk_keys[] = {
 
 _Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "lines");
 _Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "lines");
+_Static_assert(ARRAY_COUNT(config_disk_keys) <= CONFIG_KEYS_MAX, "lines");
 
 static const struct ini_slice config_nothing = {NULL, 0};
 

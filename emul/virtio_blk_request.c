@@ -84,14 +84,14 @@ static void finish(struct virtio_blk *blk, unsigned queue, const struct virtio_b
 		virtio_break(&blk->virtio, "a request's status is not in memory");
 }
 
-// The part of the data from `done` on, as the back end takes it.
-static uint32_t part_make(const struct virtio_blk_request *request, struct device_io *io,
-	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX])
+// The first `bytes` behind `skip`. Returns how many pieces they are; more than `max`: too many.
+static unsigned pieces_slice(const struct device_io_piece *pieces, unsigned count, uint64_t skip,
+	uint64_t bytes, struct device_io_piece *slice, unsigned max)
 {
-	uint64_t skip = request->done, part = 0;
+	unsigned made = 0;
 
-	for (unsigned i = 0; i < request->piece_count && part < DEVICE_IO_BYTES_MAX; i++) {
-		struct device_io_piece piece = request->pieces[i];
+	for (unsigned i = 0; i < count && bytes > 0; i++) {
+		struct device_io_piece piece = pieces[i];
 
 		if (skip >= piece.bytes) {
 			skip -= piece.bytes;
@@ -100,12 +100,14 @@ static uint32_t part_make(const struct virtio_blk_request *request, struct devic
 		piece.at.v += skip;
 		piece.bytes -= skip;
 		skip = 0;
-		if (piece.bytes > DEVICE_IO_BYTES_MAX - part)
-			piece.bytes = DEVICE_IO_BYTES_MAX - part;
-		pieces[io->piece_count++] = piece;
-		part += piece.bytes;
+		if (piece.bytes > bytes)
+			piece.bytes = bytes;
+		bytes -= piece.bytes;
+		if (made == max)
+			return max + 1;
+		slice[made++] = piece;
 	}
-	return (uint32_t)part;
+	return made;
 }
 _Static_assert((int)VIRTIO_BLK_PIECES_MAX <= (int)DEVICE_IO_PIECES_MAX, "a part has no more");
 
@@ -122,10 +124,15 @@ static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *
 		.pieces = pieces};
 	enum status status;
 
-	if (has_data(request))
-		request->part = part_make(request, &io, pieces);
-	else
+	if (has_data(request)) {
+		io.piece_count = (uint8_t)pieces_slice(request->pieces, request->piece_count,
+			request->done, DEVICE_IO_BYTES_MAX, pieces, DEVICE_IO_PIECES_MAX);
+		request->part = (uint32_t)pieces_bytes(pieces, io.piece_count);
+		if (request->part == 0) // a loaded state lies: it would never come to an end
+			return STATUS_RANGE;
+	} else {
 		io.bytes = request->bytes;
+	}
 	io.request = ++blk->sequence << 8 | (uint64_t)(request - blk->requests);
 	status = device_submit(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM, &io);
 	request->name = io.request;
@@ -154,28 +161,16 @@ static bool fits(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
 static uint8_t data_prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
 	uint64_t sector, const struct body *body)
 {
-	uint64_t skip = body->skip, left = body->bytes;
+	unsigned count;
 
 	if (!fits(blk, sector, body->bytes) || body->bytes == 0 ||
 		(request->kind == DEVICE_IO_WRITE && blk->medium.readonly))
 		return VIRTIO_BLK_S_IOERR;
-	for (unsigned i = 0; i < body->count && left > 0; i++) {
-		struct device_io_piece piece = body->pieces[i];
-
-		if (skip >= piece.bytes) {
-			skip -= piece.bytes;
-			continue;
-		}
-		piece.at.v += skip;
-		piece.bytes -= skip;
-		skip = 0;
-		if (piece.bytes > left)
-			piece.bytes = left;
-		left -= piece.bytes;
-		if (request->piece_count == VIRTIO_BLK_PIECES_MAX)
-			return VIRTIO_BLK_S_IOERR; // more than seg_max
-		request->pieces[request->piece_count++] = piece;
-	}
+	count = pieces_slice(body->pieces, body->count, body->skip, body->bytes, request->pieces,
+		VIRTIO_BLK_PIECES_MAX);
+	if (count > VIRTIO_BLK_PIECES_MAX)
+		return VIRTIO_BLK_S_IOERR; // more than seg_max
+	request->piece_count = (uint8_t)count;
 	request->offset = sector * VIRTIO_BLK_SECTOR_BYTES;
 	request->bytes = body->bytes;
 	return VIRTIO_BLK_S_OK;

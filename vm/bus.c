@@ -252,7 +252,11 @@ static always_inline void access_write(struct vm *vm, enum device_space space, u
 void bus_pci_write(struct vm *vm, uint64_t at, unsigned bytes, uint32_t value,
 	struct guest_time now)
 {
-	access_split_write(vm, DEVICE_SPACE_PCI, at, bytes, value, now);
+	const struct bus_region *region = bus_region_find(&vm->bus, DEVICE_SPACE_PCI, at);
+
+	ASSERT(region != NULL && fits(region, at, bytes));
+	write_whole(region, at, bytes, value, now);
+	bus_effects_carry_out(vm, now);
 }
 
 // An access that passes port 0xffff finds nobody there.

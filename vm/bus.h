@@ -142,7 +142,7 @@ void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value
 // Whether anything that leads to the input is high: the devices answer as of `now`.
 bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
 	struct guest_time now);
-// What firmware, or who stands for it, writes to configuration space. Under the device lock.
+// What stands for firmware writes a register of a function that is there. Under the device lock.
 void bus_pci_write(struct vm *vm, uint64_t at, unsigned bytes, uint32_t value,
 	struct guest_time now);
 

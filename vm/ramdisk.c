@@ -29,14 +29,15 @@ struct ramdisk {
 	uint32_t waiting_count;
 };
 
-static enum status carry_out(struct medium *medium, bool readonly,
-	const struct backend_request *request)
+static enum status request_do(const struct ramdisk *disk, const struct backend_request *request)
 {
+	struct medium *medium = &disk->vm->media[disk->index];
+
 	if (request->kind == DEVICE_IO_FLUSH)
 		return STATUS_OK;
 	if (!medium_has(medium, request->offset, request->bytes))
 		return STATUS_RANGE;
-	if (readonly && request->kind != DEVICE_IO_READ)
+	if (disk->vm->config.disks[disk->index].readonly && request->kind != DEVICE_IO_READ)
 		return STATUS_REFUSED;
 	switch (request->kind) {
 	case DEVICE_IO_READ:
@@ -50,13 +51,6 @@ static enum status carry_out(struct medium *medium, bool readonly,
 		break;
 	}
 	return STATUS_OK;
-}
-
-static enum status request_do(const struct ramdisk *disk, const struct backend_request *request)
-{
-	struct vm *vm = disk->vm;
-
-	return carry_out(&vm->media[disk->index], vm->config.disks[disk->index].readonly, request);
 }
 
 // The first of all that are due; NULL: none is, and *next is when one will be.

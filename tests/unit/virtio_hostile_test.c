@@ -287,6 +287,21 @@ static void nothing_is_touched_before_its_time(void **state)
 	assert_int_equal(used_count(), 0);
 }
 
+// A loaded state whose request has more bytes than its pieces fails, and does not go on for ever.
+static void a_state_that_lies_comes_to_an_end(void **state)
+{
+	struct virtio_blk *blk = virtio_blk_of(env.device);
+
+	(void)state;
+	begin(SPLIT);
+	request(0, VIRTIO_BLK_T_IN, 0, DATA, 512);
+	blk->requests[0].bytes = 4096;
+	fake_complete(&env, 0, env.io.request, STATUS_OK);
+	assert_int_equal(env.submits, 1);
+	assert_int_equal(env.ram[STATUS], VIRTIO_BLK_S_IOERR);
+	assert_int_equal(used_count(), 1);
+}
+
 // Anything in the ring, the registers and the answers of the back end.
 static void withstands_random_drivers(void **state)
 {
@@ -350,6 +365,7 @@ int main(void)
 		TEST(status_out_of_order),
 		TEST(an_enabled_queue_stays),
 		TEST(nothing_is_touched_before_its_time),
+		TEST(a_state_that_lies_comes_to_an_end),
 		TEST(withstands_random_drivers),
 	};
 
