@@ -29,12 +29,12 @@ BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_
 DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
-EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/i8042.c emul/i8254.c \
-	emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
-	emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c emul/piix3.c \
-	emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c \
-	emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_packed.c \
-	emul/virtio_pci.c emul/virtio_queue.c emul/virtio_split.c
+EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/i8042.c \
+	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
+	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
+	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
+	emul/uart16550.c emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c \
+	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_queue.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -43,19 +43,20 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 	vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c vmx/vmx_field.c vmx/vmx_msr.c \
 	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
 
-VM_SRCS := vm/acpi_aml.c vm/acpi_tables.c vm/backend.c vm/boot_context.c vm/boot_linux.c \
-	vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c vm/bus_regions.c vm/console.c vm/core.c \
-	vm/cpu_access.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c \
-	vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/guest_ram.c vm/hold.c \
-	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
-	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
-	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c \
-	vm/position_test.c vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c \
-	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
-	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/backend.c \
+	vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c \
+	vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/direct_boot.c vm/e820.c \
+	vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
+	vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c vm/idle.c vm/insn.c vm/insn_alu.c \
+	vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c vm/landing_test.c \
+	vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c vm/memory.c vm/monitor.c \
+	vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c \
+	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c \
+	vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c \
+	vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
+	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c vm/turns.c vm/twin.c \
+	vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -271,143 +272,7 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 	@tools/mkuboot.py /usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
 .SECONDARY:
 
-# Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_madt acpi_pm acpi_tables backend bus clock config config_disk config_rr console cpio \
-	cpuid cpuid_frozen debug_exit debugcon decode direct_boot direct_boot_elf e820 env event \
-	fat gpt guest_ram hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic \
-	landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header \
-	log_index log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
-	message monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested \
-	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
-	reset_control snapshot snapshot_backend snapshot_position state svm_event svm_exit \
-	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_blk \
-	virtio_disk virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
-UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
-UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
-	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
-UNIT_INSN := kernel/decode.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c
-$(foreach u,$(UNITS),$(eval unit_$(u) := $(wildcard emul/$(u).c)))
-unit_lapic := $(UNIT_LAPIC)
-unit_lapic_timer := $(UNIT_LAPIC)
-unit_lapic_x2apic := $(UNIT_LAPIC)
-$(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
-UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,virtio_disk virtio_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
-unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
-unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
-	boot/config_values.c boot/ini.c boot/path.c boot/text.c
-unit_relocate := boot/relocate.c
-unit_config_disk := $(unit_config)
-unit_config_rr := $(unit_config)
-unit_cpio := boot/cpio.c boot/path.c
-unit_memory_map := boot/memory_map.c
-unit_line_editor := vm/line_editor.c
-unit_console := vm/console.c
-unit_monitor := vm/monitor_format.c vm/monitor_registers.c
-unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	tests/unit/fake_ram.c
-unit_monitor_snapshot := $(unit_monitor_command)
-unit_monitor_vms := $(unit_monitor_command)
-unit_monitor_host := vm/monitor_host.c drivers/gpt.c
-unit_event := kernel/event.c
-unit_acpi_madt := kernel/acpi_madt.c
-unit_guest_ram := vm/guest_ram.c tests/unit/fake_ram.c
-unit_memory_hash := kernel/crc32c.c replay/memory_hash.c $(unit_guest_ram)
-unit_mtrr := vm/mtrr.c
-unit_cpuid := vmx/cpuid.c vmx/cpuid_frozen.c
-unit_cpuid_frozen := vmx/cpuid.c vmx/cpuid_frozen.c
-UNIT_SVM := tests/unit/svm_fake.c vmx/cpuid.c vmx/svm_check.c vmx/svm_control.c vmx/svm_event.c \
-	vmx/svm_exit.c vmx/svm_state.c vmx/svm_tsc.c vmx/svm_step.c vmx/vcpu.c vmx/vcpu_control.c
-$(foreach u,$(filter svm_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_SVM)))
-UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_control.c vmx/vmx.c \
-	vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c vmx/vmx_event.c vmx/vmx_exit.c \
-	vmx/vmx_field.c vmx/vmx_msr.c vmx/vmx_state.c vmx/vmx_tsc.c
-$(foreach u,$(filter vmx_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_VMX)))
-UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
-unit_pci := $(UNIT_HOST)
-UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/ide.c drivers/virtio_blk.c
-unit_ide := $(UNIT_DISK)
-unit_fat := drivers/fat.c
-unit_gpt := drivers/gpt.c
-unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
-	drivers/region_find.c
-unit_virtio_blk := $(UNIT_DISK)
-unit_nested := vmx/nested.c
-unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
-unit_pmu := kernel/pmu.c
-unit_position := kernel/position.c vm/position_test.c
-unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
-unit_rate := vm/rate.c
-unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
-UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
-	vm/bus_regions.c vm/env.c vm/guest_ram.c
-unit_bus := $(UNIT_BUS)
-unit_backend := $(UNIT_BUS)
-unit_env := $(UNIT_BUS)
-unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
-unit_snapshot_backend := $(unit_snapshot)
-unit_snapshot_position := $(unit_snapshot)
-unit_decode := kernel/decode.c
-unit_paging := vm/paging.c vm/guest_ram.c
-unit_insn := $(UNIT_INSN)
-unit_insn_model := $(UNIT_INSN)
-unit_insn_random := $(UNIT_INSN)
-unit_hash := replay/hash.c
-UNIT_LOG := $(LOG_SRCS) kernel/crc32c.c tests/log/sample.c tests/unit/log_fake.c
-$(foreach u,$(filter log_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_LOG)))
-unit_e820 := $(UNIT_BOOT)
-unit_direct_boot := $(UNIT_BOOT)
-unit_direct_boot_elf := $(UNIT_BOOT)
-unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_tables.c
-
-UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
-	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include \
-	-isystem $(XXHASH) -MMD -MP
-UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
-UNIT_LIBRARIES := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o) $(B)/unit/xxhash/xxhash.o
-
-$(B)/unit/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
-	@mkdir -p $(@D)
-	@gcc $(UNIT_CFLAGS) -w -fno-sanitize=undefined -I$(ZYDIS)/src -c $(ZYDIS)/src/$*.c -o $@
-$(B)/unit/xxhash/%.o: $(B)/flags.stamp | $(B)/deps.stamp
-	@mkdir -p $(@D)
-	@gcc $(UNIT_CFLAGS) -w -c $(XXHASH)/$*.c -o $@
-$(B)/unit/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
-	@mkdir -p $(@D)
-	@gcc $(UNIT_FIRST) $(UNIT_CFLAGS) $(WARN) -c $< -o $@
-# Privileged instructions and CPUID act on a CPU of the tests' own.
-$(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.o \
-	$(B)/unit/tests/unit/cpuid_test.c.o $(B)/unit/tests/unit/cpuid_frozen_test.c.o \
-	$(B)/unit/kernel/pmu.c.o \
-	$(B)/unit/tests/unit/pmu_test.c.o $(B)/unit/tests/unit/landing_test.c.o: \
-	UNIT_FIRST := -Itests/unit/fake_x86
-# Ports and registers in memory are the test's.
-$(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.c.o \
-	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o \
-	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
-# The CPU's area is the test's.
-$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
-	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \
-	UNIT_FIRST := -Itests/unit/fake_cpu
-$(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
-define unit_rule
-$(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
-		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_LIBRARIES)
-	@gcc -fsanitize=address,undefined $$^ -lcmocka -o $$@
-endef
-$(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
-# Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := backend_threads mailbox_threads ring_threads smp_threads
-$(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
-	@mkdir -p $(@D)
-	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
-UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)
+include tests/unit/unit.mk
 
 # What needs no emulator. Each line of build/checks is NAME<tab>COMMAND.
 CHECK_C := $(filter %.c,$(SRCS))

@@ -63,11 +63,12 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(vcpus, "vcpus", config_parse_vcpus),
 	CONFIG_VM_KEY(tsc_khz, "tsc_khz", config_parse_tsc_khz),
 	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
-	CONFIG_VM_MUST(kernel, "kernel", config_parse_path),
+	CONFIG_VM_KEY(firmware, "firmware", config_parse_firmware),
+	CONFIG_VM_KEY(kernel, "kernel", config_parse_path),
 	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),
 	CONFIG_VM_KEY(cmdline, "cmdline", config_parse_text),
 	CONFIG_VM_KEY(x2apic, "x2apic", config_parse_bool),
-	CONFIG_VM_KEY(debugcon, "debugcon", config_parse_bool),
+	CONFIG_VM_KEY(debugcon, "debugcon", config_parse_debugcon),
 	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
 	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),
 	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
@@ -188,6 +189,22 @@ static bool config_check_rr(struct config_parser *parser, struct config_vm *vm)
 	return true;
 }
 
+// A kernel, or firmware that looks for one.
+static bool config_check_firmware(struct config_parser *parser, const struct config_vm *vm)
+{
+	static const char *const keys[] = {"kernel", "initrd", "cmdline"};
+
+	if (vm->firmware == CONFIG_FIRMWARE_NONE && config_line_of(parser, "kernel") == 0)
+		return config_fail(parser, parser->line, config_slice("kernel"),
+			"this key in the section, or firmware, got neither", config_nothing);
+	for (size_t i = 0; vm->firmware != CONFIG_FIRMWARE_NONE && i < ARRAY_COUNT(keys); i++)
+		if (config_line_of(parser, keys[i]) != 0)
+			return config_fail(parser, config_line_of(parser, keys[i]),
+				config_slice(keys[i]), "no such key beside firmware, which boots "
+				"from disks", config_nothing);
+	return true;
+}
+
 // The section that ends here has all it must have.
 static bool config_end_section(struct config_parser *parser)
 {
@@ -196,6 +213,7 @@ static bool config_end_section(struct config_parser *parser)
 			return config_fail(parser, parser->line, config_slice(parser->keys[i].name),
 				"this key in the section, got none", config_nothing);
 	return parser->keys != config_vm_keys || (config_check_pin(parser, parser->section) &&
+		config_check_firmware(parser, parser->section) &&
 		config_check_rr(parser, parser->section) &&
 		config_check_one_cpu(parser, parser->section));
 }

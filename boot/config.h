@@ -15,7 +15,7 @@ enum {
 	CONFIG_DISKS_MAX = 32,
 	CONFIG_VM_DISKS_MAX = 8, // of one VM, the one for tests included
 	CONFIG_CPUS_MAX = 64,
-	CONFIG_ERROR_MAX = 320,
+	CONFIG_ERROR_MAX = 384,
 };
 
 #define CONFIG_FILE_NAME "reprise.ini"
@@ -81,6 +81,13 @@ struct config_rr_file {
 	char name[CONFIG_PATH_MAX]; // the partition's label or GUID, or the path
 };
 
+enum { CONFIG_DEBUGCON_PORT = 0xe9 };
+
+enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIRMWARE_OVMF };
+
+// The boot file that an enum config_firmware needs; NULL: none.
+const char *config_firmware_path(uint32_t firmware);
+
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
@@ -89,11 +96,13 @@ struct config_vm {
 	uint32_t vcpus;        // vcpus = 1 to 64; default 1
 	uint32_t tsc_khz;      // tsc_khz = 1000 to 10000000, or host (0); default host
 	struct config_pin pin; // pin = host CPUs as in 0,2-3; default: spread
-	char kernel[CONFIG_PATH_MAX]; // kernel = PATH on the ESP; required
+	uint32_t firmware; // firmware = none|seabios|ovmf, enum config_firmware; default none
+	// kernel = PATH on the ESP: required without firmware; with it, none of these three.
+	char kernel[CONFIG_PATH_MAX];
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
 	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty
 	bool x2apic;       // x2apic = on|off; default on
-	bool debugcon;     // debugcon = on|off: port 0xE9 to the VM's console; default off
+	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on

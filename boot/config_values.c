@@ -255,6 +255,48 @@ const char *config_parse_console(struct ini_slice value, void *field, size_t cap
 	return NULL;
 }
 
+const char *config_parse_debugcon(struct ini_slice value, void *field, size_t capacity)
+{
+	uint32_t *port = field;
+	uint64_t number;
+	bool on;
+
+	(void)capacity;
+	if (config_number_between(value, 1, UINT16_MAX, &number)) {
+		*port = (uint32_t)number;
+		return NULL;
+	}
+	if (config_parse_bool(value, &on, sizeof(on)) != NULL)
+		return "on, off or a port";
+	*port = on ? CONFIG_DEBUGCON_PORT : 0;
+	return NULL;
+}
+
+const char *config_parse_firmware(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_FIRMWARE_NONE] = "none",
+		[CONFIG_FIRMWARE_SEABIOS] = "seabios",
+		[CONFIG_FIRMWARE_OVMF] = "ovmf",
+	};
+
+	(void)capacity;
+	return config_word(value, words, ARRAY_COUNT(words), field) ?
+		NULL : "none, seabios or ovmf";
+}
+
+const char *config_firmware_path(uint32_t firmware)
+{
+	switch (firmware) {
+	case CONFIG_FIRMWARE_SEABIOS:
+		return "firmware/bios-256k.bin";
+	case CONFIG_FIRMWARE_OVMF:
+		return "firmware/OVMF.fd";
+	default:
+		return NULL;
+	}
+}
+
 const char *config_parse_log(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {

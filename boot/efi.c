@@ -86,9 +86,14 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 		return;
 	}
 	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
-		efi_files_load(boot, root, boot_config.vms[i].kernel, info);
-		if (boot_config.vms[i].initrd[0] != '\0')
-			efi_files_load(boot, root, boot_config.vms[i].initrd, info);
+		const struct config_vm *vm = &boot_config.vms[i];
+
+		if (config_firmware_path(vm->firmware) != NULL)
+			efi_files_load(boot, root, config_firmware_path(vm->firmware), info);
+		if (vm->kernel[0] != '\0')
+			efi_files_load(boot, root, vm->kernel, info);
+		if (vm->initrd[0] != '\0')
+			efi_files_load(boot, root, vm->initrd, info);
 	}
 	for (uint32_t i = 0; i < boot_config.disk_count; i++)
 		if (boot_config.disks[i].medium.bytes == 0)

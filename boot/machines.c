@@ -67,9 +67,28 @@ static bool disk_check(const struct boot_info *info, const struct config_disk *d
 	return false;
 }
 
+// What a guest begins with.
+static bool firmware_check(const struct boot_info *info, const struct config_vm *vm)
+{
+	const char *path = config_firmware_path(vm->firmware);
+	const struct boot_file *file;
+
+	if (path == NULL)
+		return file_exists(info, vm, "kernel", vm->kernel);
+	if (!file_exists(info, vm, "firmware", path))
+		return false;
+	file = boot_file_find(info, path);
+	if (vm_firmware_fits(file->bytes))
+		return true;
+	log_error("%s: [vm %s] (line %u): firmware: %s: expected a multiple of 4 KiB from 128 KiB "
+		"to 8 MiB, got %llu bytes", CONFIG_FILE_NAME, vm->name, vm->line, path,
+		(unsigned long long)file->bytes);
+	return false;
+}
+
 static bool section_check(const struct boot_info *info, const struct config_vm *vm)
 {
-	return file_exists(info, vm, "kernel", vm->kernel) &&
+	return firmware_check(info, vm) &&
 		(vm->initrd[0] == '\0' || file_exists(info, vm, "initrd", vm->initrd)) &&
 		pin_is_possible(vm);
 }
@@ -112,20 +131,26 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
+	const char *firmware_path = config_firmware_path(vm->firmware);
+	const struct boot_file *firmware =
+		firmware_path != NULL ? boot_file_find(info, firmware_path) : NULL;
 	const struct boot_file *kernel = boot_file_find(info, vm->kernel);
 	const struct boot_file *initrd = boot_file_find(info, vm->initrd);
 	struct vm_config config = {
 		.name = vm->name,
 		.memory_bytes = vm->memory_bytes,
-		.kernel = kernel->data,
-		.kernel_bytes = kernel->bytes,
+		.firmware = firmware != NULL ? firmware->data : NULL,
+		.firmware_bytes = firmware != NULL ? firmware->bytes : 0,
+		.firmware_name = firmware_path,
+		.kernel = kernel != NULL ? kernel->data : NULL,
+		.kernel_bytes = kernel != NULL ? kernel->bytes : 0,
 		.initrd = initrd != NULL ? initrd->data : NULL,
 		.initrd_bytes = initrd != NULL ? initrd->bytes : 0,
 		.cmdline = vm->cmdline,
 		.vcpus = vm->vcpus,
 		.tsc_hz = vm->tsc_khz * UINT64_C(1000),
 		.x2apic = vm->x2apic,
-		.debugcon = vm->debugcon,
+		.debugcon = (uint16_t)vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.rtc_epoch = vm->rtc_base,
 		.recordable = vm->recordable,

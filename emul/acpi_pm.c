@@ -43,6 +43,8 @@ enum {
 	TIMER_TOP_BIT = 31,
 };
 
+#define DEVACTB_APMC_EN ((uint32_t)1 << 25) // a write to the SMI port raises an SMI
+
 struct acpi_pm {
 	struct pcidev pci;
 	struct guest_time settled; // up to when TMR_STS is accounted for
@@ -62,7 +64,8 @@ static const struct pcidev_register pm_registers[] = {
 	{.offset = 0x4c, .bytes = 4, .writable = 0xffffffff},
 	{.offset = 0x50, .bytes = 4, .writable = 0xffffffff}, // device resources
 	{.offset = 0x54, .bytes = 4, .writable = 0xffffffff},
-	{.offset = 0x58, .bytes = 4, .writable = 0xffffffff},
+	// DEVACTB: firmware takes SMM, which is not there, for set up.
+	{.offset = 0x58, .bytes = 4, .reset = DEVACTB_APMC_EN, .writable = 0xffffffff},
 	{.offset = 0x5c, .bytes = 4, .writable = 0xffffffff},
 	{.offset = ACPI_PM_PMREGMISC, .bytes = 1, .writable = ACPI_PM_PMREGMISC_ENABLE},
 	{.offset = 0x90, .bytes = 4, .reset = 0x0001, .writable = 0xfff0}, // SMBus base

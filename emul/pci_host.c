@@ -7,9 +7,8 @@
 //
 // CONFIG_ADDRESS takes 32-bit accesses alone; smaller ones pass the chip by and find nothing.
 //
-// Left out on purpose: buses behind bridges, and the effects of the bridge's registers. PAM and
-// SMRAM are stored, as firmware programs them, but shadow memory is always RAM and there is no SMM.
-// The DRAM, error and turbo-reset registers read 0.
+// Left out on purpose: buses behind bridges, and SMM: SMRAM is stored, as firmware programs it. The
+// DRAM, error and turbo-reset registers read 0.
 //
 // Entered by the VM's bus; pci_host_decode is called by it.
 #include "emul/pci_host.h"
@@ -35,8 +34,8 @@ static const struct pcidev_register bridge_registers[] = {
 	{.offset = PCIDEV_COMMAND, .bytes = 2, .reset = 0x0006, .writable = 0x0142},
 	{.offset = PCIDEV_STATUS, .bytes = 2, .reset = 0x0280},
 	{.offset = PCIDEV_LATENCY, .bytes = 1, .writable = 0xf8},
-	{.offset = 0x59, .bytes = 4, .writable = 0xffffffff}, // PAM0 to PAM3
-	{.offset = 0x5d, .bytes = 3, .writable = 0x00ffffff}, // PAM4 to PAM6
+	{.offset = PCI_HOST_PAM, .bytes = 4, .writable = 0x33333330},
+	{.offset = PCI_HOST_PAM + 4, .bytes = 3, .writable = 0x00333333},
 	{.offset = 0x72, .bytes = 1, .reset = 0x02, .writable = 0x78}, // SMRAM
 };
 
@@ -55,6 +54,20 @@ static const struct pcidev_info bridge_info = {
 static struct pci_host *pci_host_of(struct device *device)
 {
 	return CONTAINER_OF(device, struct pci_host, pci.device);
+}
+
+static void outputs_update(struct pci_host *host)
+{
+	for (unsigned i = 0; i < PCI_HOST_SHADOW_PARTS; i++) {
+		// Halves in the order of their addresses; the second is the last part's.
+		unsigned half = i == PCI_HOST_SHADOW_PARTS - 1 ? 1 : i + 2;
+		uint32_t bits = pcidev_get(&host->pci, PCI_HOST_PAM + half / 2, 1) >> half % 2 * 4;
+
+		device_set_line(&host->pci.device, PCI_HOST_OUTPUT_READ + i,
+			(bits & PCI_HOST_PAM_READ) != 0);
+		device_set_line(&host->pci.device, PCI_HOST_OUTPUT_WRITE + i,
+			(bits & PCI_HOST_PAM_WRITE) != 0);
+	}
 }
 
 uint64_t pci_host_decode(const struct device *device, unsigned region, uint64_t offset)
@@ -88,10 +101,12 @@ static void pci_host_write(struct device *device, struct guest_time now, unsigne
 	struct pci_host *host = pci_host_of(device);
 
 	(void)now;
-	if (region == PCIDEV_REGION_CONFIG)
+	if (region == PCIDEV_REGION_CONFIG) {
 		pcidev_write(&host->pci, offset, size, value);
-	else if (region == PCI_HOST_REGION_ADDRESS && size == PCI_HOST_PORT_BYTES)
+		outputs_update(host);
+	} else if (region == PCI_HOST_REGION_ADDRESS && size == PCI_HOST_PORT_BYTES) {
 		host->address = (uint32_t)value & ADDRESS_MASK;
+	}
 }
 
 static void pci_host_reset(struct device *device, struct guest_time now, enum device_reset kind)
@@ -103,6 +118,14 @@ static void pci_host_reset(struct device *device, struct guest_time now, enum de
 	pcidev_reset(&host->pci);
 	host->address = 0;
 	host->reserved = 0;
+	outputs_update(host);
+}
+
+static void pci_host_loaded(struct device *device, struct guest_time now)
+{
+	(void)now;
+	pcidev_loaded(pcidev_of(device));
+	outputs_update(pci_host_of(device));
 }
 
 static const char *pci_host_check(const void *instance)
@@ -127,11 +150,13 @@ const struct device_model pci_host_model = {
 	.name = "i440FX-pcihost",
 	.description = "PCI configuration ports and 440FX host bridge",
 	.instance_bytes = sizeof(struct pci_host),
+	.outputs = PCI_HOST_OUTPUTS,
 	.state = &pci_host_state,
 	.pci = &bridge_info,
 	.reset = pci_host_reset,
 	.read = pci_host_read,
 	.write = pci_host_write,
+	.loaded = pci_host_loaded,
 };
 
 DEVICE_MODEL_REGISTER(190, pci_host_model);

@@ -21,6 +21,20 @@ enum {
 	PCI_HOST_ECAM_BYTES = 1 << 20,
 };
 
+// Shadow RAM, as the PAM registers have it (82441FX, 3.2.18): for each part of the memory from
+// 0xc0000 to 0xfffff, whether reads reach RAM and whether writes do. The first parts have 16 KiB
+// each, the last has 64 KiB.
+enum {
+	PCI_HOST_SHADOW_PARTS = 13,
+	PCI_HOST_OUTPUT_READ = 0,                      // of each part
+	PCI_HOST_OUTPUT_WRITE = PCI_HOST_SHADOW_PARTS, // of each part
+	PCI_HOST_OUTPUTS = 2 * PCI_HOST_SHADOW_PARTS,
+	PCI_HOST_PAM = 0x59,     // PAM0: its upper half is the last part's, the lower is nobody's
+	PCI_HOST_PAM_COUNT = 7,  // in the others the lower half is the part's that comes first
+	PCI_HOST_PAM_READ = 0x1, // of a half
+	PCI_HOST_PAM_WRITE = 0x2,
+};
+
 #define PCI_HOST_ECAM_NOWHERE UINT64_MAX
 
 // Where an access to a window at `offset` leads, in DEVICE_SPACE_PCI: the bus asks under the device

@@ -82,7 +82,12 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));
 	log_header_add_text(header, "cmdline", config->cmdline);
 	seed_describe(&config->random_seed, header);
-	log_header_add_hash(header, "kernel", hash_of(config->kernel, config->kernel_bytes));
+	if (config->firmware != NULL)
+		log_header_add_hash(header, "firmware",
+			hash_of(config->firmware, config->firmware_bytes));
+	else
+		log_header_add_hash(header, "kernel",
+			hash_of(config->kernel, config->kernel_bytes));
 	if (config->initrd != NULL)
 		log_header_add_hash(header, "initrd",
 			hash_of(config->initrd, config->initrd_bytes));

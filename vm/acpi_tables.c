@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/acpi_tables.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "emul/acpi_pm.h"
@@ -13,7 +14,6 @@
 #define OEM_TABLE "REPRISE "
 #define CREATOR   "RPRS"
 
-#define TABLE_ALIGNMENT 16u // the RSDP must; 5.2.5.1
 #define LOCAL_APIC      0xfee00000u
 #define IO_APIC         0xfec00000u
 #define HPET_BASE       0xfed00000u
@@ -44,52 +44,44 @@
 #define MADT_ALL_X2APIC    0xffffffffu
 #define MADT_FIRST_X2APIC  255u // id 255 is the broadcast of local APICs
 
-// Writes tables one after the other. Its status sticks: after an error nothing is written.
+// Writes tables one after the other.
 struct writer {
-	struct guest_ram *ram;
-	enum status status;
-	uint32_t next;  // where the next byte goes
+	struct acpi_image *image;
 	uint32_t start; // of the present table
-	uint8_t sum;    // of what follows its header
 };
-
-static void write_at(struct writer *writer, uint32_t at, const void *from, uint32_t bytes)
-{
-	if (writer->status != STATUS_OK)
-		return;
-	ASSERT(at >= ACPI_RSDP_ADDRESS && at + bytes <= ACPI_TABLES_END);
-	writer->status = guest_ram_write_rom(writer->ram, (struct gpa){at}, from, bytes);
-}
-
-static uint8_t add_bytes(const void *from, uint32_t bytes)
-{
-	const uint8_t *at = from;
-	uint8_t sum = 0;
-
-	for (uint32_t i = 0; i < bytes; i++)
-		sum = (uint8_t)(sum + at[i]);
-	return sum;
-}
 
 static void table_begin(struct writer *writer)
 {
-	writer->start = ALIGN_UP(writer->next, TABLE_ALIGNMENT);
-	writer->next = writer->start + (uint32_t)sizeof(struct acpi_header);
-	writer->sum = 0;
+	struct acpi_image *image = writer->image;
+
+	writer->start = ALIGN_UP(image->tables_bytes, ACPI_TABLE_ALIGNMENT);
+	image->tables_bytes = writer->start + (uint32_t)sizeof(struct acpi_header);
 }
 
-static void table_append(struct writer *writer, const void *from, uint32_t bytes)
+// Returns where it is.
+static uint32_t table_append(struct writer *writer, const void *from, uint32_t bytes)
 {
-	write_at(writer, writer->next, from, bytes);
-	writer->sum = (uint8_t)(writer->sum + add_bytes(from, bytes));
-	writer->next += bytes;
+	struct acpi_image *image = writer->image;
+	uint32_t at = image->tables_bytes;
+
+	ASSERT(bytes <= ACPI_TABLES_MAX - at);
+	memcpy(image->tables + at, from, bytes);
+	image->tables_bytes += bytes;
+	return at;
 }
 
-// Returns the table's address.
+static void pointer_add(struct writer *writer, uint32_t offset, uint8_t bytes, enum acpi_blob to)
+{
+	acpi_image_add_pointer(writer->image, &(struct acpi_pointer){.offset = offset,
+		.in = ACPI_BLOB_TABLES, .to = (uint8_t)to, .bytes = bytes});
+}
+
+// Returns where the table begins.
 static uint32_t table_end(struct writer *writer, const char *signature, uint8_t revision)
 {
+	struct acpi_image *image = writer->image;
 	struct acpi_header header = {
-		.bytes = writer->next - writer->start,
+		.bytes = image->tables_bytes - writer->start,
 		.revision = revision,
 		.oem_revision = 1,
 		.creator_revision = 1,
@@ -99,15 +91,17 @@ static uint32_t table_end(struct writer *writer, const char *signature, uint8_t 
 	memcpy(header.oem, OEM, sizeof(header.oem));
 	memcpy(header.oem_table, OEM_TABLE, sizeof(header.oem_table));
 	memcpy(header.creator, CREATOR, sizeof(header.creator));
-	header.checksum = (uint8_t)-(add_bytes(&header, sizeof(header)) + writer->sum);
-	write_at(writer, writer->start, &header, sizeof(header));
+	memcpy(image->tables + writer->start, &header, sizeof(header));
+	acpi_image_add_checksum(image, &(struct acpi_checksum){.in = ACPI_BLOB_TABLES,
+		.offset = writer->start + (uint32_t)offsetof(struct acpi_header, checksum),
+		.first = writer->start, .bytes = header.bytes});
 	return writer->start;
 }
 
 // Sets a status name of vm/dsdt.asl: NameOp, the name, BytePrefix, the value (20.2.5.1).
 static void patch_status(struct writer *writer, const char *name, bool present)
 {
-	uint8_t sought[6] = {0x08}, absent = 0;
+	uint8_t sought[6] = {0x08};
 	uint32_t at = 0;
 
 	memcpy(&sought[1], name, 4);
@@ -119,8 +113,7 @@ static void patch_status(struct writer *writer, const char *name, bool present)
 	ASSERT(at < acpi_aml_dsdt_bytes);
 	if (present)
 		return;
-	write_at(writer, writer->start + at, &absent, 1);
-	writer->sum = (uint8_t)(writer->sum - acpi_aml_dsdt[at]);
+	writer->image->tables[writer->start + at] = 0;
 }
 
 static uint32_t write_dsdt(struct writer *writer, const struct acpi_config *config)
@@ -168,7 +161,6 @@ static uint32_t write_fadt(struct writer *writer, const struct acpi_config *conf
 {
 	struct acpi_fadt fadt = {
 		// Of pairs both pointers are given, and equal: an OS may read either.
-		.facs = ACPI_FACS_ADDRESS,
 		.dsdt = dsdt,
 		.sci = SCI,
 		.smi_command = ACPI_PM_SMI_PORT,
@@ -180,9 +172,9 @@ static uint32_t write_fadt(struct writer *writer, const struct acpi_config *conf
 		.boot_flags = BOOT_LEGACY_DEVICES,
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE
 			| FADT_TIMER_32 | FADT_RESET,
-		.x_facs = ACPI_FACS_ADDRESS,
 		.x_dsdt = dsdt,
 	};
+	uint32_t at;
 
 	if (config->keyboard)
 		fadt.boot_flags |= BOOT_8042;
@@ -190,7 +182,11 @@ static uint32_t write_fadt(struct writer *writer, const struct acpi_config *conf
 		fadt.boot_flags |= BOOT_NO_VGA;
 	fill_fadt_registers(&fadt);
 	table_begin(writer);
-	table_append(writer, &fadt, sizeof(fadt));
+	at = table_append(writer, &fadt, sizeof(fadt));
+	pointer_add(writer, at + offsetof(struct acpi_fadt, facs), 4, ACPI_BLOB_FACS);
+	pointer_add(writer, at + offsetof(struct acpi_fadt, dsdt), 4, ACPI_BLOB_TABLES);
+	pointer_add(writer, at + offsetof(struct acpi_fadt, x_facs), 8, ACPI_BLOB_FACS);
+	pointer_add(writer, at + offsetof(struct acpi_fadt, x_dsdt), 8, ACPI_BLOB_TABLES);
 	return table_end(writer, "FACP", 6);
 }
 
@@ -303,18 +299,20 @@ static uint32_t write_hpet(struct writer *writer)
 }
 
 static uint32_t write_root(struct writer *writer, const char *signature, const uint32_t *tables,
-	uint32_t count, uint32_t entry_bytes)
+	uint32_t count, uint8_t entry_bytes)
 {
 	table_begin(writer);
 	for (uint32_t i = 0; i < count; i++) {
 		const uint64_t address = tables[i];
 
-		table_append(writer, &address, entry_bytes); // little-endian: either width
+		// Little-endian: either width.
+		pointer_add(writer, table_append(writer, &address, entry_bytes), entry_bytes,
+			ACPI_BLOB_TABLES);
 	}
 	return table_end(writer, signature, 1);
 }
 
-static void write_rsdp(struct writer *writer, uint32_t rsdt, uint32_t xsdt)
+static void write_rsdp(struct acpi_image *image, uint32_t rsdt, uint32_t xsdt)
 {
 	struct acpi_rsdp rsdp = {
 		.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
@@ -325,12 +323,20 @@ static void write_rsdp(struct writer *writer, uint32_t rsdt, uint32_t xsdt)
 	};
 
 	memcpy(rsdp.oem, OEM, sizeof(rsdp.oem));
-	rsdp.checksum = (uint8_t)-add_bytes(&rsdp, offsetof(struct acpi_rsdp, bytes));
-	rsdp.extended_checksum = (uint8_t)-add_bytes(&rsdp, sizeof(rsdp));
-	write_at(writer, ACPI_RSDP_ADDRESS, &rsdp, sizeof(rsdp));
+	memcpy(image->rsdp, &rsdp, sizeof(rsdp));
+	acpi_image_add_pointer(image, &(struct acpi_pointer){.in = ACPI_BLOB_RSDP, .bytes = 4,
+		.offset = offsetof(struct acpi_rsdp, rsdt), .to = ACPI_BLOB_TABLES});
+	acpi_image_add_pointer(image, &(struct acpi_pointer){.in = ACPI_BLOB_RSDP, .bytes = 8,
+		.offset = offsetof(struct acpi_rsdp, xsdt), .to = ACPI_BLOB_TABLES});
+	acpi_image_add_checksum(image, &(struct acpi_checksum){.in = ACPI_BLOB_RSDP,
+		.offset = offsetof(struct acpi_rsdp, checksum),
+		.bytes = offsetof(struct acpi_rsdp, bytes)});
+	acpi_image_add_checksum(image, &(struct acpi_checksum){.in = ACPI_BLOB_RSDP,
+		.offset = offsetof(struct acpi_rsdp, extended_checksum), .bytes = sizeof(rsdp)});
 }
+_Static_assert(sizeof(struct acpi_rsdp) == ACPI_RSDP_BYTES, "blob");
 
-static enum status write_facs(struct guest_ram *ram)
+static void write_facs(struct acpi_image *image)
 {
 	const struct acpi_facs facs = {
 		.signature = {'F', 'A', 'C', 'S'},
@@ -338,21 +344,19 @@ static enum status write_facs(struct guest_ram *ram)
 		.version = 2,
 	};
 
-	return guest_ram_write(ram, (struct gpa){ACPI_FACS_ADDRESS}, &facs, sizeof(facs));
+	memcpy(image->facs, &facs, sizeof(facs));
 }
+_Static_assert(sizeof(struct acpi_facs) == ACPI_FACS_BYTES, "blob");
 
-enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *config,
-	struct gpa *rsdp)
+enum status acpi_tables_make(const struct acpi_config *config, struct acpi_image *image)
 {
-	struct writer writer = {
-		.ram = ram,
-		.next = ACPI_RSDP_ADDRESS + (uint32_t)sizeof(struct acpi_rsdp),
-	};
+	struct writer writer = {.image = image};
 	uint32_t tables[4], count = 0, rsdt, xsdt;
 
 	if (config->vcpus == 0 || config->vcpus > ACPI_VCPUS_MAX)
 		return STATUS_FAIL(STATUS_INVALID);
-	writer.status = write_facs(ram);
+	memset(image, 0, sizeof(*image));
+	write_facs(image);
 	tables[count++] = write_fadt(&writer, config, write_dsdt(&writer, config));
 	tables[count++] = write_madt(&writer, config);
 	if (config->hpet)
@@ -361,7 +365,38 @@ enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *c
 		tables[count++] = write_mcfg(&writer);
 	rsdt = write_root(&writer, "RSDT", tables, count, sizeof(uint32_t));
 	xsdt = write_root(&writer, "XSDT", tables, count, sizeof(uint64_t));
-	write_rsdp(&writer, rsdt, xsdt);
+	write_rsdp(image, rsdt, xsdt);
+	return STATUS_OK;
+}
+
+static enum status image_write(struct guest_ram *ram, struct acpi_image *image)
+{
+	static const uint32_t at[ACPI_BLOBS] = {[ACPI_BLOB_RSDP] = ACPI_RSDP_ADDRESS,
+		[ACPI_BLOB_TABLES] = ACPI_TABLES_ADDRESS, [ACPI_BLOB_FACS] = ACPI_FACS_ADDRESS};
+	enum status status = STATUS_OK;
+
+	ASSERT(image->tables_bytes <= ACPI_TABLES_END - ACPI_TABLES_ADDRESS);
+	acpi_image_place(image, at);
+	for (unsigned i = 0; i < ACPI_BLOBS && status == STATUS_OK; i++) {
+		struct acpi_span blob = acpi_image_blob(image, i);
+
+		status = guest_ram_write_rom(ram, (struct gpa){at[i]}, blob.bytes, blob.count);
+	}
+	return status;
+}
+
+enum status acpi_tables_build(struct guest_ram *ram, const struct acpi_config *config,
+	struct gpa *rsdp)
+{
+	struct acpi_image *image = calloc(1, sizeof(*image));
+	enum status status;
+
+	if (image == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	status = acpi_tables_make(config, image);
+	if (status == STATUS_OK)
+		status = image_write(ram, image);
+	free(image);
 	rsdp->v = ACPI_RSDP_ADDRESS;
-	return writer.status;
+	return status;
 }

@@ -71,6 +71,9 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 		case WIRE_LOCAL_APIC:
 			local_apic_lint0(vm->vcpus[0], effect->level, now);
 			break;
+		case WIRE_SHADOW:
+			vm_request(vm, VM_REQUEST_SHADOW, 0);
+			break;
 		}
 	}
 }

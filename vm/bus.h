@@ -29,6 +29,7 @@ enum wire_sink_kind {
 	WIRE_NOWHERE,
 	WIRE_DEVICE,
 	WIRE_LOCAL_APIC, // LINT0 of the bootstrap processor
+	WIRE_SHADOW,     // shadow RAM of the part `input`, as memory_shadow_update finds it
 };
 
 struct wire_sink {

@@ -124,6 +124,12 @@ static void part_write(struct cpu_access *access, struct gpa at, unsigned bytes,
 {
 	struct vm *vm = access->vcpu->vm;
 
+	if (guest_ram_is_write_only(&vm->ram, at)) {
+		enum status status = guest_ram_write_rom(&vm->ram, at, &value, bytes);
+
+		ASSERT(status == STATUS_OK);
+		return;
+	}
 	switch (guest_ram_kind(&vm->ram, at)) {
 	case GUEST_RAM_NONE:
 		device_write(access, at, bytes, value);

@@ -4,6 +4,43 @@
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
 
+enum guest_ram_kind guest_ram_kind_special(const struct guest_ram *ram, struct gpa at)
+{
+	if (at.v >= GUEST_ROM_END)
+		return at.v - (GUEST_RAM_HIGH - ram->rom_bytes) < ram->rom_bytes ? GUEST_RAM_ROM
+										 : GUEST_RAM_NONE;
+	if (at.v < GUEST_ROM_START || ram->block_count == 0)
+		return GUEST_RAM_NONE;
+	switch (ram->shadow[(at.v - GUEST_ROM_START) / GUEST_SHADOW_PART]) {
+	case GUEST_SHADOW_READ | GUEST_SHADOW_WRITE:
+		return GUEST_RAM_RAM;
+	case GUEST_SHADOW_READ:
+		return GUEST_RAM_ROM;
+	default:
+		return at.v >= GUEST_BIOS_START && ram->rom_bytes != 0 ? GUEST_RAM_ROM
+								       : GUEST_RAM_NONE;
+	}
+}
+
+uint8_t *guest_ram_rom(const struct guest_ram *ram, uint64_t offset)
+{
+	uint64_t at = ALIGN_UP(ram->rom_bytes, LARGE_PAGE_BYTES) - ram->rom_bytes + offset;
+
+	ASSERT(offset < ram->rom_bytes);
+	return ram->rom[at / LARGE_PAGE_BYTES] + at % LARGE_PAGE_BYTES;
+}
+
+const uint8_t *guest_ram_page_special(const struct guest_ram *ram, struct gpa at)
+{
+	if (guest_ram_kind_special(ram, at) == GUEST_RAM_NONE)
+		return NULL;
+	if (at.v >= GUEST_ROM_END)
+		return guest_ram_rom(ram, at.v - (GUEST_RAM_HIGH - ram->rom_bytes));
+	if (ram->shadow[(at.v - GUEST_ROM_START) / GUEST_SHADOW_PART] & GUEST_SHADOW_READ)
+		return ram->blocks[0] + at.v;
+	return guest_ram_rom(ram, ram->rom_bytes - (GUEST_ROM_END - at.v));
+}
+
 static size_t bytes_to_page_end(struct gpa at, size_t bytes)
 {
 	size_t left = (size_t)(PAGE_BYTES - at.v % PAGE_BYTES);
@@ -11,6 +48,7 @@ static size_t bytes_to_page_end(struct gpa at, size_t bytes)
 	return left < bytes ? left : bytes;
 }
 
+// Whether a guest can read every byte or, where not, whether each is RAM to it.
 static bool range_is(const struct guest_ram *ram, struct gpa at, size_t bytes, bool rom)
 {
 	if (bytes > UINT64_MAX - at.v)
@@ -20,6 +58,23 @@ static bool range_is(const struct guest_ram *ram, struct gpa at, size_t bytes, b
 		enum guest_ram_kind kind = guest_ram_kind(ram, at);
 
 		if (kind == GUEST_RAM_NONE || (kind == GUEST_RAM_ROM && !rom))
+			return false;
+		at.v += part;
+		bytes -= part;
+	}
+	return true;
+}
+
+// Whether there is RAM behind every byte, whoever may write it.
+static bool range_has_ram(const struct guest_ram *ram, struct gpa at, size_t bytes)
+{
+	if (bytes > UINT64_MAX - at.v)
+		return false;
+	while (bytes > 0) {
+		size_t part = bytes_to_page_end(at, bytes);
+
+		if (!guest_ram_is_plain(ram, at) &&
+			(at.v < GUEST_ROM_START || at.v >= GUEST_ROM_END || ram->block_count == 0))
 			return false;
 		at.v += part;
 		bytes -= part;
@@ -47,11 +102,8 @@ enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *t
 	return STATUS_OK;
 }
 
-static enum status write_checked(struct guest_ram *ram, struct gpa to, const void *from,
-	size_t bytes, bool rom)
+static void write_part_by_part(struct guest_ram *ram, struct gpa to, const void *from, size_t bytes)
 {
-	if (!range_is(ram, to, bytes, rom))
-		return STATUS_FAIL(STATUS_RANGE);
 	for (const uint8_t *at = from; bytes > 0;) {
 		size_t part = bytes_to_page_end(to, bytes);
 
@@ -62,18 +114,23 @@ static enum status write_checked(struct guest_ram *ram, struct gpa to, const voi
 		at += part;
 		bytes -= part;
 	}
-	return STATUS_OK;
 }
 
 enum status guest_ram_write(struct guest_ram *ram, struct gpa to, const void *from, size_t bytes)
 {
-	return write_checked(ram, to, from, bytes, false);
+	if (!range_is(ram, to, bytes, false))
+		return STATUS_FAIL(STATUS_RANGE);
+	write_part_by_part(ram, to, from, bytes);
+	return STATUS_OK;
 }
 
 enum status guest_ram_write_rom(struct guest_ram *ram, struct gpa to, const void *from,
 	size_t bytes)
 {
-	return write_checked(ram, to, from, bytes, true);
+	if (!range_has_ram(ram, to, bytes))
+		return STATUS_FAIL(STATUS_RANGE);
+	write_part_by_part(ram, to, from, bytes);
+	return STATUS_OK;
 }
 
 bool guest_ram_compare_exchange(struct guest_ram *ram, struct gpa at, unsigned size, uint64_t old,

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "emul/lapic.h"
+#include "emul/pci_host.h"
+#include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
 #include "vm/vm.h"
@@ -34,33 +36,83 @@ static enum status ram_create(struct vm *vm)
 	return STATUS_OK;
 }
 
+static enum status rom_create(struct vm *vm)
+{
+	struct guest_ram *ram = &vm->ram;
+	uint64_t bytes = vm->config.firmware_bytes;
+
+	ASSERT(bytes % PAGE_BYTES == 0 && bytes <= GUEST_FIRMWARE_MAX);
+	for (uint64_t i = 0; i < ALIGN_UP(bytes, LARGE_PAGE_BYTES) / LARGE_PAGE_BYTES; i++) {
+		ram->rom[i] = mem_large_alloc();
+		if (ram->rom[i] == NULL)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+	}
+	ram->rom_bytes = bytes;
+	for (uint64_t at = 0; at < bytes; at += PAGE_BYTES)
+		memory_copy(guest_ram_rom(ram, at), vm->config.firmware + at, PAGE_BYTES);
+	return STATUS_OK;
+}
+
 static void ram_destroy(struct guest_ram *ram)
 {
 	for (uint64_t i = 0; ram->blocks != NULL && i < ram->block_count; i++)
 		if (ram->blocks[i] != NULL)
 			mem_large_free(ram->blocks[i]);
+	for (unsigned i = 0; i < ARRAY_COUNT(ram->rom); i++)
+		if (ram->rom[i] != NULL)
+			mem_large_free(ram->rom[i]);
 	free(ram->blocks);
 	free(ram->written);
 	*ram = (struct guest_ram){0};
 }
 
-// The first block in parts: RAM, the VGA window left out, ROM read-only, RAM.
+// A part from GUEST_ROM_START to GUEST_ROM_END, as ram->shadow has it. The table for it is there:
+// it takes no memory.
+static void shadow_map(struct vm *vm, unsigned part)
+{
+	const struct guest_ram *ram = &vm->ram;
+	struct gpa at = {GUEST_ROM_START + part * (uint64_t)GUEST_SHADOW_PART};
+	enum nested_access access = guest_ram_kind(ram, at) == GUEST_RAM_RAM ? NESTED_READ_WRITE
+									     : NESTED_READ_ONLY;
+
+	for (unsigned i = 0; i < GUEST_SHADOW_PART; i += PAGE_BYTES, at.v += PAGE_BYTES) {
+		const uint8_t *page = guest_ram_page(ram, at);
+		enum status status = page == NULL ? STATUS_OK
+			: nested_map_add(vm->nested, at, hpa_of(page), PAGE_BYTES, access);
+
+		ASSERT(status == STATUS_OK);
+	}
+}
+
+// The first block in parts: RAM, the VGA window left out, what may be shadowed, RAM.
 static enum status first_block_map(struct vm *vm)
 {
-	static const struct {
-		uint64_t start, end;
-		enum nested_access access;
-	} parts[] = {
-		{0, GUEST_VGA_START, NESTED_READ_WRITE},
-		{GUEST_ROM_START, GUEST_ROM_END, NESTED_READ_ONLY},
-		{GUEST_ROM_END, LARGE_PAGE_BYTES, NESTED_READ_WRITE},
-	};
+	const uint8_t *block = vm->ram.blocks[0];
+	enum status status = nested_map_add(vm->nested, (struct gpa){0}, hpa_of(block),
+		GUEST_VGA_START, NESTED_READ_WRITE);
+
+	if (status == STATUS_OK)
+		status = nested_map_add(vm->nested, (struct gpa){GUEST_ROM_END},
+			hpa_of(block + GUEST_ROM_END), LARGE_PAGE_BYTES - GUEST_ROM_END,
+			NESTED_READ_WRITE);
+	for (unsigned i = 0; i < GUEST_SHADOW_PARTS && status == STATUS_OK; i++)
+		shadow_map(vm, i);
+	return status;
+}
+
+static enum status rom_map(struct vm *vm)
+{
+	const struct guest_ram *ram = &vm->ram;
 	enum status status = STATUS_OK;
 
-	for (unsigned i = 0; i < ARRAY_COUNT(parts) && status == STATUS_OK; i++)
-		status = nested_map_add(vm->nested, (struct gpa){parts[i].start},
-			(struct hpa){hpa_of(vm->ram.blocks[0]).v + parts[i].start},
-			parts[i].end - parts[i].start, parts[i].access);
+	for (uint64_t at = 0; at < ram->rom_bytes && status == STATUS_OK;) {
+		uint64_t start = GUEST_RAM_HIGH - ram->rom_bytes + at;
+		uint64_t bytes = LARGE_PAGE_BYTES - start % LARGE_PAGE_BYTES;
+
+		status = nested_map_add(vm->nested, (struct gpa){start},
+			hpa_of(guest_ram_rom(ram, at)), bytes, NESTED_READ_ONLY);
+		at += bytes;
+	}
 	return status;
 }
 
@@ -70,11 +122,42 @@ static enum status map_create(struct vm *vm)
 
 	if (status == STATUS_OK)
 		status = first_block_map(vm);
+	if (status == STATUS_OK)
+		status = rom_map(vm);
 	for (uint64_t i = 1; i < vm->ram.block_count && status == STATUS_OK; i++)
 		if (vm->ram.blocks[i] != NULL)
 			status = nested_map_add(vm->nested, (struct gpa){i * LARGE_PAGE_BYTES},
 				hpa_of(vm->ram.blocks[i]), LARGE_PAGE_BYTES, NESTED_READ_WRITE);
 	return status;
+}
+
+void memory_shadow_update(struct vm *vm)
+{
+	const struct wire *wires = ((const struct vm_device *)vm->pci_host->owner)->wires;
+	struct guest_ram *ram = &vm->ram;
+	bool changed = false;
+
+	ASSERT(vcpus_rest(vm));
+	for (unsigned i = 0; i < GUEST_SHADOW_PARTS; i++) {
+		unsigned part = i < PCI_HOST_SHADOW_PARTS ? i : PCI_HOST_SHADOW_PARTS - 1;
+		uint8_t shadow = (uint8_t)(
+			(wires[PCI_HOST_OUTPUT_READ + part].level ? GUEST_SHADOW_READ : 0) |
+			(wires[PCI_HOST_OUTPUT_WRITE + part].level ? GUEST_SHADOW_WRITE : 0));
+
+		if (shadow == ram->shadow[i])
+			continue;
+		nested_map_remove(vm->nested,
+			(struct gpa){GUEST_ROM_START + i * (uint64_t)GUEST_SHADOW_PART},
+			GUEST_SHADOW_PART);
+		ram->shadow[i] = shadow;
+		shadow_map(vm, i);
+		changed = true;
+	}
+	if (!changed)
+		return;
+	guest_ram_mark_written(ram, (struct gpa){GUEST_ROM_START}); // the map forgot who wrote
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vm_vcpu_forget_memory(vm->vcpus[i]);
 }
 
 static enum status media_create(struct vm *vm)
@@ -93,6 +176,8 @@ enum status memory_create(struct vm *vm)
 {
 	enum status status = ram_create(vm);
 
+	if (status == STATUS_OK)
+		status = rom_create(vm);
 	if (status == STATUS_OK)
 		status = map_create(vm);
 	return status == STATUS_OK ? media_create(vm) : status;
@@ -128,7 +213,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 	uint64_t bytes = sizeof(*vm) + VM_DEVICES_MAX * sizeof(*vm->devices) +
 		vm->vcpu_count * vcpu_bytes +
 		vm->ram.block_count * (sizeof(*vm->ram.blocks) + sizeof(*vm->ram.written)) +
-		nested_map_table_bytes(vm->nested);
+		nested_map_table_bytes(vm->nested) + ALIGN_UP(vm->ram.rom_bytes, LARGE_PAGE_BYTES);
 
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;

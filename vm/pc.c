@@ -7,6 +7,7 @@
 #include "emul/acpi_pm.h"
 #include "emul/debug_exit.h"
 #include "emul/debugcon.h"
+#include "emul/fw_cfg.h"
 #include "emul/i8042.h"
 #include "emul/i8254.h"
 #include "emul/i8259.h"
@@ -21,17 +22,17 @@
 #include "emul/uart16550.h"
 #include "emul/virtio_blk.h"
 #include "vm/env.h"
+#include "vm/firmware.h"
 #include "vm/local_apic.h"
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
-#define ECAM_BASE   0xfef00000u
 
 enum { PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
 
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
-	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT,
+	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
 	PC_TEST_DISK,
 	PC_SLOTS
 };
@@ -44,7 +45,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
-	[PC_TEST_DISK] = &test_disk_model,
+	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -64,15 +65,18 @@ static const struct pc_place {
 		PCI_HOST_PORT_BYTES},
 	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 0, PCI_HOST_DATA_PORT,
 		PCI_HOST_PORT_BYTES},
-	{PC_PCI_HOST, PCI_HOST_REGION_ECAM, DEVICE_SPACE_MMIO, 0, ECAM_BASE, PCI_HOST_ECAM_BYTES},
+	{PC_PCI_HOST, PCI_HOST_REGION_ECAM, DEVICE_SPACE_MMIO, 0, PC_ECAM_BASE,
+		PCI_HOST_ECAM_BYTES},
 	{PC_RESET, RESET_CONTROL_REGION_FAST, DEVICE_SPACE_PORT, 1, RESET_CONTROL_FAST_PORT, 1},
 	{PC_RESET, RESET_CONTROL_REGION_RESET, DEVICE_SPACE_PORT, 1, RESET_CONTROL_RESET_PORT, 1},
 	{PC_I8042, I8042_REGION_DATA, DEVICE_SPACE_PORT, 1, I8042_DATA_PORT, 1},
 	{PC_I8042, I8042_REGION_COMMAND, DEVICE_SPACE_PORT, 1, I8042_COMMAND_PORT, 1},
 	{PC_UART, UART16550_REGION_PORTS, DEVICE_SPACE_PORT, 1, 0x3f8, 8},
 	{PC_PVPANIC, PVPANIC_REGION_PORT, DEVICE_SPACE_PORT, 1, 0x505, 1},
-	{PC_DEBUGCON, DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT, 1, 0xe9, 1},
 	{PC_DEBUG_EXIT, DEBUG_EXIT_REGION_PORTS, DEVICE_SPACE_PORT, 4, 0x501, 4},
+	{PC_FW_CFG, FW_CFG_REGION_SELECTOR, DEVICE_SPACE_PORT, 2, FW_CFG_PORT, FW_CFG_PORT_BYTES},
+	{PC_FW_CFG, FW_CFG_REGION_DMA, DEVICE_SPACE_PORT, 4, FW_CFG_DMA_PORT,
+		FW_CFG_DMA_PORT_BYTES},
 	{PC_TEST_DISK, TEST_DISK_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, TEST_DISK_PORT,
 		TEST_DISK_PORT_BYTES},
 	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
@@ -142,8 +146,9 @@ static uint32_t test_disk_index(const struct vm *vm)
 
 static bool slot_wanted(const struct vm *vm, unsigned slot)
 {
-	return (slot != PC_DEBUGCON || vm->config.debugcon) &&
+	return (slot != PC_DEBUGCON || vm->config.debugcon != 0) &&
 		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
+		(slot != PC_FW_CFG || vm->firmware != NULL) &&
 		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
 }
 
@@ -222,6 +227,12 @@ static void pci_interrupts_wire(struct vm *vm, struct device *const slots[PC_SLO
 	}
 }
 
+static void shadow_wire(struct device *host)
+{
+	for (unsigned i = 0; i < PCI_HOST_OUTPUTS; i++)
+		wire_add(host, i, &(struct wire_sink){.kind = WIRE_SHADOW});
+}
+
 static void function_place(struct vm *vm, struct device *device, unsigned number, unsigned function)
 {
 	unsigned at = number << 3 | function;
@@ -254,6 +265,7 @@ static void cmos_fill(struct vm *vm)
 	mc146818_set_cmos(vm->rtc, 0x5b, (uint8_t)high);
 	mc146818_set_cmos(vm->rtc, 0x5c, (uint8_t)(high >> 8));
 	mc146818_set_cmos(vm->rtc, 0x5d, (uint8_t)(high >> 16));
+	mc146818_set_cmos(vm->rtc, 0x5f, (uint8_t)(vm->config.vcpus - 1)); // as QEMU has it
 }
 
 // A device of PCI bus 0 with one function, whose pin is INTA. Pins are swizzled over the PIRQs.
@@ -266,10 +278,20 @@ static void pci_device_place(struct vm *vm, struct device *device, unsigned numb
 	wire_to_device(vm, device, PCIDEV_OUTPUT_INTX, isa, pirq * PIIX3_PIRQ_INPUTS + number);
 }
 
-static enum status disks_create(struct vm *vm, struct device *isa)
+unsigned pc_disk_device(const struct vm *vm, uint32_t index)
 {
 	unsigned number = PCI_FIRST_FREE;
 
+	if (vm->config.disks[index].kind != VM_DISK_VIRTIO)
+		return 0;
+	for (uint32_t i = 0; i < index; i++)
+		if (vm->config.disks[i].kind == VM_DISK_VIRTIO)
+			number++;
+	return number;
+}
+
+static enum status disks_create(struct vm *vm, struct device *isa)
+{
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[i];
 		struct virtio_blk_medium medium = {.readonly = disk->readonly,
@@ -284,7 +306,7 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
 		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
 		virtio_blk_configure(device, &medium);
-		pci_device_place(vm, device, number++, isa);
+		pci_device_place(vm, device, pc_disk_device(vm, i), isa);
 	}
 	return STATUS_OK;
 }
@@ -313,6 +335,9 @@ enum status pc_create(struct vm *vm)
 		if (slots[places[i].slot] != NULL)
 			bus_map(&vm->bus, slots[places[i].slot], places[i].region, places[i].space,
 				places[i].base, places[i].bytes, places[i].max_bytes);
+	if (slots[PC_DEBUGCON] != NULL)
+		bus_map(&vm->bus, slots[PC_DEBUGCON], DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT,
+			vm->config.debugcon, 1, 1);
 	for (unsigned i = 0; i < ARRAY_COUNT(functions); i++)
 		function_place(vm, slots[functions[i].slot], functions[i].device,
 			functions[i].function);
@@ -323,6 +348,7 @@ enum status pc_create(struct vm *vm)
 			wires[i].input);
 	}
 	pci_interrupts_wire(vm, slots);
+	shadow_wire(slots[PC_PCI_HOST]);
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -334,8 +360,11 @@ enum status pc_create(struct vm *vm)
 	vm->rtc = slots[PC_RTC];
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
+	vm->pci_host = slots[PC_PCI_HOST];
 	vm->uart = slots[PC_UART];
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
+	if (slots[PC_FW_CFG] != NULL)
+		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);
 	cmos_fill(vm);
 	return STATUS_OK;
 }
@@ -383,10 +412,15 @@ static void pci_write(struct vm *vm, const struct device *device, unsigned offse
 	bus_pci_write(vm, function << 12 | offset, bytes, value, now);
 }
 
-// As SeaBIOS leaves the board: PCI interrupts at 10 and 11, by level, and the ACPI registers where
-// the tables say. Addresses of devices are left to the kernel.
+// As SeaBIOS leaves the board: PCI interrupts at 10 and 11, by level, the ACPI registers where the
+// tables say, and RAM that cannot be written from 0xc0000 to 0xfffff. Addresses of devices are left
+// to the kernel.
 static void board_set_up(struct vm *vm, struct guest_time now)
 {
+	enum { LAST = PCI_HOST_PAM_READ << 4, PAIR = PCI_HOST_PAM_READ << 4 | PCI_HOST_PAM_READ };
+
+	for (unsigned i = 0; i < PCI_HOST_PAM_COUNT; i++)
+		pci_write(vm, vm->pci_host, PCI_HOST_PAM + i, 1, i == 0 ? LAST : PAIR, now);
 	pci_write(vm, vm->isa, PIIX3_PIRQ_ROUTE, 4, 0x0b0b0a0a, now);
 	pci_write(vm, vm->acpi_pm, PCIDEV_INTERRUPT_LINE, 1, 9, now);
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMBASE, 4, ACPI_PM_BASE, now);
@@ -431,7 +465,9 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		vm->devices[i].device->model->reset(vm->devices[i].device, now, kind);
 	bus_effects_carry_out(vm, now);
-	board_set_up(vm, now);
+	if (vm->config.firmware == NULL)
+		board_set_up(vm, now);
 	bus_leave(vm, now);
-	lapic_set_up(vm->vcpus[0], now);
+	if (vm->config.firmware == NULL)
+		lapic_set_up(vm->vcpus[0], now);
 }

@@ -8,12 +8,17 @@
 
 struct vm;
 
+#define PC_ECAM_BASE 0xfef00000u // of bus 0, PCI_HOST_ECAM_BYTES
+
 // Creates all devices of a machine and places their regions. STATUS_NO_MEMORY.
 must_check enum status pc_create(struct vm *vm);
 void pc_destroy(struct vm *vm);
 
-// Power-on or reset line: every device in its reset state, then what firmware would have set up
-// for a kernel that is booted directly (virtual wire mode).
+// Of a disk of the configuration: its device number on bus 0; 0: it is no PCI device.
+unsigned pc_disk_device(const struct vm *vm, uint32_t index);
+
+// Power-on or reset line: every device in its reset state, then, for a kernel that is booted
+// directly, what firmware would have set up (virtual wire mode).
 void pc_reset(struct vm *vm, enum device_reset kind);
 
 #endif

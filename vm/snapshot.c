@@ -15,20 +15,22 @@ enum { MODEL_NAME_MAX = SNAPSHOT_NAME_MAX };
 // What must be the same in the machine that a snapshot is loaded into.
 struct kept {
 	uint8_t name[VM_NAME_MAX];
-	uint64_t memory_bytes, kernel_bytes, initrd_bytes;
+	uint64_t memory_bytes, firmware_bytes, kernel_bytes, initrd_bytes;
 	uint64_t tsc_hz, host_tsc_hz;
 	uint64_t disk_bytes[VM_DISKS_MAX];
 	uint32_t vcpus, devices;
-	bool x2apic, debugcon, debug_exit;
+	uint16_t debugcon;
+	bool x2apic, debug_exit;
 	bool has_memory; // the contents of its memory are there
 	bool has_position; // its position is kept: vm/landing.h
 	uint8_t models[VM_DEVICES_MAX][MODEL_NAME_MAX];
-	uint8_t reserved[3];
+	uint8_t reserved[2];
 };
 
 static const struct state_field machine_fields[] = {
 	STATE_ARRAY_ANY(struct kept, name),
 	STATE_ANY(struct kept, memory_bytes),
+	STATE_ANY(struct kept, firmware_bytes),
 	STATE_ANY(struct kept, kernel_bytes),
 	STATE_ANY(struct kept, initrd_bytes),
 	STATE_ANY(struct kept, tsc_hz),
@@ -36,7 +38,7 @@ static const struct state_field machine_fields[] = {
 	STATE_ANY(struct kept, vcpus),
 	STATE_ANY(struct kept, devices),
 	STATE_BOOL(struct kept, x2apic),
-	STATE_BOOL(struct kept, debugcon),
+	STATE_ANY(struct kept, debugcon),
 	STATE_BOOL(struct kept, debug_exit),
 	STATE_BOOL(struct kept, has_memory),
 	STATE_BOOL(struct kept, has_position),
@@ -46,7 +48,7 @@ static const struct state_field machine_fields[] = {
 	STATE_PAD(struct kept, reserved),
 };
 static const struct state_table machine_table =
-	STATE_TABLE("machine", 3, struct kept, machine_fields, NULL);
+	STATE_TABLE("machine", 4, struct kept, machine_fields, NULL);
 
 // How it stands.
 struct standing {
@@ -63,7 +65,7 @@ struct standing {
 #define REQUESTS                                                                                   \
 	((uint32_t)(BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_POWER_OFF) |                    \
 		BIT(DEVICE_REQUEST_EXIT) | BIT(DEVICE_REQUEST_PANICKED) |                          \
-		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_FAILED)))
+		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_SHADOW) | BIT(VM_REQUEST_FAILED)))
 
 static const char *standing_check(const void *instance)
 {
@@ -126,6 +128,7 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	memset(machine, 0, sizeof(*machine));
 	memcpy(machine->name, vm->name, strnlen(vm->name, VM_NAME_MAX - 1));
 	machine->memory_bytes = vm->config.memory_bytes;
+	machine->firmware_bytes = vm->config.firmware_bytes;
 	machine->kernel_bytes = vm->config.kernel_bytes;
 	machine->initrd_bytes = vm->config.initrd_bytes;
 	machine->tsc_hz = vm->tsc_hz;
@@ -400,6 +403,9 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 		status = devices_loaded(twin, stream);
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
+	// A twin that shares the machine's memory finds it mapped as it was.
+	if (memory && status == STATUS_OK)
+		memory_shadow_update(twin);
 	if (memory && status == STATUS_OK)
 		status = snapshot_media_read(twin, stream);
 	if (memory && status == STATUS_OK)

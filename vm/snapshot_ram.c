@@ -24,11 +24,12 @@ static void block_write(const struct vm *vm, uint32_t block, struct snapshot_str
 	uint16_t pages[BLOCK_PAGES];
 	uint32_t count = 0;
 
+	if (ram->blocks[block] == NULL)
+		return;
 	for (uint32_t i = 0; i < BLOCK_PAGES; i++) {
-		struct gpa at = {block * LARGE_PAGE_BYTES + i * PAGE_BYTES};
-		const uint8_t *page = guest_ram_page(ram, at);
+		const uint8_t *page = ram->blocks[block] + i * PAGE_BYTES;
 
-		if (page != NULL && !page_is_zero(page))
+		if (!page_is_zero(page))
 			pages[count++] = (uint16_t)i;
 	}
 	if (count == 0)

@@ -57,6 +57,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	twin->time_stands = true;
 	twin->holds = 1;
 	memcpy(twin->ramdisks, vm->ramdisks, sizeof(twin->ramdisks)); // have no requests of it
+	twin->firmware = vm->firmware;
 	event_queue_init(&twin->queue, twin, bus_deliver);
 	status = parts_create(vm, twin, memory);
 	if (status != STATUS_OK) {
@@ -151,6 +152,7 @@ static void swap(void *argument)
 	SWAP(acpi_pm);
 	SWAP(isa);
 	SWAP(uart);
+	SWAP(pci_host);
 	SWAP(devices);
 	SWAP(device_count);
 	SWAP(paused_tsc);

@@ -186,6 +186,14 @@ void vm_vcpu_reset(struct vm_vcpu *vcpu)
 	vcpu->code_memo = NULL;
 }
 
+void vm_vcpu_forget_memory(struct vm_vcpu *vcpu)
+{
+	ASSERT(vcpu->resting);
+	vcpu_forget_nested(vcpu->vcpu);
+	paging_forget(&vcpu->paging);
+	vcpu->code_memo = NULL;
+}
+
 struct state_call {
 	struct vm_vcpu *vcpu;
 	struct vcpu_state *state;

@@ -12,19 +12,12 @@
 #include "kernel/mem.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
-#include "vm/acpi_tables.h"
-#include "vm/direct_boot.h"
+#include "vm/firmware.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
 #include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
-
-// A guest can panic, or reset itself, as often as it likes; the log tells the first times only.
-enum { REPORTS_MAX = 16 };
-
-#define SEGMENT_CODE32 (struct vcpu_segment_state){DIRECT_BOOT_CODE_SELECTOR, 0xc9b, UINT32_MAX, 0}
-#define SEGMENT_DATA32 (struct vcpu_segment_state){DIRECT_BOOT_DATA_SELECTOR, 0xc93, UINT32_MAX, 0}
 
 struct guest_time vm_now(const struct vm *vm)
 {
@@ -62,6 +55,8 @@ static enum status parts_create(struct vm *vm)
 		status = vcpus_create(vm);
 	if (status == STATUS_OK)
 		status = disks_create(vm);
+	if (status == STATUS_OK && vm->config.firmware != NULL)
+		status = firmware_info_create(vm, &vm->firmware);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
 	if (status == STATUS_OK && vm_config_keeps_position(&vm->config))
@@ -81,6 +76,7 @@ static void parts_destroy(struct vm *vm)
 	vcpus_destroy(vm);
 	pc_destroy(vm);
 	memory_destroy(vm);
+	firmware_info_destroy(vm->firmware);
 	mem_pages_free(vm, PAGES_OF(*vm));
 }
 
@@ -190,74 +186,17 @@ void vm_destroy(struct vm *vm)
 	parts_destroy(vm);
 }
 
-static void vcpu_enter_kernel(struct vm_vcpu *vcpu, const struct direct_boot_entry *entry)
-{
-	struct vcpu_state state;
-	enum status status;
-
-	vcpu_load(vcpu->vcpu);
-	vcpu_get_state(vcpu->vcpu, &state);
-	state.rip = entry->eip;
-	state.cr0 = CR0_PE | CR0_ET;
-	state.gpr[GPR_RAX] = entry->eax;
-	state.gpr[GPR_RBX] = entry->ebx;
-	state.gpr[GPR_RCX] = entry->ecx;
-	state.gpr[GPR_RDX] = entry->edx;
-	state.gpr[GPR_RSI] = entry->esi;
-	state.gpr[GPR_RDI] = entry->edi;
-	state.gpr[GPR_RSP] = entry->esp;
-	state.gpr[GPR_RBP] = entry->ebp;
-	state.segment[SEGMENT_CS] = SEGMENT_CODE32;
-	for (unsigned i = SEGMENT_ES; i <= SEGMENT_GS; i++)
-		if (i != SEGMENT_CS)
-			state.segment[i] = SEGMENT_DATA32;
-	state.segment[SEGMENT_TR] =
-		(struct vcpu_segment_state){DIRECT_BOOT_TASK_SELECTOR, 0x8b, 0x67, 0};
-	state.gdtr_base = entry->gdt.v;
-	state.gdtr_limit = DIRECT_BOOT_GDT_BYTES - 1;
-	status = vcpu_set_state(vcpu->vcpu, &state);
-	ASSERT(status == STATUS_OK);
-	vcpu_unload(vcpu->vcpu);
-}
-
-static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
-{
-	const struct acpi_config acpi = {
-		.vcpus = vm->vcpu_count, .pci = true, .keyboard = false, .pvpanic = true};
-	struct direct_boot_source source = {
-		.kernel = vm->config.kernel,
-		.kernel_bytes = vm->config.kernel_bytes,
-		.initrd = vm->config.initrd,
-		.initrd_bytes = vm->config.initrd_bytes,
-		.cmdline = vm->config.cmdline,
-	};
-	uint8_t seed[RANDOM_SEED_BYTES];
-	struct direct_boot_entry entry;
-	enum status status = acpi_tables_build(&vm->ram, &acpi, &source.rsdp);
-
-	if (status != STATUS_OK) {
-		snprintf(error, VM_ERROR_MAX, "ACPI tables: %s", status_name(status));
-		return status;
-	}
-	if (vm->config.random_seed.is_there) {
-		random_seed_bytes(&vm->config.random_seed, vm->resets, seed);
-		source.random_seed = seed;
-	}
-	status = direct_boot_load(&vm->ram, &source, &entry, error);
-	if (status != STATUS_OK)
-		return status;
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		vm_vcpu_reset(vm->vcpus[i]);
-	vcpu_enter_kernel(vm->vcpus[0], &entry);
-	if (vm->resets <= REPORTS_MAX)
-		log_info("%s: booting a %s kernel, %llu MiB of memory", vm->name, entry.protocol,
-			(unsigned long long)(vm->config.memory_bytes / MIB));
-	return STATUS_OK;
-}
-
 static uint64_t worked_here(void)
 {
 	return rdtsc() - cpu_self()->slept;
+}
+
+// What it asks of the machine is done at once.
+static void board_reset(struct vm *vm, enum device_reset kind)
+{
+	pc_reset(vm, kind);
+	memory_shadow_update(vm);
+	__atomic_fetch_and(&vm->requests, ~(uint32_t)BIT(VM_REQUEST_SHADOW), __ATOMIC_RELAXED);
 }
 
 struct start_call {
@@ -271,8 +210,8 @@ static void start(void *argument)
 	struct start_call *call = argument;
 	struct vm *vm = call->vm;
 
-	pc_reset(vm, DEVICE_RESET_POWER);
-	call->status = kernel_load(vm, call->error);
+	board_reset(vm, DEVICE_RESET_POWER);
+	call->status = vm_begin(vm, call->error);
 	if (call->status != STATUS_OK)
 		return;
 	vm->home_worked = worked_here();
@@ -338,11 +277,11 @@ static void reset_carry_out(struct vm *vm)
 {
 	char error[VM_ERROR_MAX];
 
-	pc_reset(vm, DEVICE_RESET_LINE);
+	board_reset(vm, DEVICE_RESET_LINE);
 	vm->resets++;
-	if (vm->resets <= REPORTS_MAX)
+	if (vm->resets <= VM_RESETS_TOLD)
 		log_info("%s: reset", vm->name);
-	if (kernel_load(vm, error) != STATUS_OK) {
+	if (vm_begin(vm, error) != STATUS_OK) {
 		log_error("%s: %s", vm->name, error);
 		end(vm, VM_END_FAILED, 0);
 		return;
@@ -358,7 +297,7 @@ void vm_carry_out_requests(struct vm *vm)
 	uint32_t requests = __atomic_exchange_n(&vm->requests, 0, __ATOMIC_ACQUIRE);
 
 	ASSERT(vcpus_rest(vm));
-	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0 && vm->panics++ < REPORTS_MAX)
+	if ((requests & BIT(DEVICE_REQUEST_PANICKED)) != 0 && vm->panics++ < VM_RESETS_TOLD)
 		log_warn("%s: the guest reports a panic (pvpanic events 0x%x)", vm->name,
 			vm->panic_argument);
 	if ((requests & BIT(VM_REQUEST_FAILED)) != 0)
@@ -369,6 +308,8 @@ void vm_carry_out_requests(struct vm *vm)
 		end(vm, VM_END_POWER_OFF, 0);
 	else if ((requests & (BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_INIT))) != 0)
 		reset_carry_out(vm);
+	else if ((requests & BIT(VM_REQUEST_SHADOW)) != 0)
+		memory_shadow_update(vm);
 }
 
 // Where the vcpus take turns, whoever runs looks.

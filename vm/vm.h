@@ -3,6 +3,7 @@
 //
 //   machine.c    the machines that the configuration describes
 //   vm.c         creation, start, stop, requests and resets
+//   begin.c      where the guest begins
 //   memory.c     guest RAM and what it is mapped to
 //   hold.c       whether the vcpus run, and time with them
 //   vcpu.c       virtual CPUs: their cores, resting and running, INIT and STARTUP
@@ -51,6 +52,7 @@ enum {
 	VM_DEVICE_TIMERS_MAX = 4,
 	VM_LAST_EXITS = 16,
 	VM_REPORTS_MAX = 16,
+	VM_RESETS_TOLD = 16, // a guest can reset itself, or panic, as often as it likes
 };
 
 enum { VM_PIN_ANY = 0xff };
@@ -111,6 +113,10 @@ enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
 struct vm_config {
 	const char *name;
 	uint64_t memory_bytes; // multiple of 2 MiB
+	// What the guest begins with: the image of a firmware, vm_firmware_fits, or else a kernel.
+	const uint8_t *firmware; // NULL: none
+	uint64_t firmware_bytes;
+	const char *firmware_name;
 	const uint8_t *kernel;
 	uint64_t kernel_bytes;
 	const uint8_t *initrd; // NULL: none
@@ -121,7 +127,7 @@ struct vm_config {
 	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
 	uint8_t pin[VM_VCPUS_MAX];
 	bool x2apic;
-	bool debugcon;   // a debug console at port 0xe9
+	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	// Its execution can be repeated to the instruction: its time is its position, and its CPU
@@ -145,6 +151,13 @@ struct vm_config {
 	void (*ended)(void *owner);
 	void *owner;
 };
+
+// Whole pages, from what is seen below 1 MiB up.
+static inline bool vm_firmware_fits(uint64_t bytes)
+{
+	return bytes % PAGE_BYTES == 0 && bytes >= GUEST_ROM_END - GUEST_BIOS_START &&
+		bytes <= GUEST_FIRMWARE_MAX;
+}
 
 struct vm_device {
 	struct vm *vm;
@@ -277,10 +290,11 @@ struct vm {
 	struct bus bus;
 	struct guest_ram ram;
 	struct nested_map *nested;
+	struct firmware_info *firmware; // (c) NULL: none
 	struct medium media[VM_DISKS_MAX];       // by disk
 	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
 	struct backend_counts requests_out; // (a)
-	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart;
+	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart, *pci_host;
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;
@@ -295,8 +309,11 @@ struct vm {
 	struct outside outside;
 };
 
-// A request of the machine's own: an entry failed.
-enum { VM_REQUEST_FAILED = 31 };
+// Requests of the machine's own.
+enum {
+	VM_REQUEST_SHADOW = 30, // what shadow RAM shall be has changed
+	VM_REQUEST_FAILED = 31, // an entry failed
+};
 
 // On failure `error` (never empty) says what and why. The machine does not run yet.
 enum { VM_ERROR_MAX = 320 };
@@ -371,8 +388,13 @@ static always_inline struct cpu *vm_home(const struct vm *vm)
 	return vm->vcpus[0]->core;
 }
 
+// begin.c. After a reset of all devices, while all vcpus rest.
+must_check enum status vm_begin(struct vm *vm, char error[VM_ERROR_MAX]);
+
 must_check enum status memory_create(struct vm *vm); // memory.c
 void memory_destroy(struct vm *vm);
+// Makes of 0xc0000 to 0xfffff what the host bridge says. All vcpus rest.
+void memory_shadow_update(struct vm *vm);
 
 // vcpu.c
 must_check enum status vcpus_create(struct vm *vm);
@@ -384,6 +406,7 @@ void vcpus_attach(struct vm *vm);
 void vcpus_detach(struct vm *vm);  // all rest
 bool vcpus_rest(const struct vm *vm);
 void vm_vcpu_reset(struct vm_vcpu *vcpu); // power-on state; rests
+void vm_vcpu_forget_memory(struct vm_vcpu *vcpu); // what is mapped has changed; rests
 // Makes the vcpu's core look. From anywhere.
 void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals);
 // After an earlier deadline was armed. The vcpu's core.

@@ -189,6 +189,19 @@ static uint64_t *entry_get(const struct nested_map *map, uint64_t gpa, unsigned 
 	}
 }
 
+void nested_map_remove(struct nested_map *map, struct gpa gpa, uint64_t bytes)
+{
+	ASSERT(((gpa.v | bytes) & (PAGE_BYTES - 1)) == 0);
+	for (uint64_t i = 0; i < bytes; i += PAGE_BYTES) {
+		uint64_t *entry = entry_get(map, gpa.v + i, 1);
+
+		if (entry == NULL)
+			continue;
+		ASSERT((*entry & format->large) == 0);
+		*entry = 0;
+	}
+}
+
 static bool dirty_take(uint64_t *entry)
 {
 	return (__atomic_fetch_and(entry, ~format->dirty, __ATOMIC_RELAXED) & format->dirty) != 0;

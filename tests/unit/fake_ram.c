@@ -22,6 +22,7 @@ struct guest_ram *fake_ram_create(uint64_t low_bytes, uint64_t high_bytes)
 	assert_non_null(ram);
 	ram->low_bytes = low_bytes;
 	ram->high_bytes = high_bytes;
+	memset(ram->shadow, GUEST_SHADOW_READ, sizeof(ram->shadow));
 	ram->block_count =
 		ALIGN_UP(high_bytes > 0 ? GUEST_RAM_HIGH + high_bytes : low_bytes, LARGE_PAGE_BYTES)
 		/ LARGE_PAGE_BYTES;

@@ -247,6 +247,68 @@ static void compare_exchange_needs_ram(void **state)
 	expect_assert_failure((void)!guest_ram_compare_exchange(ram, (struct gpa){0}, 2, 0, 0));
 }
 
+static void shadow_set(unsigned shadow)
+{
+	memset(ram->shadow, (int)shadow, sizeof(ram->shadow));
+}
+
+// What each setting makes of a part.
+static void shadow_has_four_settings(void **state)
+{
+	(void)state;
+	for (unsigned shadow = 0; shadow < 4; shadow++) {
+		shadow_set(shadow);
+		assert_int_equal(kind(0xd0000), shadow == 3 ? GUEST_RAM_RAM
+			: shadow == GUEST_SHADOW_READ ? GUEST_RAM_ROM : GUEST_RAM_NONE);
+		assert_int_equal(kind(0xf0000), kind(0xd0000));
+		assert_int_equal(guest_ram_is_write_only(ram, (struct gpa){0xd0000}),
+			shadow == GUEST_SHADOW_WRITE);
+		assert_int_equal(guest_ram_is_ram(ram, (struct gpa){0xd0000}, 1), shadow == 3);
+	}
+	assert_false(guest_ram_is_write_only(ram, (struct gpa){0xbffff}));
+	assert_false(guest_ram_is_write_only(ram, (struct gpa){0x100000}));
+}
+
+static uint8_t at(uint64_t address)
+{
+	return *guest_ram_page(ram, (struct gpa){address});
+}
+
+// The ROM ends at 4 GiB, and its end is seen below 1 MiB where RAM does not hide it.
+static void the_rom_is_seen_twice(void **state)
+{
+	static uint8_t rom[LARGE_PAGE_BYTES];
+	uint8_t byte;
+
+	(void)state;
+	memset(rom, 0x11, sizeof(rom));
+	ram->rom[0] = rom;
+	ram->rom_bytes = 256 * KIB;
+	rom[LARGE_PAGE_BYTES - 1] = 0x22;
+	rom[LARGE_PAGE_BYTES - 128 * KIB] = 0x33;
+	rom[LARGE_PAGE_BYTES - 256 * KIB] = 0x44;
+	shadow_set(0);
+	assert_int_equal(kind(0xdffff), GUEST_RAM_NONE);
+	assert_int_equal(at(0xe0000), 0x33);
+	assert_int_equal(at(0xfffff), 0x22);
+	assert_int_equal(at(0xffffffff), 0x22);
+	assert_int_equal(at(0xfffc0000), 0x44);
+	assert_null(guest_ram_page(ram, (struct gpa){0xfffbffff}));
+	assert_int_equal(guest_ram_read(ram, (struct gpa){0xffffffff}, &byte, 1), STATUS_OK);
+	assert_int_equal(byte, 0x22);
+	assert_int_equal(guest_ram_write(ram, (struct gpa){0xffffffff}, &byte, 1), STATUS_RANGE);
+	assert_int_equal(guest_ram_write_rom(ram, (struct gpa){0xffffffff}, &byte, 1),
+		STATUS_RANGE);
+	shadow_set(GUEST_SHADOW_WRITE);
+	assert_int_equal(kind(0xe0000), GUEST_RAM_ROM);
+	assert_int_equal(at(0xe0000), 0x33);
+	assert_int_equal(guest_ram_write_rom(ram, (struct gpa){0xe0000}, "x", 1), STATUS_OK);
+	shadow_set(GUEST_SHADOW_READ);
+	assert_int_equal(at(0xe0000), 'x');
+	ram->rom[0] = NULL;
+	ram->rom_bytes = 0;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -262,6 +324,8 @@ int main(void)
 		TEST(compare_exchange_takes_8_bytes),
 		TEST(compare_exchange_takes_4_bytes),
 		TEST(compare_exchange_needs_ram),
+		TEST(shadow_has_four_settings),
+		TEST(the_rom_is_seen_twice),
 	};
 
 	return cmocka_run_group_tests_name("guest_ram", tests, NULL, NULL);

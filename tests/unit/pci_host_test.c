@@ -67,13 +67,56 @@ static void is_a_host_bridge(void **state)
 	out(&env, 0x0d, 1, 0x47);
 	assert_int_equal(in(&env, 0x0c, 4), 0x00004000);
 	fake_save_and_load(&env);
-	out(&env, 0x5a, 2, 0x3321);
+	out(&env, 0x5a, 2, 0xff21);
 	assert_int_equal(in(&env, 0x58, 4), 0x33210000);
 	out(&env, 0x72, 1, 0xff);
 	assert_int_equal(in(&env, 0x72, 1), 0x7a);
 	fake_reset(&env, DEVICE_RESET_LINE);
 	assert_int_equal(in(&env, 0x58, 4), 0);
 	assert_int_equal(in(&env, 0x72, 1), 0x02);
+	fake_destroy(&env);
+}
+
+static bool reads_ram(const struct fake_env *env, unsigned part)
+{
+	return env->line[PCI_HOST_OUTPUT_READ + part];
+}
+
+static bool writes_ram(const struct fake_env *env, unsigned part)
+{
+	return env->line[PCI_HOST_OUTPUT_WRITE + part];
+}
+
+// 82441FX, 3.2.18: PAM0 has 0xf0000 in its upper half, PAM1 0xc0000 and 0xc4000, and so on.
+static void says_what_is_shadowed(void **state)
+{
+	struct fake_env env;
+
+	(void)state;
+	fake_create(&env, &pci_host_model);
+	for (unsigned i = 0; i < PCI_HOST_SHADOW_PARTS; i++)
+		assert_false(reads_ram(&env, i) || writes_ram(&env, i));
+	for (unsigned i = 0; i < PCI_HOST_SHADOW_PARTS; i++) {
+		unsigned reg = i == 12 ? 0x59 : 0x5a + i / 2;
+		unsigned shift = i == 12 || i % 2 == 1 ? 4 : 0;
+
+		for (unsigned bits = 0; bits < 16; bits++) {
+			out(&env, reg, 1, bits << shift);
+			assert_int_equal(reads_ram(&env, i), (bits & 1) != 0);
+			assert_int_equal(writes_ram(&env, i), (bits & 2) != 0);
+			for (unsigned other = 0; other < PCI_HOST_SHADOW_PARTS; other++)
+				if (other != i)
+					assert_false(reads_ram(&env, other) ||
+						writes_ram(&env, other));
+			fake_save_and_load(&env);
+		}
+		out(&env, reg, 1, 0);
+	}
+	out(&env, 0x5c, 4, 0xffffffff);
+	assert_true(reads_ram(&env, 11) && writes_ram(&env, 4));
+	fake_reset(&env, DEVICE_RESET_LINE);
+	for (unsigned i = 0; i < PCI_HOST_SHADOW_PARTS; i++)
+		assert_false(reads_ram(&env, i) || writes_ram(&env, i));
 	fake_destroy(&env);
 }
 
@@ -116,7 +159,7 @@ static void checks_state(void **state)
 	assert_int_equal(state_check(table, env.device, &error), STATUS_INVALID);
 	assert_null(error.field);
 	state_field_set(&table->fields[2], env.device, 0, 0);
-	state_field_set(&table->fields[1], env.device, 0x59, 0xff);
+	state_field_set(&table->fields[1], env.device, 0x59, 0x30);
 	assert_int_equal(state_check(table, env.device, &error), STATUS_OK);
 	state_field_set(&table->fields[1], env.device, 0x00, 0x87);
 	assert_int_equal(state_check(table, env.device, &error), STATUS_INVALID);
@@ -156,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(latches_addresses),
 		cmocka_unit_test(is_a_host_bridge),
+		cmocka_unit_test(says_what_is_shadowed),
 		cmocka_unit_test(decodes),
 		cmocka_unit_test(checks_state),
 		cmocka_unit_test(withstands_random_accesses),

@@ -296,6 +296,11 @@ enum status memory_create(struct vm *of)
 	return STATUS_OK;
 }
 
+void memory_shadow_update(struct vm *of)
+{
+	(void)of;
+}
+
 void memory_destroy(struct vm *of)
 {
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
@@ -403,7 +408,7 @@ static inline int bench_setup(void **state)
 	vm = calloc(1, sizeof(*vm));
 	strcpy(vm->name, name);
 	vm->config = (struct vm_config){.name = vm->name, .memory_bytes = 2 * LARGE_PAGE_BYTES,
-		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = true, .debug_exit = true,
+		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = 0xe9, .debug_exit = true,
 		.disk_count = 1, .disks = {{.bytes = 64, .kind = VM_DISK_TEST}}};
 	vm->state = VM_RUNNING;
 	vm->time_stands = true;

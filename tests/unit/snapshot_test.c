@@ -295,7 +295,7 @@ static void other_machines_are_refused_by_field(void **state)
 		"machine 0: kernel_bytes[0]: 0x5 is not allowed (0x0 to 0x0)");
 	REFUSE_VM(vm->vcpu_count = 1, vm->vcpu_count = 2, "vcpus");
 	REFUSE_VM(vm->device_count--, vm->device_count++, "devices");
-	REFUSE_VM(vm->requests = 1u << 30, vm->requests = 0, "requests");
+	REFUSE_VM(vm->requests = 1u << 29, vm->requests = 0, "requests");
 	REFUSE_VM(vm->end = VM_END_FAILED, vm->end = 0, "end");
 	REFUSE_VM(vm->paused_tsc = BIT(61), vm->paused_tsc = 5000000, "time_ticks");
 	REFUSE_VM(vcpu->mtrr.default_type = 7, mtrr_reset(&vcpu->mtrr, 40), "mtrr");

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a guest begins with: firmware, and where its log goes.
+#include "tests/unit/config_bench.h"
+
+static void test_firmware(void **state)
+{
+	static const struct {
+		const char *value, *path;
+	} good[] = {{"seabios", "firmware/bios-256k.bin"}, {"ovmf", "firmware/OVMF.fd"}};
+	char text[128];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(good); i++) {
+		snprintf(text, sizeof(text), "[vm a]\nmemory = 64M\nfirmware = %s\n",
+			good[i].value);
+		assert_int_equal(parse(text), STATUS_OK);
+		assert_string_equal(config_firmware_path(config.vms[0].firmware), good[i].path);
+		assert_string_equal(config.vms[0].kernel, "");
+	}
+	assert_null(config_firmware_path(CONFIG_FIRMWARE_NONE));
+	expect_vm_error("firmware = bios",
+		"reprise.ini:4: firmware: expected none, seabios or ovmf, got \"bios\"");
+	expect_error("[vm a]\nmemory = 64M\nfirmware = none\n",
+		"reprise.ini:1: kernel: expected this key in the section, or firmware, "
+		"got neither");
+	expect_error("[vm a]\nmemory = 64M\nfirmware = ovmf\ncmdline = quiet\n",
+		"reprise.ini:4: cmdline: expected no such key beside firmware, which boots from "
+		"disks");
+}
+
+static void test_debugcon(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM "debugcon = 0x402\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].debugcon, 0x402);
+	assert_int_equal(parse(VM "debugcon = off\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].debugcon, 0);
+	expect_vm_error("debugcon = 65536",
+		"reprise.ini:4: debugcon: expected on, off or a port, got \"65536\"");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_debugcon),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
