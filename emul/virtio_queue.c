@@ -85,12 +85,18 @@ const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
 const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	return ops_of(ring)->listen(device, queue, ring);
+	const char *reason = ops_of(ring)->listen(device, queue, ring);
+
+	// Either the driver sees that it shall notify, or the next look sees its chain.
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return reason;
 }
 
 const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted)
 {
+	// Either the driver sees what was pushed, or its wish to be told is seen here.
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return ops_of(ring)->take_signal(device, queue, ring, wanted);
 }
 

@@ -74,6 +74,7 @@ static const char *split_pop(struct device *device, struct virtio_queue *queue,
 		return NULL;
 	if ((uint16_t)(index - queue->next) > queue->size)
 		return "the available index jumps beyond its ring";
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); // 2.7.13.3: the driver's writes, in its order
 	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_RING +
 		AVAILABLE_BYTES * (uint64_t)(queue->next % queue->size), &head))
 		return VIRTIO_RING_NOT_RAM;
@@ -107,6 +108,7 @@ static const char *split_push(struct device *device, struct virtio_queue *queue,
 	(void)slots;
 	if (device_dma_write(device, (struct gpa){at}, &element, sizeof(element)) != STATUS_OK)
 		return VIRTIO_RING_NOT_RAM;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	queue->used++;
 	return virtio_put16(device, queue->device + VIRTIO_USED_INDEX, queue->used)
 		? NULL : VIRTIO_RING_NOT_RAM;

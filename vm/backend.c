@@ -69,20 +69,32 @@ static bool is_done(const struct backend_slot *slot)
 		__atomic_load_n(&slot->request.done, __ATOMIC_ACQUIRE);
 }
 
+_Static_assert(DEVICE_IO_MAX == 64, "bits of backend->used");
+
+// Those that are not free, beginning with the lowest.
+#define FOR_EACH_USED(backend, index)                                                              \
+	for (uint64_t left_ = (backend)->used, index = 0;                                          \
+		left_ != 0 && (index = (uint64_t)__builtin_ctzll(left_), true); left_ &= left_ - 1)
+
 static struct backend_slot *slot_free(struct backend *backend)
 {
-	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
-		if (backend->slots[i].state == BACKEND_FREE)
-			return &backend->slots[i];
-	return NULL;
+	return ~backend->used == 0 ? NULL : &backend->slots[__builtin_ctzll(~backend->used)];
 }
 
 static struct backend_slot *slot_find(struct backend *backend, uint64_t name)
 {
-	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
-		if (backend->slots[i].state != BACKEND_FREE && backend->slots[i].name == name)
+	FOR_EACH_USED(backend, i)
+		if (backend->slots[i].name == name)
 			return &backend->slots[i];
 	return NULL;
+}
+
+static void slot_set(struct backend *backend, struct backend_slot *slot, enum backend_state state)
+{
+	uint64_t bit = BIT(slot - backend->slots);
+
+	slot->state = (uint8_t)state;
+	backend->used = state == BACKEND_FREE ? backend->used & ~bit : backend->used | bit;
 }
 
 static bool pieces_are_ram(const struct guest_ram *ram, const struct device_io *io)
@@ -159,7 +171,7 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 	if (slot == NULL)
 		return STATUS_FAIL(STATUS_BUSY);
 	slot->name = io->request;
-	slot->state = BACKEND_SENT;
+	slot_set(backend, slot, BACKEND_SENT);
 	slot->request.kind = io->kind;
 	slot->request.offset = io->offset;
 	slot->request.bytes = pieces_keep(slot, io);
@@ -190,7 +202,9 @@ bool backend_completion(const struct vm *vm, struct event *event)
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		const struct backend *backend = vm->devices[i].backend;
 
-		for (unsigned n = 0; backend != NULL && n < DEVICE_IO_MAX; n++) {
+		if (backend == NULL)
+			continue;
+		FOR_EACH_USED(backend, n) {
 			const struct backend_slot *slot = &backend->slots[n];
 
 			if (!is_done(slot))
@@ -253,7 +267,7 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 	enum status status = event->payload[0];
 
 	ASSERT(slot != NULL && slot->state == BACKEND_TAKEN);
-	slot->state = BACKEND_FREE;
+	slot_set(device->backend, slot, BACKEND_FREE);
 	if (slot->dropped)
 		return;
 	if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK)
@@ -270,7 +284,7 @@ bool backend_restore(struct backend *backend, unsigned index, const struct devic
 	if (!pieces_are_ram(&vm->ram, io) || slot_find(backend, io->request) != NULL)
 		return false;
 	slot->name = io->request;
-	slot->state = (uint8_t)state;
+	slot_set(backend, slot, state);
 	slot->request.kind = io->kind;
 	slot->request.offset = io->offset;
 	slot->request.bytes = pieces_keep(slot, io);
@@ -307,12 +321,14 @@ void backend_reset(struct vm_device *device)
 {
 	struct backend *backend = device->backend;
 
-	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++) {
+	if (backend == NULL)
+		return;
+	FOR_EACH_USED(backend, i) {
 		struct backend_slot *slot = &backend->slots[i];
 
 		ASSERT(slot->state != BACKEND_SENT || is_done(slot));
 		if (slot->state == BACKEND_SENT)
 			__atomic_fetch_sub(&device->vm->requests_out.done, 1, __ATOMIC_RELAXED);
-		slot->state = BACKEND_FREE;
+		slot_set(backend, slot, BACKEND_FREE);
 	}
 }

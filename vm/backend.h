@@ -56,6 +56,7 @@ struct backend {
 	void (*submit)(void *owner, struct backend_request *request);
 	void *owner;
 	uint8_t *data; // (c) of all requests
+	uint64_t used; // a bit for each slot that is not free
 	struct backend_slot slots[DEVICE_IO_MAX];
 };
 
