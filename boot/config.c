@@ -93,6 +93,7 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, true),
 	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
 	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
+	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };
 

@@ -40,6 +40,17 @@ const char *config_parse_interface(struct ini_slice value, void *field, size_t c
 	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio";
 }
 
+const char *config_parse_dataplane(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t cpu;
+
+	(void)capacity;
+	if (!config_number_between(value, 0, CONFIG_CPUS_MAX - 1, &cpu))
+		return "a host CPU, from 0 to 63";
+	*(uint32_t *)field = (uint32_t)cpu + 1;
+	return NULL;
+}
+
 const char *config_parse_name(struct ini_slice value, void *field, size_t capacity)
 {
 	if (value.count == 0 || value.count >= capacity)

@@ -17,7 +17,8 @@ config_parse_value config_parse_bool, config_parse_console, config_parse_count,
 // Of recording: config_rr.c.
 config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
 // Of disks: config_disk.c.
-config_parse_value config_parse_interface, config_parse_medium, config_parse_name;
+config_parse_value config_parse_dataplane, config_parse_interface, config_parse_medium,
+	config_parse_name;
 // Of the test facilities for positions: config_landing.c.
 config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 

@@ -34,6 +34,36 @@ static bool file_exists(const struct boot_info *info, const struct config_vm *vm
 	return false;
 }
 
+// Whether any disk's data plane has that CPU.
+static bool is_of_a_plane(uint32_t cpu)
+{
+	for (uint32_t i = 0; i < boot_config.disk_count; i++)
+		if (boot_config.disks[i].dataplane == cpu + 1)
+			return true;
+	return false;
+}
+
+static bool planes_are_possible(void)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < cpu_count(); i++) {
+		cores[i].reserved = is_of_a_plane(i);
+		left += cores[i].usable && !cores[i].reserved;
+	}
+	for (uint32_t i = 0; i < boot_config.disk_count; i++) {
+		const struct config_disk *disk = &boot_config.disks[i];
+
+		if (disk->dataplane <= cpu_count() && (disk->dataplane == 0 || left != 0))
+			continue;
+		log_error("%s: [disk %s] (line %u): dataplane: expected a host CPU below %u, and "
+			"another one for guests, got %u", CONFIG_FILE_NAME, disk->name, disk->line,
+			cpu_count(), disk->dataplane - 1);
+		return false;
+	}
+	return true;
+}
+
 static bool pin_is_possible(const struct config_vm *vm)
 {
 	for (uint32_t i = 0; i < vm->pin.count; i++) {
@@ -42,6 +72,11 @@ static bool pin_is_possible(const struct config_vm *vm)
 		if (cpu >= cpu_count()) {
 			log_error("%s:%u: pin: expected host CPUs below %u, as many as are in "
 				"use, got %u", CONFIG_FILE_NAME, vm->pin.line, cpu_count(), cpu);
+			return false;
+		}
+		if (cores[cpu].reserved) {
+			log_error("%s:%u: pin: expected host CPUs that are no disk's dataplane, "
+				"got %u", CONFIG_FILE_NAME, vm->pin.line, cpu);
 			return false;
 		}
 		if (!cores[cpu].usable) {
@@ -106,6 +141,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, const struct 
 		.bytes = disk->medium.bytes,
 		.seed = disk->delay,
 		.kind = VM_DISK_VIRTIO,
+		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,
 		.readonly = disk->readonly,
 	};
 
@@ -122,7 +158,8 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 {
 	if (vm->test_disk != 0)
 		config->disks[config->disk_count++] = (struct vm_disk_config){.name = "test",
-			.bytes = vm->test_disk, .seed = vm->test_disk_delay, .kind = VM_DISK_TEST};
+			.bytes = vm->test_disk, .seed = vm->test_disk_delay, .kind = VM_DISK_TEST,
+			.plane = VM_PIN_ANY};
 	for (uint32_t i = 0; i < boot_config.disk_count; i++)
 		if (strcmp(boot_config.disks[i].vm, vm->name) == 0)
 			config->disks[config->disk_count++] =
@@ -233,7 +270,7 @@ static void machines_destroy(void)
 bool machines_start(const struct boot_info *info, uint64_t entry_tsc)
 {
 	const struct config_vm *vms = boot_config.vms;
-	bool good = true;
+	bool good = planes_are_possible();
 
 	for (uint32_t i = 0; i < boot_config.vm_count; i++)
 		good &= section_check(info, &vms[i]);

@@ -16,6 +16,14 @@
 // a device: a change of a wire or a message reaches its receiver after the handler that made it
 // has returned. Work per stimulus is bounded; long work goes on in a bottom half.
 //
+// DATA PLANE. Queues of a device may be served by another core, which owns them meanwhile, with all
+// that is needed for it: the device gives them (device_give_queues) and takes them back
+// (device_take_queues) before it does what concerns them, and kicks who serves them when the driver
+// notifies. On that core `serve` and `complete` run without the device lock, beside stimuli, and
+// touch nothing else of the device; of the effects they have dma_read, dma_write and submit. What
+// else is to happen (interrupts, an error) they note, and `served` does it as a stimulus. There is no
+// such core for a recorded machine.
+//
 // Guest memory is reached by device_dma_*() alone. Data is copied once to a local, validated, and
 // only the copy is used.
 #ifndef EMUL_DEVICE_H
@@ -165,9 +173,23 @@ struct device_env {
 		uint64_t base, uint64_t bytes);
 	void (*unmap_region)(struct device *device, unsigned region);
 	void (*request)(struct device *device, enum device_request request, uint32_t argument);
+	// From now on another core serves the queues. STATUS_BUSY: not before what has been dropped
+	// is done. STATUS_UNSUPPORTED: there is none.
+	enum status (*give_queues)(struct device *device);
+	// They are the device's again: it waits until that core has left them, and nothing of them
+	// is at a back end. Nothing where they have not been given.
+	void (*take_queues)(struct device *device);
+	// There is something in them.
+	void (*kick_queues)(struct device *device);
 	// Tells the operator what is wrong with the guest's use of the device: a line, constant
 	// text without its end. A guest can make no more than a few of them appear.
 	void (*report)(struct device *device, const char *what);
+};
+
+// What serving queues came to.
+enum device_served {
+	DEVICE_SERVED_WORK = 1, // there was something to do, and may be more
+	DEVICE_SERVED_NOTE = 2, // `served` is wanted
 };
 
 struct pcidev_info;
@@ -210,6 +232,15 @@ struct device_model {
 	// QUERIES: change nothing.
 	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
 	size_t (*receive_room)(const struct device *device, unsigned port);
+
+	// DATA PLANE, see above. Does a bounded part of what there is in the queues. `last`: nobody
+	// looks again before the driver notifies, which it shall be asked for, and before a look
+	// that comes behind that. Answers DEVICE_SERVED_*.
+	unsigned (*serve)(struct device *device, bool last);
+	// Does what serving noted. The caller owns the queues.
+	void (*served)(struct device *device, struct guest_time now);
+	// The queues have been taken back, for the machine is to be saved: goes on as without them.
+	void (*recall)(struct device *device, struct guest_time now);
 
 	// After a load into this (fresh) instance: recompute derived members, arm the timers and
 	// drive the outputs again. The state has been checked.
@@ -313,6 +344,21 @@ must_check static inline enum status device_submit(struct device *device, unsign
 static inline void device_drop(struct device *device, unsigned port, uint64_t request)
 {
 	device->env->drop(device, port, request);
+}
+
+must_check static inline enum status device_give_queues(struct device *device)
+{
+	return device->env->give_queues(device);
+}
+
+static inline void device_take_queues(struct device *device)
+{
+	device->env->take_queues(device);
+}
+
+static inline void device_kick_queues(struct device *device)
+{
+	device->env->kick_queues(device);
 }
 
 static inline void device_report(struct device *device, const char *what)

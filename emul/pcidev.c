@@ -141,7 +141,8 @@ uint32_t pcidev_get(const struct pcidev *pci, unsigned offset, unsigned bytes)
 	uint32_t value = 0;
 
 	ASSERT(bytes <= 4 && offset + bytes <= PCIDEV_CONFIG_BYTES);
-	memcpy(&value, &pci->config[offset], bytes);
+	for (unsigned i = bytes; i > 0; i--)
+		value = value << 8 | pci->config[offset + i - 1];
 	return value;
 }
 
@@ -230,10 +231,6 @@ void pcidev_intx(struct pcidev *pci, bool requested)
 	intx_drive(pci);
 }
 
-bool pcidev_is_master(const struct pcidev *pci)
-{
-	return (pcidev_get(pci, PCIDEV_COMMAND, 2) & PCIDEV_COMMAND_MASTER) != 0;
-}
 
 // All of configuration space: what it is at reset, and which bits may be otherwise later.
 struct template {

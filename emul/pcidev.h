@@ -114,7 +114,11 @@ void pcidev_set(struct pcidev *pci, unsigned offset, unsigned bytes, uint32_t va
 // command register forbids it.
 void pcidev_intx(struct pcidev *pci, bool requested);
 bool pcidev_level(const struct pcidev *pci);
-bool pcidev_is_master(const struct pcidev *pci); // it may read and write memory
+// It may read and write memory.
+static inline bool pcidev_is_master(const struct pcidev *pci)
+{
+	return (pci->config[PCIDEV_COMMAND] & PCIDEV_COMMAND_MASTER) != 0;
+}
 void pcidev_loaded(struct pcidev *pci);
 const char *pcidev_check(const struct pcidev *pci, const struct pcidev_info *info);
 

@@ -36,7 +36,7 @@ static void intx_update(struct virtio *virtio)
 }
 
 // 4.1.5.1.3, 4.1.5.3: by its vector, or by the pin with the reason in the ISR.
-static void interrupt(struct virtio *virtio, uint16_t vector, uint8_t reason)
+void virtio_interrupt(struct virtio *virtio, uint16_t vector, uint8_t reason)
 {
 	if (!pcidev_msix_is_on(&virtio->pci, VIRTIO_CAPABILITY_MSIX)) {
 		virtio->isr |= reason;
@@ -59,12 +59,17 @@ void virtio_config_changed(struct virtio *virtio)
 {
 	virtio->generation++;
 	if (virtio->status & VIRTIO_STATUS_DRIVER_OK)
-		interrupt(virtio, virtio->config_vector, VIRTIO_ISR_CONFIGURATION);
+		virtio_interrupt(virtio, virtio->config_vector, VIRTIO_ISR_CONFIGURATION);
 }
 
 // 2.1.2: a driver that is ready is told.
 void virtio_break(struct virtio *virtio, const char *reason)
 {
+	if (virtio->away) {
+		if (virtio->fault == NULL)
+			virtio->fault = reason;
+		return;
+	}
 	if (virtio->status & VIRTIO_STATUS_NEEDS_RESET)
 		return;
 	virtio->status |= VIRTIO_STATUS_NEEDS_RESET;
@@ -94,6 +99,8 @@ static void driver_reset(struct virtio *virtio)
 // Of the machine: nothing is in flight any more.
 void virtio_reset(struct virtio *virtio)
 {
+	device_take_queues(&virtio->pci.device);
+	virtio_plane_clear(virtio);
 	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		virtio_queue_reset(&virtio->queues[i], i < virtio_class_of(virtio)->queue_count
 			? virtio_class_of(virtio)->queue_size : 0);
@@ -164,12 +171,16 @@ bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue)
 {
 	return queue < virtio_class_of(virtio)->queue_count && virtio->queues[queue].enabled &&
 		(virtio->status & VIRTIO_STATUS_DRIVER_OK) &&
-		!(virtio->status & VIRTIO_STATUS_NEEDS_RESET) && pcidev_is_master(&virtio->pci);
+		!(virtio->status & VIRTIO_STATUS_NEEDS_RESET) && virtio->fault == NULL &&
+		pcidev_is_master(&virtio->pci);
 }
 
 void virtio_notify(struct virtio *virtio, struct guest_time now, unsigned queue)
 {
-	if (virtio_queue_is_live(virtio, queue))
+	virtio_queues_give(virtio);
+	if (virtio->away)
+		device_kick_queues(&virtio->pci.device);
+	else if (virtio_queue_is_live(virtio, queue))
 		virtio_class_of(virtio)->notified(virtio, now, queue);
 }
 
@@ -183,6 +194,7 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 		chain, &got);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
+	virtio->popped += got;
 	return got;
 }
 
@@ -210,23 +222,37 @@ void virtio_signal(struct virtio *virtio, unsigned queue)
 		ring_of(virtio), &wanted);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
+	else if (wanted && virtio->away)
+		virtio->noted |= (uint16_t)BIT(queue);
 	else if (wanted)
-		interrupt(virtio, virtio->queues[queue].vector, VIRTIO_ISR_QUEUE);
+		virtio_interrupt(virtio, virtio->queues[queue].vector, VIRTIO_ISR_QUEUE);
 }
 
 void virtio_listen(struct virtio *virtio, unsigned queue)
 {
 	const char *reason;
 
-	if (!virtio_queue_is_live(virtio, queue))
+	if (!virtio_queue_is_live(virtio, queue) || (virtio->away && !virtio->last))
 		return;
+	virtio->hushed &= (uint16_t)~BIT(queue);
 	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio));
+	if (reason != NULL)
+		virtio_break(virtio, reason);
+}
+
+void virtio_hush(struct virtio *virtio, unsigned queue)
+{
+	const char *reason = virtio_queue_hush(&virtio->pci.device, &virtio->queues[queue],
+		ring_of(virtio));
+
+	virtio->hushed |= (uint16_t)BIT(queue);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
 
 void virtio_loaded(struct virtio *virtio)
 {
+	virtio_plane_clear(virtio);
 	pcidev_loaded(&virtio->pci);
 }
 

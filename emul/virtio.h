@@ -53,6 +53,15 @@ struct virtio {
 	uint16_t queue_select, config_vector;
 	uint8_t status, isr, generation;
 	bool legacy; // the driver has used the legacy interface since the last reset
+	// Of the data plane; 0 in what is saved. Written by the device when it has the queues.
+	bool away;             // another core has the queues, and what is in flight
+	bool stays, shall_go;  // there is no such core; there is, once nothing is in flight
+	// Written by who has the queues.
+	bool last;             // `serve` was told so
+	uint16_t hushed;       // queues whose drivers have been told not to notify, a bit each
+	uint16_t noted;        // queues that shall interrupt, a bit each
+	uint64_t popped;       // chains
+	const char *fault;     // why NEEDS_RESET is to be set; NULL: it is not
 };
 
 struct virtio_class {
@@ -71,6 +80,11 @@ struct virtio_class {
 	void (*notified)(struct virtio *virtio, struct guest_time now, unsigned queue);
 	// Forgets what is in flight of a queue, which is reset.
 	void (*queue_stopped)(struct virtio *virtio, unsigned queue);
+	// Whether nothing is in flight, nor waits: another core may serve the queues. NULL: none
+	// may ever. `notified` is what serves them there, and `now` is not to be used.
+	bool (*is_idle)(const struct virtio *virtio);
+	// With is_idle: the queue is looked at, as if it had been notified, after this stimulus.
+	void (*look_later)(struct virtio *virtio, unsigned queue);
 };
 
 #define VIRTIO_STATE(type)                                                                         \
@@ -81,7 +95,11 @@ struct virtio_class {
 		STATE_ANY(type, virtio.driver_feature_select),                                     \
 		STATE_ANY(type, virtio.queue_select), STATE_ANY(type, virtio.config_vector),       \
 		STATE_ANY(type, virtio.status), STATE_VALUE(type, virtio.isr, 0, 3),               \
-		STATE_ANY(type, virtio.generation), STATE_BOOL(type, virtio.legacy)
+		STATE_ANY(type, virtio.generation), STATE_BOOL(type, virtio.legacy),               \
+		STATE_DERIVED(type, virtio.away), STATE_DERIVED(type, virtio.last),                \
+		STATE_DERIVED(type, virtio.stays), STATE_DERIVED(type, virtio.shall_go),           \
+		STATE_DERIVED(type, virtio.hushed), STATE_DERIVED(type, virtio.noted),             \
+		STATE_DERIVED(type, virtio.popped), STATE_DERIVED(type, virtio.fault)
 
 // A transitional device: 4.1.2. `type`: 5.
 #define VIRTIO_PCI_INFO(transitional, type, class, registers_)                                     \
@@ -146,6 +164,10 @@ uint64_t virtio_read(struct device *device, struct guest_time now, unsigned regi
 void virtio_write(struct device *device, struct guest_time now, unsigned region, uint64_t offset,
 	unsigned size, uint64_t value);
 void virtio_loaded(struct virtio *virtio);
+// For the model of a device whose class has is_idle.
+unsigned virtio_serve(struct device *device, bool last);
+void virtio_served(struct device *device, struct guest_time now);
+void virtio_recall(struct device *device, struct guest_time now);
 const char *virtio_check(const struct virtio *virtio, const struct virtio_class *class);
 
 // For the device.
@@ -167,6 +189,8 @@ void virtio_signal(struct virtio *virtio, unsigned queue);
 void virtio_listen(struct virtio *virtio, unsigned queue);
 // The device has changed its configuration.
 void virtio_config_changed(struct virtio *virtio);
+// At the end of a stimulus that may have left nothing in flight: see shall_go.
+void virtio_queues_settle(struct virtio *virtio);
 // NEEDS_RESET. `reason` is a constant.
 void virtio_break(struct virtio *virtio, const char *reason);
 

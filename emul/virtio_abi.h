@@ -60,6 +60,7 @@ enum {
 	VIRTIO_AVAILABLE_INDEX = 2,
 	VIRTIO_AVAILABLE_RING = 4, // 2 bytes each; behind them used_event
 	VIRTIO_AVAILABLE_NO_INTERRUPT = 1,
+	VIRTIO_USED_NO_NOTIFY = 1,
 	VIRTIO_USED_INDEX = 2,
 	VIRTIO_USED_RING = 4, // 8 bytes each; behind them avail_event
 };

@@ -90,6 +90,21 @@ static void blk_queue_stopped(struct virtio *virtio, unsigned queue)
 	virtio_blk_drop(CONTAINER_OF(virtio, struct virtio_blk, virtio), queue);
 }
 
+static bool blk_is_idle(const struct virtio *virtio)
+{
+	const struct virtio_blk *blk = CONTAINER_OF(virtio, struct virtio_blk, virtio);
+
+	return blk->used == 0 && blk->waiting == 0;
+}
+
+static void blk_look_later(struct virtio *virtio, unsigned queue)
+{
+	struct virtio_blk *blk = CONTAINER_OF(virtio, struct virtio_blk, virtio);
+
+	blk->waiting |= (uint32_t)BIT(queue);
+	device_schedule_bottom_half(&virtio->pci.device, VIRTIO_BLK_HALF_CONTINUE);
+}
+
 static const struct pcidev_register blk_registers[] = {VIRTIO_PCI_REGISTERS};
 
 const struct virtio_class virtio_blk_class = {
@@ -109,6 +124,8 @@ const struct virtio_class virtio_blk_class = {
 	.config_write = blk_config_write,
 	.notified = blk_notified,
 	.queue_stopped = blk_queue_stopped,
+	.is_idle = blk_is_idle,
+	.look_later = blk_look_later,
 };
 
 void virtio_blk_configure(struct device *device, const struct virtio_blk_medium *medium)
@@ -123,6 +140,7 @@ static void virtio_blk_reset(struct device *device, struct guest_time now, enum 
 	(void)now;
 	(void)kind;
 	memset(blk->requests, 0, sizeof(blk->requests));
+	blk->used = 0;
 	blk->sequence = 0;
 	blk->waiting = 0;
 	blk->retry = GUEST_TIME_NEVER;
@@ -130,25 +148,39 @@ static void virtio_blk_reset(struct device *device, struct guest_time now, enum 
 	virtio_reset(&blk->virtio);
 }
 
+// Nothing waits of a device whose queues are away: it is an echo.
+static void again(struct virtio_blk *blk, struct guest_time now)
+{
+	if (blk->virtio.away)
+		return;
+	virtio_blk_retry(blk, now);
+	if (blk->virtio.shall_go)
+		virtio_queues_settle(&blk->virtio);
+}
+
 static void virtio_blk_timer(struct device *device, struct guest_time now, unsigned timer)
 {
 	(void)timer;
 	virtio_blk_of(device)->retry = GUEST_TIME_NEVER;
-	virtio_blk_retry(virtio_blk_of(device), now);
+	again(virtio_blk_of(device), now);
 }
 
 static void virtio_blk_bottom_half(struct device *device, struct guest_time now,
 	unsigned bottom_half)
 {
 	(void)bottom_half;
-	virtio_blk_retry(virtio_blk_of(device), now);
+	again(virtio_blk_of(device), now);
 }
 
 static void virtio_blk_complete(struct device *device, struct guest_time now, unsigned port,
 	uint64_t request, enum status status)
 {
+	struct virtio_blk *blk = virtio_blk_of(device);
+
 	(void)port;
-	virtio_blk_completed(virtio_blk_of(device), now, request, status);
+	virtio_blk_completed(blk, now, request, status);
+	if (!blk->virtio.away && blk->virtio.shall_go)
+		virtio_queues_settle(&blk->virtio);
 }
 
 static bool virtio_blk_level(const struct device *device, struct guest_time now, unsigned output)
@@ -164,6 +196,9 @@ static void virtio_blk_loaded(struct device *device, struct guest_time now)
 
 	(void)now;
 	virtio_loaded(&blk->virtio);
+	blk->used = 0;
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++)
+		blk->used |= (uint32_t)(blk->requests[i].state != VIRTIO_BLK_FREE) << i;
 	device_arm_timer(device, VIRTIO_BLK_TIMER_RETRY, blk->retry);
 }
 
@@ -204,6 +239,8 @@ static const struct state_field virtio_blk_fields[] = {
 	STATE_VALUE(struct virtio_blk, waiting, 0, (uint64_t)BIT(VIRTIO_QUEUES_MAX) - 1),
 	STATE_VALUE(struct virtio_blk, writeback, 0, 1),
 	STATE_PAD(struct virtio_blk, reserved),
+	STATE_DERIVED(struct virtio_blk, used),
+	STATE_PAD(struct virtio_blk, reserved2),
 	PIECE(0), PIECE(1), PIECE(2), PIECE(3), PIECE(4), PIECE(5), PIECE(6), PIECE(7),
 	PIECE(8), PIECE(9), PIECE(10), PIECE(11), PIECE(12), PIECE(13), PIECE(14), PIECE(15),
 	STATE_EACH_ANY(struct virtio_blk, requests, name),
@@ -241,6 +278,9 @@ const struct device_model virtio_blk_model = {
 	.bottom_half = virtio_blk_bottom_half,
 	.complete = virtio_blk_complete,
 	.level = virtio_blk_level,
+	.serve = virtio_serve,
+	.served = virtio_served,
+	.recall = virtio_recall,
 	.loaded = virtio_blk_loaded,
 };
 

@@ -74,6 +74,7 @@ struct virtio_blk {
 	uint32_t waiting; // queues that may have chains nobody has looked at, a bit each
 	uint8_t writeback; // CONFIG_WCE: 5.2.4
 	uint8_t reserved[3];
+	uint32_t used, reserved2; // derived: a bit for each request that is not FREE
 	struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
 };
 

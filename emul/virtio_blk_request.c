@@ -111,6 +111,17 @@ static unsigned pieces_slice(const struct device_io_piece *pieces, unsigned coun
 }
 _Static_assert((int)VIRTIO_BLK_PIECES_MAX <= (int)DEVICE_IO_PIECES_MAX, "a part has no more");
 
+_Static_assert(VIRTIO_BLK_REQUESTS == 32, "bits of blk->used");
+
+static void state_set(struct virtio_blk *blk, struct virtio_blk_request *request,
+	enum virtio_blk_state state)
+{
+	uint32_t bit = (uint32_t)BIT(request - blk->requests);
+
+	request->state = (uint8_t)state;
+	blk->used = state == VIRTIO_BLK_FREE ? blk->used & ~bit : blk->used | bit;
+}
+
 static bool has_data(const struct virtio_blk_request *request)
 {
 	return request->kind == DEVICE_IO_READ || request->kind == DEVICE_IO_WRITE;
@@ -136,10 +147,10 @@ static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *
 	io.request = ++blk->sequence << 8 | (uint64_t)(request - blk->requests);
 	status = device_submit(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM, &io);
 	request->name = io.request;
-	request->state = VIRTIO_BLK_SENT;
-	if (status != STATUS_BUSY)
+	state_set(blk, request, VIRTIO_BLK_SENT);
+	if (status != STATUS_BUSY || blk->virtio.away) // there is room for all that is in flight
 		return status;
-	request->state = VIRTIO_BLK_WAITS; // dropped ones are still under way
+	state_set(blk, request, VIRTIO_BLK_WAITS); // dropped ones are still under way
 	blk->retry.ns = now.ns + RETRY_NS;
 	device_arm_timer(&blk->virtio.pci.device, VIRTIO_BLK_TIMER_RETRY, blk->retry);
 	return STATUS_OK;
@@ -260,10 +271,7 @@ static uint8_t prepare(struct virtio_blk *blk, struct virtio_blk_request *reques
 
 static struct virtio_blk_request *request_free(struct virtio_blk *blk)
 {
-	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++)
-		if (blk->requests[i].state == VIRTIO_BLK_FREE)
-			return &blk->requests[i];
-	return NULL;
+	return ~blk->used == 0 ? NULL : &blk->requests[__builtin_ctz(~blk->used)];
 }
 
 // 5.2.6.4: the status is the last byte of the chain. A chain in which header or status are missing
@@ -288,9 +296,13 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 			? "a request has no status" : "a request has no header");
 		return true;
 	}
-	*request = (struct virtio_blk_request){.id = chain->id, .slots = chain->slots,
-		.queue = (uint8_t)queue, .kind = kind_of(blk, header.type),
-		.status_at = last->at.v + last->bytes - 1};
+	request->offset = request->bytes = request->done = request->part = 0;
+	request->status_at = last->at.v + last->bytes - 1;
+	request->id = chain->id;
+	request->slots = chain->slots;
+	request->queue = (uint8_t)queue;
+	request->kind = kind_of(blk, header.type);
+	request->piece_count = 0;
 	in.bytes--;
 	out.bytes -= sizeof(header);
 	if (header.type == VIRTIO_BLK_T_GET_ID) {
@@ -300,7 +312,7 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	status = prepare(blk, request, &header, &in, &out);
 	if (status == VIRTIO_BLK_S_OK && part_send(blk, request, now) == STATUS_OK)
 		return false;
-	request->state = VIRTIO_BLK_FREE;
+	state_set(blk, request, VIRTIO_BLK_FREE);
 	finish(blk, queue, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
 	return true;
 }
@@ -316,7 +328,7 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 
 		if (request == NULL || i == CHAINS_AT_A_TIME) {
 			blk->waiting |= (uint32_t)BIT(queue);
-			if (request != NULL)
+			if (request != NULL && !blk->virtio.away)
 				device_schedule_bottom_half(&blk->virtio.pci.device,
 					VIRTIO_BLK_HALF_CONTINUE);
 			break;
@@ -359,7 +371,7 @@ void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_
 		if (status == STATUS_OK)
 			return;
 	}
-	request->state = VIRTIO_BLK_FREE;
+	state_set(blk, request, VIRTIO_BLK_FREE);
 	finish(blk, queue, request,
 		status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written_of(request));
 	virtio_signal(&blk->virtio, queue);
@@ -374,7 +386,7 @@ void virtio_blk_retry(struct virtio_blk *blk, struct guest_time now)
 		if (request->state != VIRTIO_BLK_WAITS ||
 			part_send(blk, request, now) == STATUS_OK)
 			continue;
-		request->state = VIRTIO_BLK_FREE;
+		state_set(blk, request, VIRTIO_BLK_FREE);
 		finish(blk, request->queue, request, VIRTIO_BLK_S_IOERR, written_of(request));
 		virtio_signal(&blk->virtio, request->queue);
 	}
@@ -392,6 +404,6 @@ void virtio_blk_drop(struct virtio_blk *blk, unsigned queue)
 		if (request->state == VIRTIO_BLK_SENT)
 			device_drop(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM,
 				request->name);
-		request->state = VIRTIO_BLK_FREE;
+		state_set(blk, request, VIRTIO_BLK_FREE);
 	}
 }

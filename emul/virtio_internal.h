@@ -14,4 +14,15 @@ void virtio_notify(struct virtio *virtio, struct guest_time now, unsigned queue)
 // Reading it clears it, and the interrupt.
 uint8_t virtio_isr_take(struct virtio *virtio);
 
+// By its vector, or by the pin.
+void virtio_interrupt(struct virtio *virtio, uint16_t vector, uint8_t reason);
+void virtio_hush(struct virtio *virtio, unsigned queue);
+
+// virtio_plane.c
+void virtio_plane_clear(struct virtio *virtio);
+// If they can go, and to somebody.
+void virtio_queues_give(struct virtio *virtio);
+// Before what concerns them is written.
+void virtio_queues_take(struct virtio *virtio);
+
 #endif

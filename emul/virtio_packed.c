@@ -147,6 +147,14 @@ static const char *packed_listen(struct device *device, struct virtio_queue *que
 		STATUS_OK ? NULL : VIRTIO_RING_NOT_RAM;
 }
 
+static const char *packed_hush(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	(void)ring;
+	return virtio_put16(device, queue->device + VIRTIO_EVENT_FLAGS, VIRTIO_EVENTS_OFF)
+		? NULL : VIRTIO_RING_NOT_RAM;
+}
+
 // Descriptors since the wrap counter was last 1: indexes of both rounds on one scale.
 static uint16_t scaled(const struct virtio_queue *queue, uint16_t index, bool wrap)
 {
@@ -179,5 +187,6 @@ const struct virtio_ring_ops virtio_packed_ops = {
 	.pop = packed_pop,
 	.push = packed_push,
 	.listen = packed_listen,
+	.hush = packed_hush,
 	.take_signal = packed_take_signal,
 };

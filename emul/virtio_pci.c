@@ -399,16 +399,11 @@ uint64_t virtio_read(struct device *device, struct guest_time now, unsigned regi
 	return pcidev_read(&virtio->pci, offset, size);
 }
 
-void virtio_write(struct device *device, struct guest_time now, unsigned region, uint64_t offset,
+static void config_write(struct virtio *virtio, struct guest_time now, uint64_t offset,
 	unsigned size, uint64_t value)
 {
-	struct virtio *virtio = virtio_of(device);
 	struct access access;
 
-	if (region != PCIDEV_REGION_CONFIG) {
-		memory_write(virtio, now, region, offset, size, value);
-		return;
-	}
 	pcidev_write(&virtio->pci, offset, size, value);
 	pcidev_msix_update(&virtio->pci, VIRTIO_CAPABILITY_MSIX, &virtio->msix);
 	if (!touches_data(offset, size))
@@ -418,4 +413,34 @@ void virtio_write(struct device *device, struct guest_time now, unsigned region,
 		modern_write(virtio, now, access.offset, access.size,
 			pcidev_get(&virtio->pci, VIRTIO_CAPABILITY_ACCESS + ACCESS_DATA,
 				access.size));
+}
+
+// All but notifications, which tell only that there is something in them, and the table of vectors.
+static bool concerns_queues(unsigned region, uint64_t offset)
+{
+	switch (region) {
+	case VIRTIO_BAR_LEGACY:
+		return offset != VIRTIO_LEGACY_NOTIFY;
+	case VIRTIO_BAR_MSIX:
+		return false;
+	case VIRTIO_BAR_MODERN:
+		return offset < VIRTIO_NOTIFY_AT;
+	default:
+		return true;
+	}
+}
+
+void virtio_write(struct device *device, struct guest_time now, unsigned region, uint64_t offset,
+	unsigned size, uint64_t value)
+{
+	struct virtio *virtio = virtio_of(device);
+
+	if (concerns_queues(region, offset))
+		virtio_queues_take(virtio);
+	if (region != PCIDEV_REGION_CONFIG)
+		memory_write(virtio, now, region, offset, size, value);
+	else
+		config_write(virtio, now, offset, size, value);
+	if (concerns_queues(region, offset))
+		virtio_queues_settle(virtio);
 }

@@ -92,6 +92,12 @@ const char *virtio_queue_listen(struct device *device, struct virtio_queue *queu
 	return reason;
 }
 
+const char *virtio_queue_hush(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	return ops_of(ring)->hush(device, queue, ring);
+}
+
 const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted)
 {

@@ -77,6 +77,9 @@ must_check const char *virtio_queue_push(struct device *device, struct virtio_qu
 // not notified: look again.
 must_check const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring);
+// Tells the driver that it need not notify, as far as it can be told.
+must_check const char *virtio_queue_hush(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring);
 // Whether the driver wants to know of what was pushed since it was told last; from now on it was.
 must_check const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted);

@@ -17,6 +17,8 @@ struct virtio_ring_ops {
 		uint16_t slots, uint32_t written);
 	const char *(*listen)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring);
+	const char *(*hush)(struct device *device, struct virtio_queue *queue,
+		struct virtio_ring ring);
 	const char *(*take_signal)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring, bool *wanted);
 };

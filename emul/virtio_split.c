@@ -114,14 +114,24 @@ static const char *split_push(struct device *device, struct virtio_queue *queue,
 		? NULL : VIRTIO_RING_NOT_RAM;
 }
 
-// 2.7.10: avail_event. Without it the driver always notifies.
+// 2.7.10: avail_event, or the flag that it replaces.
 static const char *split_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
 	if (!ring.event_index)
-		return NULL;
+		return virtio_put16(device, queue->device, 0) ? NULL : VIRTIO_RING_NOT_RAM;
 	return virtio_put16(device, queue->device + VIRTIO_USED_RING +
 		USED_BYTES * (uint64_t)queue->size, queue->next) ? NULL : VIRTIO_RING_NOT_RAM;
+}
+
+// An avail_event that stays behind is not passed again for a round of 65536 chains.
+static const char *split_hush(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	if (ring.event_index)
+		return NULL;
+	return virtio_put16(device, queue->device, VIRTIO_USED_NO_NOTIFY) ? NULL
+									  : VIRTIO_RING_NOT_RAM;
 }
 
 // 2.7.7
@@ -148,5 +158,6 @@ const struct virtio_ring_ops virtio_split_ops = {
 	.pop = split_pop,
 	.push = split_push,
 	.listen = split_listen,
+	.hush = split_hush,
 	.take_signal = split_take_signal,
 };

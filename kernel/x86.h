@@ -271,12 +271,32 @@ static inline void memory_copy(void *to, const void *from, size_t bytes)
 {
 	size_t words = bytes / 8, rest = bytes % 8;
 
+	switch (bytes) { // what a device's structures have: one move, where it is 8 bytes or less
+	case 1:
+		__builtin_memcpy(to, from, 1);
+		return;
+	case 2:
+		__builtin_memcpy(to, from, 2);
+		return;
+	case 4:
+		__builtin_memcpy(to, from, 4);
+		return;
+	case 8:
+		__builtin_memcpy(to, from, 8);
+		return;
+	case 16:
+		__builtin_memcpy(to, from, 16);
+		return;
+	default:
+		break;
+	}
 	if (bytes < MEMORY_COPY_MIN) {
 		__builtin_memcpy(to, from, bytes);
 		return;
 	}
 	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-	__builtin_memcpy(to, from, rest);
+	if (rest != 0)
+		__builtin_memcpy(to, from, rest);
 }
 
 #endif

@@ -19,7 +19,9 @@ import qemu
 
 # Where a payload runs. "cpus": as a guest on several CPUs that run at once, for those that have
 # several vcpus, and for the one whose back end then has a CPU of its own.
-PLACES = ("reprise", "cpus", "bare")
+# "plane": as a guest with a disk whose queue has a CPU of its own; "planes": with CPUs that run at
+# once.
+PLACES = ("reprise", "cpus", "plane", "planes", "bare")
 TIMEOUT_SECONDS = 30
 TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
 MEMORY_MIB = 16  # a boot clears it
@@ -44,6 +46,7 @@ DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", 
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
 HOST_CPUS = 4  # of the place "cpus"
+CPUS = {"cpus": HOST_CPUS, "plane": 2, "planes": 2}
 THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 # Those that never end: for tests that stop them from outside. det_*: tests/det.py has them.
 NOT_RUN = {"hostile_storm", "neighbour", "typed", "virtio_bench"}
@@ -68,12 +71,17 @@ def runs(name, place, engine):
     """Whether the payload says something there. QEMU alone is given several CPUs."""
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
+    if place.startswith("plane"):
+        return name == "virtio_disk"
     return place != "cpus" or vcpus(name) > 1 or name == "test_disk"
 
 
-def disk_section(name, machine, seed=1):
-    """For the beginning of a payload's configuration."""
-    return "\n".join(DISK).format(vm=machine, seed=seed) if name == "virtio_disk" else ""
+def disk_section(name, machine, seed=1, plane=None):
+    """For the beginning of a payload's configuration. `plane`: the CPU that serves it."""
+    if name != "virtio_disk":
+        return ""
+    keys = [] if plane is None else [f"dataplane = {plane}"]
+    return "\n".join(DISK[:-1] + keys + [""]).format(vm=machine, seed=seed)
 
 
 def read_lines(path):
@@ -140,11 +148,11 @@ def memory_mib(name):
 
 
 def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1,
-                  keys=(), icount=True):
+                  keys=(), icount=True, plane=None):
     emulator = engines.EMULATORS[engine]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
-    config = (disk_section(name, "t") + "[reprise]\n"
+    config = (disk_section(name, "t", plane=plane) + "[reprise]\n"
               f"log = {log}\n"
               f"debug_exit = {emulator.DEBUG_EXIT}\n"
               "quit_on_exit = on\n"
@@ -156,7 +164,7 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               "rtc_base = 1704067200\n")
     config += "".join(key + "\n" for key in [*KEYS.get((engine, name), []), *keys])
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
-    circumstances = {} if cpus == 1 and icount else {"icount": False, "cpus": cpus}
+    circumstances = {} if cpus == 1 and icount else {"icount": icount, "cpus": cpus}
     circumstances.update(features(name, engine))
     return emulator.reprise_command(options, directory, archive, **circumstances)
 
@@ -175,10 +183,12 @@ def run(options, name, place, directory, notes=None, engine="svm", keys=(),
     a regular expression that Reprise's log must match; it is at level info then."""
     base = os.path.join(options.top, "tests", "guest", name)
     vendor = "" if engine == "svm" else "." + engine
-    if place in ("reprise", "cpus"):
+    if place != "bare":
+        at_once = place in ("cpus", "planes")
         command = guest_command(options, name, directory, engine=engine, keys=keys,
-                                log="info" if log_needs or place == "cpus" else "error",
-                                cpus=HOST_CPUS if place == "cpus" else 1)
+                                log="info" if log_needs or at_once else "error",
+                                cpus=CPUS.get(place, 1), icount=not at_once,
+                                plane=1 if place.startswith("plane") else None)
         differences = read_differences(f"{base}{vendor}.guest")
     else:
         command = bare_command(options, name, directory, engine)

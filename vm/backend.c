@@ -30,6 +30,7 @@ enum status backend_create(struct vm_device *device,
 		backend->slots[i].request.data = backend->data + i * DEVICE_IO_BYTES_MAX;
 	}
 	device->backend = backend;
+	device->vm->with_backend |= BIT(device->device->id);
 	return STATUS_OK;
 }
 
@@ -47,6 +48,10 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 	struct vm *vm = request->backend->device->vm;
 
 	request->status = (uint8_t)status;
+	if (request->backend->plane != NULL) {
+		__atomic_store_n(&request->done, true, __ATOMIC_RELEASE); // it looks for that
+		return;
+	}
 	__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&vm->requests_out.done, 1, __ATOMIC_RELEASE);
 	vm_events_changed(vm);
@@ -57,10 +62,12 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 // Its home may wait for that.
 void backend_done(struct backend_request *request, enum status status)
 {
-	struct cpu *home = vm_home(request->backend->device->vm);
+	const struct backend *backend = request->backend;
+	struct cpu *waits = backend->plane != NULL ? backend->plane
+						    : vm_home(backend->device->vm);
 
 	backend_done_at_once(request, status);
-	cpu_kick(home);
+	cpu_kick(waits);
 }
 
 static bool is_done(const struct backend_slot *slot)
@@ -71,19 +78,32 @@ static bool is_done(const struct backend_slot *slot)
 
 _Static_assert(DEVICE_IO_MAX == 64, "bits of backend->used");
 
-// Those that are not free, beginning with the lowest.
-#define FOR_EACH_USED(backend, index)                                                              \
-	for (uint64_t left_ = (backend)->used, index = 0;                                          \
+// Those of a set, beginning with the lowest.
+#define FOR_EACH_SLOT(set, index)                                                                  \
+	for (uint64_t left_ = (set), index = 0;                                                    \
 		left_ != 0 && (index = (uint64_t)__builtin_ctzll(left_), true); left_ &= left_ - 1)
 
-static struct backend_slot *slot_free(struct backend *backend)
+// Where the name is looked for first.
+static unsigned slot_of_name(uint64_t name)
 {
+	return (unsigned)name % DEVICE_IO_MAX;
+}
+
+static struct backend_slot *slot_free(struct backend *backend, uint64_t name)
+{
+	if ((backend->used & BIT(slot_of_name(name))) == 0)
+		return &backend->slots[slot_of_name(name)];
 	return ~backend->used == 0 ? NULL : &backend->slots[__builtin_ctzll(~backend->used)];
 }
 
 static struct backend_slot *slot_find(struct backend *backend, uint64_t name)
 {
-	FOR_EACH_USED(backend, i)
+	uint64_t first = backend->used & BIT(slot_of_name(name));
+
+	FOR_EACH_SLOT(first, i)
+		if (backend->slots[i].name == name)
+			return &backend->slots[i];
+	FOR_EACH_SLOT(backend->displaced, i)
 		if (backend->slots[i].name == name)
 			return &backend->slots[i];
 	return NULL;
@@ -95,6 +115,9 @@ static void slot_set(struct backend *backend, struct backend_slot *slot, enum ba
 
 	slot->state = (uint8_t)state;
 	backend->used = state == BACKEND_FREE ? backend->used & ~bit : backend->used | bit;
+	backend->displaced = state == BACKEND_FREE || slot_of_name(slot->name) == slot -
+		backend->slots ? backend->displaced & ~bit : backend->displaced | bit;
+	backend->sent = state != BACKEND_SENT ? backend->sent & ~bit : backend->sent | bit;
 }
 
 static bool pieces_are_ram(const struct guest_ram *ram, const struct device_io *io)
@@ -155,6 +178,22 @@ static void data_give(const struct backend_slot *slot, struct guest_ram *ram)
 	}
 }
 
+static bool copy_at_once(struct vm *vm, struct backend *backend, struct backend_slot *slot)
+{
+	const struct backend_copy copy = {.ram = &vm->ram, .pieces = slot->pieces,
+		.offset = slot->request.offset, .bytes = slot->request.bytes,
+		.piece_count = slot->piece_count, .write = slot->request.kind == DEVICE_IO_WRITE};
+	enum status status;
+
+	if (vm->landing != NULL || backend->copy == NULL)
+		return false;
+	status = backend->copy(backend->owner, &copy);
+	if (status == STATUS_AGAIN)
+		return false;
+	backend_done_at_once(&slot->request, status);
+	return true;
+}
+
 enum status backend_submit(struct vm_device *device, const struct device_io *io)
 {
 	struct backend *backend = device->backend;
@@ -167,7 +206,7 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 		return STATUS_FAIL(STATUS_RANGE);
 	if (slot_find(backend, io->request) != NULL)
 		return STATUS_FAIL(STATUS_EXISTS);
-	slot = slot_free(backend);
+	slot = slot_free(backend, io->request);
 	if (slot == NULL)
 		return STATUS_FAIL(STATUS_BUSY);
 	slot->name = io->request;
@@ -177,11 +216,15 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 	slot->request.bytes = pieces_keep(slot, io);
 	if (!has_pieces(io))
 		slot->request.bytes = io->bytes;
-	slot->dropped = false;
+	slot->dropped = slot->copied = false;
 	slot->request.done = false;
+	if (backend->plane == NULL)
+		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
+	slot->copied = has_pieces(io) && copy_at_once(vm, backend, slot);
+	if (slot->copied)
+		return STATUS_OK;
 	if (io->kind == DEVICE_IO_WRITE)
 		data_take(slot, &vm->ram);
-	__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	backend->submit(backend->owner, &slot->request);
 	return STATUS_OK;
 }
@@ -195,25 +238,29 @@ void backend_drop(struct vm_device *device, uint64_t name)
 		slot->dropped = true;
 }
 
+static const struct backend_slot *slot_done(const struct backend *backend)
+{
+	FOR_EACH_SLOT(backend->sent, i)
+		if (is_done(&backend->slots[i]))
+			return &backend->slots[i];
+	return NULL;
+}
+
 bool backend_completion(const struct vm *vm, struct event *event)
 {
 	if (!backend_any_done(&vm->requests_out))
 		return false;
-	for (uint32_t i = 0; i < vm->device_count; i++) {
+	FOR_EACH_SLOT(vm->with_backend, i) {
 		const struct backend *backend = vm->devices[i].backend;
+		const struct backend_slot *slot =
+			backend->plane == NULL ? slot_done(backend) : NULL;
 
-		if (backend == NULL)
+		if (slot == NULL)
 			continue;
-		FOR_EACH_USED(backend, n) {
-			const struct backend_slot *slot = &backend->slots[n];
-
-			if (!is_done(slot))
-				continue;
-			*event = (struct event){.kind = EVENT_COMPLETION, .device = (uint16_t)i,
-				.value = slot->name, .payload_bytes = 1,
-				.payload = {slot->request.status}};
-			return true;
-		}
+		*event = (struct event){.kind = EVENT_COMPLETION, .device = (uint16_t)i,
+			.value = slot->name, .payload_bytes = 1,
+			.payload = {slot->request.status}};
+		return true;
 	}
 	return false;
 }
@@ -232,7 +279,7 @@ void backend_take(struct vm *vm, const struct event *event)
 	struct backend_slot *slot = slot_of_event(vm, event);
 
 	ASSERT(slot != NULL && is_done(slot));
-	slot->state = BACKEND_TAKEN;
+	slot_set(vm->devices[event->device].backend, slot, BACKEND_TAKEN);
 	__atomic_fetch_sub(&vm->requests_out.done, 1, __ATOMIC_RELAXED);
 }
 
@@ -270,9 +317,27 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 	slot_set(device->backend, slot, BACKEND_FREE);
 	if (slot->dropped)
 		return;
-	if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK)
+	if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK && !slot->copied)
 		data_give(slot, &device->vm->ram);
 	device->device->model->complete(device->device, now, event->index, event->value, status);
+}
+
+bool backend_serve(struct vm_device *device, struct guest_time now)
+{
+	struct backend *backend = device->backend;
+
+	FOR_EACH_SLOT(backend->used, i) {
+		struct backend_slot *slot = &backend->slots[i];
+		enum status status = slot->request.status;
+
+		if (!is_done(slot))
+			continue;
+		slot_set(backend, slot, BACKEND_FREE);
+		if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK && !slot->copied)
+			data_give(slot, &device->vm->ram);
+		device->device->model->complete(device->device, now, 0, slot->name, status);
+	}
+	return backend->used != 0;
 }
 
 bool backend_restore(struct backend *backend, unsigned index, const struct device_io *io,
@@ -323,7 +388,7 @@ void backend_reset(struct vm_device *device)
 
 	if (backend == NULL)
 		return;
-	FOR_EACH_USED(backend, i) {
+	FOR_EACH_SLOT(backend->used, i) {
 		struct backend_slot *slot = &backend->slots[i];
 
 		ASSERT(slot->state != BACKEND_SENT || is_done(slot));

@@ -4,8 +4,9 @@
 // A back end does its work on a core of its choice and in an order of its own, but for requests
 // that overlap on the medium: what comes of these must not depend on time. The machine runs on
 // meanwhile. A back end knows nothing of guest memory: data passes through a buffer of the request,
-// into guest memory when the completion is delivered. A completion is an event from outside
-// (vm/outside.h), so that it has a position where the machine's is kept.
+// into guest memory when the completion is delivered. But where no position is kept, one whose
+// medium is memory may copy from there to there, at once (struct backend, copy). A completion is an
+// event from outside (vm/outside.h), so that it has a position where the machine's is kept.
 //
 //   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
 //        --backend_deliver--> FREE
@@ -21,6 +22,7 @@
 #include "kernel/message.h"
 #include "vm/snapshot_stream.h"
 
+struct guest_ram;
 struct vm;
 struct vm_device;
 struct backend;
@@ -46,7 +48,18 @@ struct backend_slot {
 	uint8_t state; // enum backend_state
 	uint8_t piece_count;
 	bool dropped; // the device does not want to hear of it
+	bool copied;  // what was read is in guest memory already
 	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX];
+};
+
+struct backend_copy {
+	struct guest_ram *ram;
+	const struct device_io_piece *pieces; // all of them RAM
+	uint64_t offset; // of the medium
+	uint64_t bytes;  // of all pieces
+	uint8_t piece_count;
+	bool write; // to the medium
+	uint8_t reserved[6];
 };
 
 // Of a device's port.
@@ -54,9 +67,14 @@ struct backend {
 	struct vm_device *device; // (c)
 	// Has the request done, and says so with backend_done. Must not wait.
 	void (*submit)(void *owner, struct backend_request *request);
+	// Does a read or a write at once, between its medium and guest memory. STATUS_AGAIN: not
+	// now. NULL: never.
+	enum status (*copy)(void *owner, const struct backend_copy *copy);
 	void *owner;
 	uint8_t *data; // (c) of all requests
-	uint64_t used; // a bit for each slot that is not free
+	// A bit for each slot that is not free; that is SENT; whose name is not of that slot.
+	uint64_t used, sent, displaced;
+	struct cpu *plane; // the core that has the device's queues, and this; NULL: none has
 	struct backend_slot slots[DEVICE_IO_MAX];
 };
 
@@ -101,6 +119,9 @@ const char *backend_problem(const struct vm *vm, const struct event *event);
 bool backend_is_awaited(const struct vm *vm, const struct event *event);
 // What was read goes to guest memory, and the device hears of it.
 void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now);
+// Of a device whose queues are away, by the core that has them: what is done is delivered. Whether
+// anything is under way still.
+bool backend_serve(struct vm_device *device, struct guest_time now);
 // All are free again.
 void backend_reset(struct vm_device *device);
 

@@ -48,12 +48,13 @@ enum status cores_init(const char **reason)
 
 static uint32_t core_choose(uint8_t pin)
 {
-	uint32_t chosen = 0;
+	uint32_t chosen = CPU_MAX;
 
 	if (pin != VM_PIN_ANY)
 		return pin;
-	for (uint32_t i = 1; i < cpu_count(); i++)
-		if (cores[i].usable && cores[i].vcpus < cores[chosen].vcpus)
+	for (uint32_t i = 0; i < cpu_count(); i++)
+		if (cores[i].usable && !cores[i].reserved &&
+			(chosen == CPU_MAX || cores[i].vcpus < cores[chosen].vcpus))
 			chosen = i;
 	return chosen;
 }

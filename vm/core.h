@@ -11,6 +11,7 @@ struct core {
 	struct timer slice; // while one of several vcpus runs
 	uint32_t vcpus;     // that belong to it
 	bool usable;        // (c) the engine runs there
+	bool reserved;      // (c) for data planes: it has no vcpus
 };
 extern struct core cores[CPU_MAX];
 

@@ -3,6 +3,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
+#include "vm/dataplane.h"
 #include "vm/vm.h"
 
 static struct vm_device *slot_of(struct device *device)
@@ -146,6 +147,32 @@ static void env_request(struct device *device, enum device_request request, uint
 	vm_request(slot_of(device)->vm, request, argument);
 }
 
+// NULL: nobody serves the device's queues but itself.
+static struct dataplane *plane_of(const struct device *device)
+{
+	const struct vm_device *slot = device->owner;
+
+	return slot->disk != 0 ? slot->vm->planes[slot->disk - 1] : NULL;
+}
+
+static enum status env_give_queues(struct device *device)
+{
+	struct dataplane *plane = plane_of(device);
+
+	return plane != NULL ? dataplane_give(plane) : STATUS_UNSUPPORTED;
+}
+
+static void env_take_queues(struct device *device)
+{
+	if (plane_of(device) != NULL)
+		dataplane_take(plane_of(device));
+}
+
+static void env_kick_queues(struct device *device)
+{
+	dataplane_kick(plane_of(device));
+}
+
 static void env_report(struct device *device, const char *what)
 {
 	struct vm *vm = slot_of(device)->vm;
@@ -173,5 +200,8 @@ const struct device_env vm_env = {
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.request = env_request,
+	.give_queues = env_give_queues,
+	.take_queues = env_take_queues,
+	.kick_queues = env_kick_queues,
 	.report = env_report,
 };

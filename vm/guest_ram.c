@@ -4,11 +4,8 @@
 #include "kernel/base/assert.h"
 #include "kernel/x86.h"
 
-enum guest_ram_kind guest_ram_kind_special(const struct guest_ram *ram, struct gpa at)
+enum guest_ram_kind guest_ram_kind_low(const struct guest_ram *ram, struct gpa at)
 {
-	if (at.v >= GUEST_ROM_END)
-		return at.v - (GUEST_RAM_HIGH - ram->rom_bytes) < ram->rom_bytes ? GUEST_RAM_ROM
-										 : GUEST_RAM_NONE;
 	if (at.v < GUEST_ROM_START || ram->block_count == 0)
 		return GUEST_RAM_NONE;
 	switch (ram->shadow[(at.v - GUEST_ROM_START) / GUEST_SHADOW_PART]) {
@@ -32,7 +29,7 @@ uint8_t *guest_ram_rom(const struct guest_ram *ram, uint64_t offset)
 
 const uint8_t *guest_ram_page_special(const struct guest_ram *ram, struct gpa at)
 {
-	if (guest_ram_kind_special(ram, at) == GUEST_RAM_NONE)
+	if (guest_ram_kind(ram, at) == GUEST_RAM_NONE)
 		return NULL;
 	if (at.v >= GUEST_ROM_END)
 		return guest_ram_rom(ram, at.v - (GUEST_RAM_HIGH - ram->rom_bytes));
@@ -82,12 +79,19 @@ static bool range_has_ram(const struct guest_ram *ram, struct gpa at, size_t byt
 	return true;
 }
 
-bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes)
+// Most copies lie in one page of RAM.
+static always_inline bool is_simple(const struct guest_ram *ram, struct gpa at, size_t bytes)
 {
-	return range_is(ram, at, bytes, false);
+	return likely(bytes <= PAGE_BYTES - at.v % PAGE_BYTES && guest_ram_is_plain(ram, at));
 }
 
-enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *to, size_t bytes)
+bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes)
+{
+	return is_simple(ram, at, bytes) || range_is(ram, at, bytes, false);
+}
+
+static __attribute__((noinline)) enum status read_pages(const struct guest_ram *ram,
+	struct gpa from, void *to, size_t bytes)
 {
 	if (!range_is(ram, from, bytes, true))
 		return STATUS_FAIL(STATUS_RANGE);
@@ -99,6 +103,14 @@ enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *t
 		at += part;
 		bytes -= part;
 	}
+	return STATUS_OK;
+}
+
+enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *to, size_t bytes)
+{
+	if (!is_simple(ram, from, bytes))
+		return read_pages(ram, from, to, bytes);
+	memory_copy(to, ram->blocks[from.v / LARGE_PAGE_BYTES] + from.v % LARGE_PAGE_BYTES, bytes);
 	return STATUS_OK;
 }
 
@@ -116,11 +128,21 @@ static void write_part_by_part(struct guest_ram *ram, struct gpa to, const void 
 	}
 }
 
-enum status guest_ram_write(struct guest_ram *ram, struct gpa to, const void *from, size_t bytes)
+static __attribute__((noinline)) enum status write_pages(struct guest_ram *ram, struct gpa to,
+	const void *from, size_t bytes)
 {
 	if (!range_is(ram, to, bytes, false))
 		return STATUS_FAIL(STATUS_RANGE);
 	write_part_by_part(ram, to, from, bytes);
+	return STATUS_OK;
+}
+
+enum status guest_ram_write(struct guest_ram *ram, struct gpa to, const void *from, size_t bytes)
+{
+	if (!is_simple(ram, to, bytes))
+		return write_pages(ram, to, from, bytes);
+	memory_copy(ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES, from, bytes);
+	guest_ram_mark_written(ram, to);
 	return STATUS_OK;
 }
 

@@ -51,15 +51,19 @@ static always_inline bool guest_ram_is_plain(const struct guest_ram *ram, struct
 		(at.v >= GUEST_ROM_END || at.v < GUEST_VGA_START);
 }
 
-// Of what is not plain: how it is read, and at which host address.
-enum guest_ram_kind guest_ram_kind_special(const struct guest_ram *ram, struct gpa at);
+// Of what is not plain: how it is read below GUEST_ROM_END, and at which host address.
+enum guest_ram_kind guest_ram_kind_low(const struct guest_ram *ram, struct gpa at);
 const uint8_t *guest_ram_page_special(const struct guest_ram *ram, struct gpa at);
 
 static always_inline enum guest_ram_kind guest_ram_kind(const struct guest_ram *ram,
 	struct gpa at)
 {
-	return likely(guest_ram_is_plain(ram, at)) ? GUEST_RAM_RAM
-						   : guest_ram_kind_special(ram, at);
+	if (likely(guest_ram_is_plain(ram, at)))
+		return GUEST_RAM_RAM;
+	if (likely(at.v >= GUEST_ROM_END))
+		return at.v - (GUEST_RAM_HIGH - ram->rom_bytes) < ram->rom_bytes ? GUEST_RAM_ROM
+										 : GUEST_RAM_NONE;
+	return guest_ram_kind_low(ram, at);
 }
 
 // Host address of readable memory at `at` (RAM or ROM), or NULL. Valid to the end of its page.
@@ -83,7 +87,7 @@ static always_inline bool guest_ram_is_write_only(const struct guest_ram *ram, s
 // For who writes through an address of its own.
 static always_inline void guest_ram_mark_written(struct guest_ram *ram, struct gpa at)
 {
-	ram->written[at.v / LARGE_PAGE_BYTES] = 1;
+	__atomic_store_n(&ram->written[at.v / LARGE_PAGE_BYTES], 1, __ATOMIC_RELAXED);
 }
 
 // Copies; ranges may cross pages and blocks. STATUS_RANGE where any byte is not readable memory

@@ -4,6 +4,7 @@
 #include "kernel/fiber.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
+#include "vm/dataplane.h"
 #include "vm/landing.h"
 
 // How long a fiber waits between two looks at whether the vcpus rest.
@@ -52,6 +53,8 @@ void vm_run_update(struct vm *vm)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		if (__atomic_load_n(&vm->vcpus[i]->resting, __ATOMIC_SEQ_CST) == run)
 			vm_vcpu_signal(vm->vcpus[i], run ? 0 : VM_SIGNAL_REST);
+	if (run)
+		dataplanes_wake(vm);
 }
 
 static void hold(void *argument)
@@ -73,13 +76,16 @@ static void release(void *argument)
 
 static void held(void *argument)
 {
-	vm_time_stop(argument);
+	struct vm *vm = argument;
+
+	vm_time_stop(vm);
+	dataplanes_recall(vm);
 }
 
 void vm_hold(struct vm *vm)
 {
 	smp_call(vm_home(vm), hold, vm);
-	while (!vcpus_rest(vm))
+	while (!vm_rests(vm))
 		vm_wait_a_moment();
 	smp_call(vm_home(vm), held, vm);
 	while (!backend_all_done(&vm->requests_out))

@@ -10,6 +10,7 @@
 #include "kernel/crash.h"
 #include "kernel/smp.h"
 #include "vm/console.h"
+#include "vm/dataplane.h"
 
 static struct machine *machines;
 static void (*all_ended)(uint32_t status);
@@ -50,16 +51,17 @@ static bool any_goes_on(void)
 // For tests/bench.py, and for whoever wonders.
 static void work_report(const struct vm *vm)
 {
-	uint64_t exits = 0, ticks = 0;
+	uint64_t exits = 0, ticks = vm->delivered;
 
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		for (unsigned kind = 0; kind < VMEXIT_KIND_COUNT; kind++) {
 			exits += vm->vcpus[i]->exit_counts[kind].count;
 			ticks += vm->vcpus[i]->exit_counts[kind].ticks;
 		}
-	log_info("%s: its CPU worked for %llu TSC ticks meanwhile; %llu exits took %llu", vm->name,
-		(unsigned long long)vm->home_worked, (unsigned long long)exits,
+	log_info("%s: its CPU worked for %llu TSC ticks meanwhile; %llu exits, and events, took "
+		"%llu", vm->name, (unsigned long long)vm->home_worked, (unsigned long long)exits,
 		(unsigned long long)ticks);
+	dataplanes_report(vm);
 }
 
 // It may have been reset or destroyed since.

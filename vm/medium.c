@@ -56,6 +56,13 @@ void medium_destroy(struct medium *medium)
 	*medium = (struct medium){0};
 }
 
+uint8_t *medium_part(const struct medium *medium, uint64_t offset, uint64_t *bytes)
+{
+	ASSERT(medium_has(medium, offset, *bytes));
+	*bytes = part_of(offset, *bytes);
+	return byte_at(medium, offset);
+}
+
 void medium_read(const struct medium *medium, uint64_t offset, void *to, uint64_t bytes)
 {
 	uint8_t *at = to;

@@ -22,6 +22,9 @@ static inline bool medium_has(const struct medium *medium, uint64_t offset, uint
 	return offset <= medium->bytes && bytes <= medium->bytes - offset;
 }
 
+// Where `offset`, which is on it, is in memory. *bytes, which there are from there on, becomes what
+// lies in one piece.
+uint8_t *medium_part(const struct medium *medium, uint64_t offset, uint64_t *bytes);
 // medium_has, each.
 void medium_read(const struct medium *medium, uint64_t offset, void *to, uint64_t bytes);
 void medium_write(struct medium *medium, uint64_t offset, const void *from, uint64_t bytes);

@@ -304,8 +304,10 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 		if (device == NULL || backend_create(device->owner, ramdisk_submit,
 			vm->ramdisks[i]) != STATUS_OK)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
+		((struct vm_device *)device->owner)->backend->copy = ramdisk_copy;
 		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
 		virtio_blk_configure(device, &medium);
+		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
 		pci_device_place(vm, device, pc_disk_device(vm, i), isa);
 	}
 	return STATUS_OK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/base/assert.h"
 #include "kernel/clock.h"
 #include "kernel/fiber.h"
 #include "kernel/loop.h"
@@ -29,6 +30,11 @@ struct ramdisk {
 	uint32_t waiting_count;
 };
 
+static bool is_readonly(const struct ramdisk *disk)
+{
+	return disk->vm->config.disks[disk->index].readonly;
+}
+
 static enum status request_do(const struct ramdisk *disk, const struct backend_request *request)
 {
 	struct medium *medium = &disk->vm->media[disk->index];
@@ -37,7 +43,7 @@ static enum status request_do(const struct ramdisk *disk, const struct backend_r
 		return STATUS_OK;
 	if (!medium_has(medium, request->offset, request->bytes))
 		return STATUS_RANGE;
-	if (disk->vm->config.disks[disk->index].readonly && request->kind != DEVICE_IO_READ)
+	if (is_readonly(disk) && request->kind != DEVICE_IO_READ)
 		return STATUS_REFUSED;
 	switch (request->kind) {
 	case DEVICE_IO_READ:
@@ -122,12 +128,52 @@ static void request_arrived(struct cpu_message *message)
 
 // Memory takes no time to wait for: on the disk's own core it is done at once. Where positions are
 // kept it takes DELAY_NS, so that what a completion leads to is done at another position.
+static bool is_instant(const struct ramdisk *disk)
+{
+	return disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0 &&
+		disk->vm->landing == NULL;
+}
+
+static void piece_copy(const struct medium *medium, uint64_t offset,
+	const struct device_io_piece *piece, const struct backend_copy *copy)
+{
+	for (uint64_t done = 0, part; done < piece->bytes; done += part) {
+		struct gpa at = {piece->at.v + done};
+		enum status status;
+		uint8_t *on_medium;
+
+		part = piece->bytes - done;
+		on_medium = medium_part(medium, offset + done, &part);
+		status = copy->write ? guest_ram_read(copy->ram, at, on_medium, part)
+				     : guest_ram_write(copy->ram, at, on_medium, part);
+		ASSERT(status == STATUS_OK);
+	}
+}
+
+enum status ramdisk_copy(void *owner, const struct backend_copy *copy)
+{
+	const struct ramdisk *disk = owner;
+	const struct medium *medium = &disk->vm->media[disk->index];
+	uint64_t offset = copy->offset;
+
+	if (!is_instant(disk))
+		return STATUS_AGAIN;
+	if (!medium_has(medium, offset, copy->bytes))
+		return STATUS_RANGE;
+	if (copy->write && is_readonly(disk))
+		return STATUS_REFUSED;
+	for (unsigned i = 0; i < copy->piece_count; i++) {
+		piece_copy(medium, offset, &copy->pieces[i], copy);
+		offset += copy->pieces[i].bytes;
+	}
+	return STATUS_OK;
+}
+
 void ramdisk_submit(void *owner, struct backend_request *request)
 {
 	struct ramdisk *disk = owner;
 
-	if (disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0 &&
-		disk->vm->landing == NULL) {
+	if (is_instant(disk)) {
 		backend_done_at_once(request, request_do(disk, request));
 		return;
 	}

@@ -21,6 +21,8 @@ must_check enum status ramdisk_create(struct vm *vm, uint32_t index, uint32_t co
 // It has no requests. NULL is allowed.
 void ramdisk_destroy(struct ramdisk *disk);
 
-void ramdisk_submit(void *owner, struct backend_request *request); // for struct backend
+// For struct backend.
+void ramdisk_submit(void *owner, struct backend_request *request);
+enum status ramdisk_copy(void *owner, const struct backend_copy *copy);
 
 #endif

@@ -118,17 +118,28 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 }
 
 // Of the home: what the machine's event queue has for this moment.
+static __attribute__((noinline)) void queue_deliver(struct vm *vm, struct guest_time now)
+{
+	uint64_t start = rdtsc();
+
+	event_queue_deliver(&vm->queue, now);
+	vm->delivered += rdtsc() - start;
+}
+
 static void events_deliver(struct vm *vm, struct guest_time now)
 {
 	bus_enter(&vm->bus);
 	if (event_queue_is_due(&vm->queue, now))
-		event_queue_deliver(&vm->queue, now);
+		queue_deliver(vm, now);
 	bus_leave(vm, now);
 }
 
 static __attribute__((noinline)) void completions_take(struct vm_vcpu *vcpu)
 {
+	uint64_t start = rdtsc();
+
 	outside_take_completions(vcpu->vm);
+	vcpu->vm->delivered += rdtsc() - start;
 	if (backend_any_done(&vcpu->vm->requests_out)) // the event queue is full
 		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
 }

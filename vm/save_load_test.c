@@ -171,7 +171,8 @@ static void test_main(void *argument)
 			break;
 		if (!__atomic_exchange_n(&test->held, false, __ATOMIC_ACQUIRE))
 			continue;
-		if (vm->vcpu_count != 1 || !backend_all_done(&vm->requests_out)) {
+		if (vm->vcpu_count != 1 || !backend_all_done(&vm->requests_out) ||
+			vm->has_planes) {
 			vm_hold(vm); // stops time
 			vm_release(vm);
 		}

@@ -25,8 +25,8 @@ struct saved_request {
 	uint64_t at[DEVICE_IO_PIECES_MAX], bytes[DEVICE_IO_PIECES_MAX];
 	uint64_t length; // without pieces
 	uint8_t kind, status, state, piece_count;
-	bool dropped;
-	uint8_t reserved[3];
+	bool dropped, copied;
+	uint8_t reserved[2];
 };
 
 static const struct state_field request_fields[] = {
@@ -40,10 +40,11 @@ static const struct state_field request_fields[] = {
 	STATE_VALUE(struct saved_request, state, BACKEND_SENT, BACKEND_TAKEN),
 	STATE_VALUE(struct saved_request, piece_count, 0, DEVICE_IO_PIECES_MAX),
 	STATE_VALUE_SINCE(2, struct saved_request, dropped, 0, 1),
+	STATE_VALUE_SINCE(3, struct saved_request, copied, 0, 1),
 	STATE_PAD(struct saved_request, reserved),
 };
 static const struct state_table request_table =
-	STATE_TABLE("request", 2, struct saved_request, request_fields, NULL);
+	STATE_TABLE("request", 3, struct saved_request, request_fields, NULL);
 
 const struct state_table *snapshot_request_table(const char *name)
 {
@@ -54,7 +55,8 @@ const struct state_table *snapshot_request_table(const char *name)
 
 static bool has_data(const struct backend_slot *slot)
 {
-	return slot->request.kind == DEVICE_IO_READ && slot->request.status == STATUS_OK;
+	return slot->request.kind == DEVICE_IO_READ && slot->request.status == STATUS_OK &&
+		!slot->copied;
 }
 
 static void slot_write(const struct backend_slot *slot, uint32_t instance,
@@ -62,7 +64,7 @@ static void slot_write(const struct backend_slot *slot, uint32_t instance,
 {
 	struct saved_request saved = {.name = slot->name, .offset = slot->request.offset,
 		.kind = slot->request.kind, .status = slot->request.status, .state = slot->state,
-		.piece_count = slot->piece_count, .dropped = slot->dropped,
+		.piece_count = slot->piece_count, .dropped = slot->dropped, .copied = slot->copied,
 		.length = slot->piece_count == 0 ? slot->request.bytes : 0};
 
 	for (unsigned i = 0; i < slot->piece_count; i++) {
@@ -105,6 +107,7 @@ static bool slot_set(struct backend *backend, unsigned index, const struct saved
 		return false;
 	slot->request.status = saved->status;
 	slot->dropped = saved->dropped;
+	slot->copied = saved->copied;
 	return true;
 }
 

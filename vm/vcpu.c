@@ -11,6 +11,7 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/core.h"
+#include "vm/dataplane.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/save_load_test.h"
@@ -79,6 +80,11 @@ bool vcpus_rest(const struct vm *vm)
 	return true;
 }
 
+bool vm_rests(const struct vm *vm)
+{
+	return vcpus_rest(vm) && dataplanes_rest(vm);
+}
+
 static void settle(struct vm *vm)
 {
 	if (vm->state != VM_RUNNING)
@@ -100,7 +106,7 @@ bool vm_vcpu_rest(struct vm_vcpu *vcpu)
 		if (vcpu->index != 0)
 			cpu_kick(vm->vcpus[0]->core);
 	}
-	if (vcpu->index != 0 || !vcpus_rest(vm))
+	if (vcpu->index != 0 || !vm_rests(vm))
 		return false;
 	settle(vm);
 	vm_run_update(vm);

@@ -12,6 +12,7 @@
 #include "kernel/mem.h"
 #include "kernel/smp.h"
 #include "kernel/x86.h"
+#include "vm/dataplane.h"
 #include "vm/firmware.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
@@ -37,13 +38,35 @@ const char *vm_state_name(const struct vm *vm)
 	return vm->state == VM_ENDED ? ends[vm->end] : names[vm->state];
 }
 
-// Served by the last core: beside the machine where there are several.
+// Beside the machine, where there are several cores.
+static uint32_t disk_core(const struct vm_disk_config *disk)
+{
+	return disk->plane != VM_PIN_ANY ? disk->plane : cpu_count() - 1;
+}
+
 static enum status disks_create(struct vm *vm)
 {
 	enum status status = STATUS_OK;
 
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
-		status = ramdisk_create(vm, i, cpu_count() - 1, &vm->ramdisks[i]);
+		status = ramdisk_create(vm, i, disk_core(&vm->config.disks[i]), &vm->ramdisks[i]);
+	return status;
+}
+
+// Where the machine's position is kept, that core is the back end's alone.
+static enum status planes_create(struct vm *vm)
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->device_count && status == STATUS_OK; i++) {
+		uint32_t disk = vm->devices[i].disk;
+		uint8_t core = disk != 0 ? vm->config.disks[disk - 1].plane : VM_PIN_ANY;
+
+		if (core == VM_PIN_ANY || vm_config_keeps_position(&vm->config))
+			continue;
+		status = dataplane_create(vm, i, core, &vm->planes[disk - 1]);
+		vm->has_planes = true;
+	}
 	return status;
 }
 
@@ -59,6 +82,8 @@ static enum status parts_create(struct vm *vm)
 		status = firmware_info_create(vm, &vm->firmware);
 	if (status == STATUS_OK)
 		status = pc_create(vm);
+	if (status == STATUS_OK)
+		status = planes_create(vm);
 	if (status == STATUS_OK && vm_config_keeps_position(&vm->config))
 		status = landing_create(vm);
 	if (status == STATUS_OK && vm->config.save_load_exits != 0)
@@ -69,6 +94,8 @@ static enum status parts_create(struct vm *vm)
 // No vcpu is on a core.
 static void parts_destroy(struct vm *vm)
 {
+	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
+		dataplane_destroy(vm->planes[i]);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		ramdisk_destroy(vm->ramdisks[i]);
 	save_load_destroy(vm);

@@ -102,6 +102,7 @@ struct vm_disk_config {
 	uint64_t image_bytes;
 	uint64_t seed;        // of the times that requests take; 0: none
 	uint8_t kind;         // enum vm_disk_kind
+	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
 	bool readonly;
 };
 
@@ -166,6 +167,7 @@ struct vm_device {
 	uint32_t bottom_halves; // queued and not yet run, a bit each
 	struct wire *wires;     // one an output
 	struct backend *backend; // NULL: none
+	uint8_t disk; // (c) the disk that it is, counted from 1; 0: none
 	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
 };
 
@@ -293,13 +295,17 @@ struct vm {
 	struct firmware_info *firmware; // (c) NULL: none
 	struct medium media[VM_DISKS_MAX];       // by disk
 	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
+	struct dataplane *planes[VM_DISKS_MAX];  // (c) by disk; NULL: none
+	bool has_planes; // (c) any
 	struct backend_counts requests_out; // (a)
+	uint64_t with_backend; // (c) devices that have a back end, a bit each
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart, *pci_host;
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;
 	// from there on, when it has ended.
 	uint64_t home_worked;
+	uint64_t delivered; // TSC ticks that events took: of its home
 	uint32_t resets;
 	uint32_t panics; // reports through pvpanic
 	uint32_t reports; // lines that devices had to say about the guest, VM_REPORTS_MAX at most
@@ -405,6 +411,7 @@ void vcpus_destroy(struct vm *vm);
 void vcpus_attach(struct vm *vm);
 void vcpus_detach(struct vm *vm);  // all rest
 bool vcpus_rest(const struct vm *vm);
+bool vm_rests(const struct vm *vm); // and so do its data planes
 void vm_vcpu_reset(struct vm_vcpu *vcpu); // power-on state; rests
 void vm_vcpu_forget_memory(struct vm_vcpu *vcpu); // what is mapped has changed; rests
 // Makes the vcpu's core look. From anywhere.

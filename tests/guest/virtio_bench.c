@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Reads of 4 KiB from a virtio disk, for tests/bench.py: `depth` of them are made available at once
-// (1: one, 2: 32), and answered by one interrupt; `rounds` hundreds of that.
+// (1: one, 2: 32), and answered by one interrupt, or found in the used ring (`poll` 1); `rounds`
+// hundreds of that.
 #include "lib/payload.h"
 
 PAYLOAD("virtio_bench");
@@ -20,7 +21,7 @@ static void hook(struct trap_frame *frame)
 	lapic_write(LAPIC_EOI, 0);
 }
 
-static unsigned option(const char *name)
+static unsigned option(const char *name, unsigned otherwise)
 {
 	const char *at = (const char *)read64((uintptr_t)payload_start_info + 24); // cmdline
 
@@ -32,26 +33,29 @@ static unsigned option(const char *name)
 		if (name[i] == 0 && at[i] == '=')
 			return (unsigned)(at[i + 1] - '0');
 	}
-	return 1;
+	return otherwise;
 }
 
-static void batch(unsigned depth)
+static void batch(unsigned depth, bool polls)
 {
 	uint16_t before = offered;
 	unsigned count = interrupts;
 
 	for (unsigned n = 0; n < depth; n++)
 		offer(n, 3 * n, IN, n * (BYTES / 512), data + n * BYTES, BYTES);
-	driver[2 + SIZE] = (uint16_t)(offered - 1); // used_event: the last of them
+	// used_event: the last of them, or one that is a round of indexes away.
+	driver[2 + SIZE] = (uint16_t)(polls ? before - 1 : offered - 1);
 	if ((uint16_t)(offered - device[2 + 4 * SIZE] - 1) < (uint16_t)(offered - before))
 		write16(NOTIFY, 0);
-	while (interrupts == count || device[1] != offered)
+	while ((interrupts == count && !polls) || device[1] != offered)
 		pause();
 }
 
 void payload_main(void)
 {
-	unsigned depth = option("depth") == 1 ? 1 : VIRTIO_MANY, rounds = ROUNDS * option("rounds");
+	unsigned depth = option("depth", 1) == 1 ? 1 : VIRTIO_MANY;
+	unsigned rounds = ROUNDS * option("rounds", 1);
+	bool polls = option("poll", 0) != 0;
 
 	if (!find()) {
 		report("found = none");
@@ -68,7 +72,7 @@ void payload_main(void)
 	begin(EVENT_IDX, 0, true);
 	__asm__ volatile("sti");
 	for (unsigned i = 0; i < rounds; i++)
-		batch(depth);
+		batch(depth, polls);
 	__asm__ volatile("cli");
 	report("status = %u", status[depth - 1]);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernel/console.h"
+#include "tests/unit/fake_absent.h"
 #include "tests/unit/fake_blocks.h"
 #include "tests/unit/fake_env.h"
 #include "vm/bus.h"

@@ -183,6 +183,30 @@ static void fake_request(struct device *device, enum device_request request, uin
 	env->request_argument = argument;
 }
 
+static enum status fake_give_queues(struct device *device)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_false(env->given);
+	env->given = env->give_answer == STATUS_OK;
+	return env->give_answer;
+}
+
+static void fake_take_queues(struct device *device)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	env->given = false;
+}
+
+static void fake_kick_queues(struct device *device)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(env->given);
+	env->kicks++;
+}
+
 static const struct device_env fake_ops = {
 	.set_line = fake_set_line,
 	.sample = fake_sample,
@@ -200,6 +224,9 @@ static const struct device_env fake_ops = {
 	.unmap_region = fake_unmap_region,
 	.request = fake_request,
 	.report = fake_report,
+	.give_queues = fake_give_queues,
+	.take_queues = fake_take_queues,
+	.kick_queues = fake_kick_queues,
 };
 
 static void stimulus_begin(struct fake_env *env)
@@ -242,7 +269,7 @@ void fake_reset(struct fake_env *env, enum device_reset kind)
 
 struct device *fake_create(struct fake_env *env, const struct device_model *model)
 {
-	*env = (struct fake_env){.now = {1000000}};
+	*env = (struct fake_env){.now = {1000000}, .give_answer = STATUS_UNSUPPORTED};
 	env->device = instance_create(env, model);
 	fake_reset(env, DEVICE_RESET_POWER);
 	assert_int_equal(state_check(model->state, env->device, NULL), STATUS_OK);
@@ -266,6 +293,7 @@ void fake_clear(struct fake_env *env)
 	env->submits = 0;
 	env->drops = 0;
 	env->reports = 0;
+	env->kicks = 0;
 }
 
 uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size)
@@ -306,6 +334,28 @@ void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t
 {
 	stimulus_begin(env);
 	env->device->model->receive(env->device, env->now, port, bytes, count);
+	stimulus_end(env);
+}
+
+bool fake_serve(struct fake_env *env, bool last)
+{
+	unsigned served;
+
+	assert_true(env->given);
+	stimulus_begin(env);
+	served = env->device->model->serve(env->device, last);
+	if (served & DEVICE_SERVED_NOTE)
+		env->device->model->served(env->device, env->now);
+	stimulus_end(env);
+	return (served & DEVICE_SERVED_WORK) != 0;
+}
+
+void fake_recall(struct fake_env *env)
+{
+	assert_true(env->given);
+	env->given = false;
+	stimulus_begin(env);
+	env->device->model->recall(env->device, env->now);
 	stimulus_end(env);
 }
 
@@ -431,31 +481,4 @@ void fake_check_ranges(struct fake_env *env)
 		if (field->min > 0)
 			check_refused(env, field, field->min - 1);
 	}
-}
-
-void fake_check_coverage(const struct device_model *model)
-{
-	const struct state_table *table = model->state;
-	uint8_t *covered = calloc(1, table->struct_bytes);
-
-	assert_non_null(covered);
-	for (uint32_t i = 0; i < table->field_count; i++) {
-		const struct state_field *field = &table->fields[i];
-		uint32_t width = field->width != 0 ? field->width : field->stride;
-
-		for (uint32_t n = 0; n < field->count; n++)
-			for (uint32_t byte = 0; byte < width; byte++) {
-				uint32_t at = field->offset + n * field->stride + byte;
-
-				assert_true(at < table->struct_bytes);
-				if (covered[at]++ != 0)
-					fail_msg("%s.%s stands in the table twice", table->name,
-						field->name);
-			}
-	}
-	for (uint32_t at = 0; at < table->struct_bytes; at++)
-		if (covered[at] == 0)
-			fail_msg("%s: byte %u of the struct is not in the state table", table->name,
-				at);
-	free(covered);
 }

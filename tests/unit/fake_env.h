@@ -54,6 +54,9 @@ struct fake_env {
 	enum status submit_answer;
 	unsigned drops; // since the last fake_clear; the last one:
 	uint64_t dropped;
+	enum status give_answer; // STATUS_UNSUPPORTED at first
+	bool given;              // another core has the queues
+	unsigned kicks;          // since the last fake_clear
 	unsigned reports; // since the last fake_clear; the last one:
 	const char *report;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
@@ -76,6 +79,10 @@ void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned
 void fake_line(struct fake_env *env, unsigned input, bool level);
 void fake_message(struct fake_env *env, const struct interrupt_message *message);
 void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count);
+// As the core that has the queues does; `served` comes when the device has noted something. Whether
+// there was anything to do.
+bool fake_serve(struct fake_env *env, bool last);
+void fake_recall(struct fake_env *env);
 void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status);
 bool fake_level(struct fake_env *env, unsigned output);
 // Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.

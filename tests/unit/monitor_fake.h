@@ -22,6 +22,7 @@
 #include "kernel/libc.h"
 #include "kernel/mem.h"
 #include "kernel/smp.h"
+#include "vm/dataplane.h"
 #include "vm/console.h"
 #include "vm/machine.h"
 #include "vm/monitor.h"
@@ -139,6 +140,11 @@ void console_prompt_due(void)
 static void call_note(const char *name)
 {
 	strcat(calls, name);
+}
+
+void dataplanes_report(const struct vm *vm)
+{
+	(void)vm;
 }
 
 void vm_stop(struct vm *vm)

@@ -19,6 +19,7 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "tests/unit/fake_env.h"
+#include "tests/unit/fake_absent.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"

@@ -12,7 +12,7 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
 	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
 	svm_state svm_step task_switch test_disk turns uart16550 virtio_blk virtio_disk \
-	virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	virtio_hostile virtio_plane vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -23,7 +23,7 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,virtio_disk virtio_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
+$(foreach u,virtio_disk virtio_hostile virtio_plane,$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
@@ -102,7 +102,7 @@ unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c 
 UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include \
 	-isystem $(XXHASH) -MMD -MP
-UNIT_COMMON := tests/unit/fake_env.c $(BASE_SRCS)
+UNIT_COMMON := tests/unit/fake_env.c tests/unit/fake_state.c $(BASE_SRCS)
 UNIT_LIBRARIES := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o) $(B)/unit/xxhash/xxhash.o
 
 $(B)/unit/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
@@ -136,8 +136,11 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := backend_threads mailbox_threads ring_threads smp_threads
+THREAD_UNITS := backend_threads dataplane_threads mailbox_threads ring_threads smp_threads
+threads_dataplane := $(UNIT_VIRTIO) vm/backend.c vm/dataplane.c vm/guest_ram.c
+$(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
-	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@
+	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread -Wno-tsan $(WARN) -MMD -MP -MF $@.d $< \
+		$(threads_$*) -lcmocka -o $@
 UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)

@@ -70,6 +70,7 @@ static inline bool find(void)
 
 static inline void begin(uint32_t low, uint32_t high, bool messages)
 {
+	write8(COMMON + STATUS, 0); // before the rings change under it
 	packed = (high & PACKED) != 0;
 	wrap = true;
 	offered = seen = 0;
@@ -80,7 +81,6 @@ static inline void begin(uint32_t low, uint32_t high, bool messages)
 		driver[i] = 0;
 	for (unsigned i = 0; i < sizeof(device) / 2; i++)
 		device[i] = 0;
-	write8(COMMON + STATUS, 0);
 	write8(COMMON + STATUS, 3);
 	write32(COMMON + 8, 0);
 	write32(COMMON + 0xc, low);

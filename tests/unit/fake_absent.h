@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a test's machine does not have: cores that serve queues, and disks that answer at once. For
+// one source of a test.
+#ifndef TESTS_UNIT_FAKE_ABSENT_H
+#define TESTS_UNIT_FAKE_ABSENT_H
+
+#include "kernel/base/assert.h"
+#include "vm/dataplane.h"
+#include "vm/ramdisk.h"
+
+enum status dataplane_give(struct dataplane *plane)
+{
+	(void)plane;
+	ASSERT_UNREACHABLE("a data plane");
+}
+
+void dataplane_take(struct dataplane *plane)
+{
+	(void)plane;
+	ASSERT_UNREACHABLE("a data plane");
+}
+
+void dataplane_kick(struct dataplane *plane)
+{
+	(void)plane;
+	ASSERT_UNREACHABLE("a data plane");
+}
+
+enum status ramdisk_copy(void *owner, const struct backend_copy *copy)
+{
+	(void)owner;
+	(void)copy;
+	return STATUS_AGAIN;
+}
+
+#endif
