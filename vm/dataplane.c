@@ -87,16 +87,20 @@ static void poll_begin(struct dataplane *plane, uint64_t now)
 	plane->poll_end = now + plane->poll_ticks;
 }
 
+static void poll_for_longer(struct dataplane *plane)
+{
+	if (plane->poll_ticks < clock_ns_to_tsc(POLL_NS_MAX))
+		plane->poll_ticks *= 2;
+}
+
 // A notification that came soon would have come in time for a longer poll; one that came late would
 // have for none.
 static void woken(struct dataplane *plane, uint64_t now)
 {
-	uint64_t max = clock_ns_to_tsc(POLL_NS_MAX);
-
-	if (now - plane->slept_at >= max)
+	if (now - plane->slept_at < clock_ns_to_tsc(POLL_NS_MAX))
+		poll_for_longer(plane);
+	else
 		plane->poll_ticks = clock_ns_to_tsc(POLL_NS_MIN);
-	else if (plane->poll_ticks < max)
-		plane->poll_ticks *= 2;
 	plane->listens = false;
 	poll_begin(plane, now);
 }
@@ -114,6 +118,8 @@ static bool poll(struct dataplane *plane)
 		return false;
 	last = now >= plane->poll_end;
 	if (serve(plane, last)) {
+		if (last && !plane->listens) // it came while the notification was asked for
+			poll_for_longer(plane);
 		plane->listens = false;
 		poll_begin(plane, rdtsc());
 		return true;

@@ -43,8 +43,8 @@ static void batch(unsigned depth, bool polls)
 
 	for (unsigned n = 0; n < depth; n++)
 		offer(n, 3 * n, IN, n * (BYTES / 512), data + n * BYTES, BYTES);
-	// used_event: the last of them, or one that is a round of indexes away.
-	driver[2 + SIZE] = (uint16_t)(polls ? before - 1 : offered - 1);
+	// used_event: the last of them, or one that is far from all of them.
+	driver[2 + SIZE] = (uint16_t)(polls ? before + 0x4000 : offered - 1);
 	if ((uint16_t)(offered - device[2 + 4 * SIZE] - 1) < (uint16_t)(offered - before))
 		write16(NOTIFY, 0);
 	while ((interrupts == count && !polls) || device[1] != offered)
