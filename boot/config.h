@@ -104,6 +104,7 @@ struct config_vm {
 	bool x2apic;       // x2apic = on|off; default on
 	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
+	bool rng;          // rng = on|off: a virtio entropy device; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
 	bool recordable;   // recordable = on|off; default on where there is `rr`, else off

@@ -152,6 +152,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.x2apic = vm->x2apic,
 		.debugcon = (uint16_t)vm->debugcon,
 		.debug_exit = vm->debug_exit,
+		.rng = vm->rng,
 		.rtc_epoch = vm->rtc_base,
 		.recordable = vm->recordable,
 		.rr = {

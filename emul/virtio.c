@@ -186,6 +186,16 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	return got;
 }
 
+bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
+{
+	if (!virtio_queue_is_live(virtio, queue))
+		return false;
+	if (virtio_pop(virtio, queue, chain))
+		return true;
+	virtio_listen(virtio, queue);
+	return virtio_queue_is_live(virtio, queue) && virtio_pop(virtio, queue, chain);
+}
+
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
 	uint32_t written)
 {
@@ -223,6 +233,13 @@ void virtio_listen(struct virtio *virtio, unsigned queue)
 	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio));
 	if (reason != NULL)
 		virtio_break(virtio, reason);
+}
+
+bool virtio_level(const struct device *device, struct guest_time now, unsigned output)
+{
+	(void)now;
+	(void)output;
+	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
 }
 
 void virtio_loaded(struct virtio *virtio)

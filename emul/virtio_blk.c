@@ -151,13 +151,6 @@ static void virtio_blk_complete(struct device *device, struct guest_time now, un
 	virtio_blk_completed(virtio_blk_of(device), now, request, status);
 }
 
-static bool virtio_blk_level(const struct device *device, struct guest_time now, unsigned output)
-{
-	(void)now;
-	(void)output;
-	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
-}
-
 static void virtio_blk_loaded(struct device *device, struct guest_time now)
 {
 	struct virtio_blk *blk = virtio_blk_of(device);
@@ -240,7 +233,7 @@ const struct device_model virtio_blk_model = {
 	.timer = virtio_blk_timer,
 	.bottom_half = virtio_blk_bottom_half,
 	.complete = virtio_blk_complete,
-	.level = virtio_blk_level,
+	.level = virtio_level,
 	.loaded = virtio_blk_loaded,
 };
 

@@ -321,14 +321,8 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 					VIRTIO_BLK_HALF_CONTINUE);
 			break;
 		}
-		if (!virtio_pop(&blk->virtio, queue, &chain)) {
-			if (!virtio_queue_is_live(&blk->virtio, queue))
-				break;
-			virtio_listen(&blk->virtio, queue);
-			if (!virtio_queue_is_live(&blk->virtio, queue) ||
-				!virtio_pop(&blk->virtio, queue, &chain))
-				break;
-		}
+		if (!virtio_pop_or_listen(&blk->virtio, queue, &chain))
+			break;
 		any |= take(blk, now, queue, &chain, request);
 	}
 	if (any)

@@ -130,7 +130,8 @@ def found(lines, regex):
 
 def payload_members(options, engine, name, mode, elsewhere):
     vcpus = det.VCPUS.get(name, payloads.vcpus(name))
-    keys = ["kernel = payload.elf", "isa_debug_exit = on", f"vcpus = {vcpus}"]
+    keys = ["kernel = payload.elf", "isa_debug_exit = on", f"vcpus = {vcpus}",
+            *payloads.DEVICES.get(name, [])]
     if name == "test_disk":  # whose requests take other times then
         keys += ["test_disk = 64K", f"test_disk_delay = {2 if elsewhere else 1}"]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:

@@ -126,8 +126,9 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
 def run_pvh(options, directory, notes, emulator):
     # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
-    config = configuration(cmdline + " reprise.disk", rtc_base=1704067200, host=[
-        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"]) + disk_section()
+    config = configuration(cmdline + " reprise.disk reprise.rng", rtc_base=1704067200, host=[
+        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
+                           machine=["rng = on"]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)

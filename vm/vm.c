@@ -162,6 +162,12 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	}
 	vm->config = *config;
 	seed_choose(&vm->config);
+	if (config->rng && !vm->config.random_seed.is_there) {
+		mem_pages_free(vm, PAGES_OF(*vm));
+		snprintf(error, VM_ERROR_MAX, "rng: this CPU has no RDRAND, and nothing else here "
+			"is random");
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
 	strlcpy(vm->name, config->name, sizeof(vm->name));
 	vm->time_stands = true;
 	event_queue_init(&vm->queue, vm, bus_deliver);

@@ -129,6 +129,7 @@ struct vm_config {
 	bool x2apic;
 	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
+	bool rng;        // emul/virtio_rng.h
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	// Its execution can be repeated to the instruction: its time is its position, and its CPU
 	// has nothing that would not be the same again (docs/replay_determinism.md). `rr` and
