@@ -3,7 +3,7 @@
 // reaches them.
 //
 // Left out on purpose: NOTIFY_ON_EMPTY, NOTIFICATION_DATA, ACCESS_PLATFORM, ORDER_PLATFORM, SR_IOV,
-// administration queues, IN_ORDER.
+// administration queues.
 //
 // Called by virtio devices alone.
 #include "emul/virtio_internal.h"
@@ -18,6 +18,7 @@ static struct virtio_ring ring_of(const struct virtio *virtio)
 		.packed = virtio_has(virtio, VIRTIO_F_RING_PACKED),
 		.indirect = virtio_has(virtio, VIRTIO_F_INDIRECT_DESC),
 		.event_index = virtio_has(virtio, VIRTIO_F_EVENT_IDX),
+		.in_order = virtio_has(virtio, VIRTIO_F_IN_ORDER),
 	};
 }
 

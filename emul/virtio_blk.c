@@ -100,7 +100,8 @@ const struct virtio_class virtio_blk_class = {
 		BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
 		BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_F_ANY_LAYOUT) |
 		BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |
-		BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_RING_RESET),
+		BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) |
+		BIT(VIRTIO_F_RING_RESET),
 	.queue_count = QUEUES,
 	.queue_size = QUEUE_SIZE,
 	.config_bytes = CONFIG_BYTES,
@@ -208,15 +209,16 @@ static const struct state_field virtio_blk_fields[] = {
 	STATE_EACH_ANY(struct virtio_blk, requests, id),
 	STATE_EACH_ANY(struct virtio_blk, requests, slots),
 	STATE_EACH(struct virtio_blk, requests, queue, 0, QUEUES - 1),
-	STATE_EACH(struct virtio_blk, requests, state, 0, VIRTIO_BLK_SENT),
+	STATE_EACH(struct virtio_blk, requests, state, 0, VIRTIO_BLK_DONE),
 	STATE_EACH(struct virtio_blk, requests, kind, 0, DEVICE_IO_KINDS),
 	STATE_EACH(struct virtio_blk, requests, piece_count, 0, VIRTIO_BLK_PIECES_MAX),
-	STATE_EACH_DERIVED(struct virtio_blk, requests, reserved),
+	STATE_EACH_SINCE(2, struct virtio_blk, requests, written, 0, UINT32_MAX),
+	STATE_EACH_SINCE(2, struct virtio_blk, requests, order, 0, UINT64_MAX),
 };
 _Static_assert(VIRTIO_BLK_PIECES_MAX == 16, "the table names each piece");
 
 static const struct state_table virtio_blk_state =
-	STATE_TABLE("virtio-blk", 1, struct virtio_blk, virtio_blk_fields, virtio_blk_check);
+	STATE_TABLE("virtio-blk", 2, struct virtio_blk, virtio_blk_fields, virtio_blk_check);
 
 const struct device_model virtio_blk_model = {
 	.name = "virtio-blk",

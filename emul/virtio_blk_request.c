@@ -5,6 +5,8 @@
 //                   SENT --completion of another--> SENT, the next part
 //   FREE, SENT --the back end is busy--> WAITS --timer--> SENT
 //   SENT, WAITS --the queue is reset--> FREE, dropped
+//   With IN_ORDER also: SENT, or done without the back end --one before it is not done--> DONE
+//   DONE --it is--> FREE, chain given back
 //
 // A request goes to the back end in parts of DEVICE_IO_BYTES_MAX, one behind the other. What it
 // wants is kept here: the ring is read once.
@@ -68,20 +70,52 @@ static bool gather(struct device *device, const struct device_io_piece *pieces, 
 	return bytes == 0;
 }
 
-// `written`: bytes of data, which the status follows.
-static void finish(struct virtio_blk *blk, unsigned queue, const struct virtio_blk_request *request,
-	uint8_t status, uint32_t written)
+// Chains go back in the order in which they came. True: any did.
+static bool give_back_in_order(struct virtio_blk *blk, unsigned queue)
 {
-	enum status told;
+	bool any = false;
 
+	for (;;) {
+		struct virtio_blk_request *first = NULL;
+
+		for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
+			struct virtio_blk_request *request = &blk->requests[i];
+
+			if (request->state != VIRTIO_BLK_FREE && request->queue == queue &&
+				(first == NULL || request->order < first->order))
+				first = request;
+		}
+		if (first == NULL || first->state != VIRTIO_BLK_DONE)
+			return any;
+		first->state = VIRTIO_BLK_FREE;
+		virtio_push(&blk->virtio, queue, first->id, first->slots, first->written);
+		any = true;
+	}
+}
+
+// `written`: bytes of data, which the status follows. True: chains went back.
+static bool finish(struct virtio_blk *blk, struct virtio_blk_request *request, uint8_t status,
+	uint32_t written)
+{
+	unsigned queue = request->queue;
+	enum status told;
+	bool any = true;
+
+	request->state = VIRTIO_BLK_FREE;
 	if (!virtio_queue_is_live(&blk->virtio, queue))
-		return;
+		return false;
 	told = device_dma_write(&blk->virtio.pci.device, (struct gpa){request->status_at}, &status,
 		sizeof(status));
-	virtio_push(&blk->virtio, queue, request->id, request->slots,
-		written + (uint32_t)sizeof(status));
+	request->written = written + (uint32_t)sizeof(status);
+	if (virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER)) {
+		request->state = VIRTIO_BLK_DONE;
+		any = give_back_in_order(blk, queue);
+	} else {
+		virtio_push(&blk->virtio, queue, request->id, request->slots, request->written);
+	}
 	if (told != STATUS_OK)
 		virtio_break(&blk->virtio, "a request's status is not in memory");
+	return any;
 }
 
 // The first `bytes` behind `skip`. Returns how many pieces they are; more than `max`: too many.
@@ -267,7 +301,7 @@ static struct virtio_blk_request *request_free(struct virtio_blk *blk)
 }
 
 // 5.2.6.4: the status is the last byte of the chain. A chain in which header or status are missing
-// comes back all the same. True: the request is done.
+// comes back all the same. True: chains went back.
 static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	const struct virtio_chain *chain, struct virtio_blk_request *request)
 {
@@ -283,26 +317,23 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 
 	if (chain->writable == 0 || !gather(&blk->virtio.pci.device, chain->pieces,
 		chain->readable, 0, &header, sizeof(header))) {
-		virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
+		if (!virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER))
+			virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
 		virtio_break(&blk->virtio, chain->writable == 0
 			? "a request has no status" : "a request has no header");
 		return true;
 	}
 	*request = (struct virtio_blk_request){.id = chain->id, .slots = chain->slots,
 		.queue = (uint8_t)queue, .kind = kind_of(blk, header.type),
-		.status_at = last->at.v + last->bytes - 1};
+		.status_at = last->at.v + last->bytes - 1, .order = ++blk->sequence};
 	in.bytes--;
 	out.bytes -= sizeof(header);
-	if (header.type == VIRTIO_BLK_T_GET_ID) {
-		finish(blk, queue, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
-		return true;
-	}
+	if (header.type == VIRTIO_BLK_T_GET_ID)
+		return finish(blk, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
 	status = prepare(blk, request, &header, &in, &out);
 	if (status == VIRTIO_BLK_S_OK && part_send(blk, request, now) == STATUS_OK)
 		return false;
-	request->state = VIRTIO_BLK_FREE;
-	finish(blk, queue, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
-	return true;
+	return finish(blk, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
 }
 
 void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned queue)
@@ -353,10 +384,9 @@ void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_
 		if (status == STATUS_OK)
 			return;
 	}
-	request->state = VIRTIO_BLK_FREE;
-	finish(blk, queue, request,
-		status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written_of(request));
-	virtio_signal(&blk->virtio, queue);
+	if (finish(blk, request, status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+		written_of(request)))
+		virtio_signal(&blk->virtio, queue);
 	others_serve(blk, now);
 }
 
@@ -364,13 +394,14 @@ void virtio_blk_retry(struct virtio_blk *blk, struct guest_time now)
 {
 	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
 		struct virtio_blk_request *request = &blk->requests[i];
+		unsigned queue;
 
 		if (request->state != VIRTIO_BLK_WAITS ||
 			part_send(blk, request, now) == STATUS_OK)
 			continue;
-		request->state = VIRTIO_BLK_FREE;
-		finish(blk, request->queue, request, VIRTIO_BLK_S_IOERR, written_of(request));
-		virtio_signal(&blk->virtio, request->queue);
+		queue = request->queue;
+		if (finish(blk, request, VIRTIO_BLK_S_IOERR, written_of(request)))
+			virtio_signal(&blk->virtio, queue);
 	}
 	others_serve(blk, now);
 }

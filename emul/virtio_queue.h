@@ -60,7 +60,8 @@ struct virtio_chain {
 // Features that matter to a queue.
 struct virtio_ring {
 	bool packed, indirect, event_index;
-	uint8_t reserved[5];
+	bool in_order; // whoever pushes does it in the order of pops
+	uint8_t reserved[4];
 };
 
 void virtio_queue_reset(struct virtio_queue *queue, uint16_t size);

@@ -137,7 +137,7 @@ static const struct virtio_class rng_class = {
 	.pci = VIRTIO_PCI_INFO(TRANSITIONAL, TYPE, CLASS_OTHER, rng_registers),
 	.features = BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_F_INDIRECT_DESC) |
 		BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) |
-		BIT(VIRTIO_F_RING_RESET),
+		BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_RING_RESET),
 	.queue_count = QUEUES,
 	.queue_size = QUEUE_SIZE,
 	.config_bytes = 0,

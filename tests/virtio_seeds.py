@@ -11,7 +11,7 @@ import sys
 
 RING, DRIVER, DEVICE, TABLE, HEADER, STATUS, DATA = (
     0x1000, 0x2000, 0x3000, 0x4000, 0x5000, 0x5800, 0x6000)
-READY, PACKED, EVENTS, READONLY, LEGACY, MESSAGES = 1, 2, 4, 8, 16, 32
+READY, PACKED, EVENTS, READONLY, LEGACY, MESSAGES, ORDER = 1, 2, 4, 8, 16, 32, 64
 NEXT, WRITE, INDIRECT = 1, 2, 4
 AVAILABLE, USED = 1 << 7, 1 << 15
 IN, OUT, FLUSH, GET_ID, DISCARD, ZEROES = 0, 1, 4, 8, 11, 13
@@ -62,14 +62,14 @@ def indirect(kind, how):
 
 def seeds():
     ranges = ram(DATA, struct.pack("<QII", 8, 8, 0))
-    for how in (READY, READY | EVENTS, READY | MESSAGES, READY | READONLY):
+    for how in (READY, READY | EVENTS, READY | MESSAGES, READY | READONLY, READY | ORDER):
         for kind, count in ((IN, 1024), (OUT, 512), (FLUSH, 1), (GET_ID, 20), (99, 1)):
             yield bytes([how]) + split(kind, count, 1) + SAVE + COMPLETE + TIME
         for kind in (DISCARD, ZEROES):
             yield bytes([how]) + ranges + split(kind, 16, 1) + COMPLETE
         yield bytes([how]) + b"".join(split(IN, 512, i) + COMPLETE for i in range(1, 5))
         yield bytes([how]) + indirect(IN, how) + COMPLETE
-    for how in (READY | PACKED, READY | PACKED | EVENTS | MESSAGES):
+    for how in (READY | PACKED, READY | PACKED | EVENTS | MESSAGES, READY | PACKED | ORDER):
         yield bytes([how]) + packed(IN, 512, 0) + COMPLETE + packed(GET_ID, 20, 3) + SAVE
         yield bytes([how]) + indirect(GET_ID, how)
     yield bytes([READY]) + split(IN, 40000, 1) + COMPLETE + COMPLETE
