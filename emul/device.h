@@ -9,7 +9,7 @@
 //
 // Stimuli, each with the guest time `now`:
 //   reset, read, write, line, message      direct calls
-//   timer, bottom_half, receive, complete  events: through the VM's event queue, in every mode
+//   timer, bottom_half, receive, complete, set  events: through the VM's event queue, in every mode
 //
 // Who may enter a device: the VM's bus (vm/bus.c), which holds the VM's device lock around every
 // stimulus and every query. An instance is never entered twice at once, and an effect never enters
@@ -170,6 +170,11 @@ struct device_env {
 	void (*report)(struct device *device, const char *what);
 };
 
+// What the operator can set of a device that runs.
+enum device_setting {
+	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
+};
+
 struct pcidev_info;
 
 struct device_model {
@@ -206,10 +211,15 @@ struct device_model {
 	// STATUS_RANGE: not all of it is on the medium. STATUS_IO: the medium failed.
 	void (*complete)(struct device *device, struct guest_time now, unsigned port,
 		uint64_t request, enum status status);
+	// `accepts` has said that it takes this.
+	void (*set)(struct device *device, struct guest_time now, enum device_setting setting,
+		uint64_t value);
 
 	// QUERIES: change nothing.
 	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
 	size_t (*receive_room)(const struct device *device, unsigned port);
+	// Whether it has such a setting, and that is a value of it. Absent: it has none.
+	bool (*accepts)(const struct device *device, enum device_setting setting, uint64_t value);
 
 	// After a load into this (fresh) instance: recompute derived members, arm the timers and
 	// drive the outputs again. The state has been checked.

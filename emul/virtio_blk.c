@@ -152,6 +152,28 @@ static void virtio_blk_complete(struct device *device, struct guest_time now, un
 	virtio_blk_completed(virtio_blk_of(device), now, request, status);
 }
 
+static bool virtio_blk_accepts(const struct device *device, enum device_setting setting,
+	uint64_t value)
+{
+	(void)device;
+	return setting == DEVICE_SETTING_MEDIUM_BYTES && value != 0 &&
+		value % VIRTIO_BLK_SECTOR_BYTES == 0 && value <= VIRTIO_BLK_BYTES_MAX;
+}
+
+// 5.2.5: the driver looks at the capacity again.
+static void virtio_blk_set(struct device *device, struct guest_time now,
+	enum device_setting setting, uint64_t value)
+{
+	struct virtio_blk *blk = virtio_blk_of(device);
+
+	(void)now;
+	(void)setting;
+	if (blk->medium.sectors == value / VIRTIO_BLK_SECTOR_BYTES)
+		return;
+	blk->medium.sectors = value / VIRTIO_BLK_SECTOR_BYTES;
+	virtio_config_changed(&blk->virtio);
+}
+
 static void virtio_blk_loaded(struct device *device, struct guest_time now)
 {
 	struct virtio_blk *blk = virtio_blk_of(device);
@@ -235,6 +257,8 @@ const struct device_model virtio_blk_model = {
 	.timer = virtio_blk_timer,
 	.bottom_half = virtio_blk_bottom_half,
 	.complete = virtio_blk_complete,
+	.set = virtio_blk_set,
+	.accepts = virtio_blk_accepts,
 	.level = virtio_level,
 	.loaded = virtio_blk_loaded,
 };

@@ -53,6 +53,28 @@ def check_stopped(terminal):
     command(terminal, "info status", r"running")
 
 
+def check_resize(terminal):
+    """The guest hears of its disk's new size, and it is there."""
+    command(terminal, "block_resize data 6M")
+    command(terminal, "savevm large")
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
+    shell(terminal, "echo some''thing | dd of=/dev/vda bs=512 seek=12287 conv=fsync; echo do''ne",
+          r"^done\r")
+    to_monitor(terminal)
+    command(terminal, "block_resize data 1M")
+    command(terminal, "block_resize data 100G", "Error: not so much memory is free")
+    command(terminal, "block_resize other 1M", "Error: Cannot find device 'other'")
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^2048\r")
+    to_monitor(terminal)
+    command(terminal, "loadvm large")  # with the size of then
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
+    shell(terminal, "dd if=/dev/vda bs=512 skip=12287 2>/dev/null | wc -c", r"^512\r")
+    to_monitor(terminal)
+
+
 def talk(terminal, notes):
     terminal.expect(SHELL, BOOT_SECONDS)
     shell(terminal, "echo $((6 * 7))", r"^42\r")
@@ -65,6 +87,7 @@ def talk(terminal, notes):
     to_guest(terminal)
     shell(terminal, "echo $((7 * 8))", r"^56\r")
     to_monitor(terminal)
+    check_resize(terminal)
     command(terminal, "system_reset")
     terminal.send(console.ESCAPE)
     terminal.expect(r"Welcome to the Linux guest", BOOT_SECONDS)

@@ -373,6 +373,12 @@ def run_linux(options, engine, directory, notes):
         terminal.expect(r"NMI received for unknown reason", 20)
         shell_slowly(terminal, "echo $((9 * 9))", r"^81\r")
         monitor.to_monitor(terminal)
+        monitor.command(terminal, "block_resize data 7M")
+        terminal.send(console.ESCAPE)
+        shell_slowly(terminal, "cat /sys/block/vda/size", r"^14336\r")
+        shell_slowly(terminal, "dd if=/data of=/dev/vda seek=12288 conv=fsync; echo wr''ote",
+                     r"^wrote")
+        monitor.to_monitor(terminal)
         recorded = re.search(RECORDED + "as asked for",
                              monitor.command(terminal, "record stop", "recorded", 60))
         monitor.command(terminal, "info replay", r"^mode: none")

@@ -46,6 +46,11 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 {
 	struct vm *vm = request->backend->device->vm;
 
+	if (request->kind == BACKEND_RESIZE) {
+		__atomic_store_n(&request->backend->resizing, false, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+		return;
+	}
 	request->status = (uint8_t)status;
 	__atomic_store_n(&request->done, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&vm->requests_out.done, 1, __ATOMIC_RELEASE);
@@ -172,6 +177,19 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 	__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	backend->submit(backend->owner, &slot->request);
 	return STATUS_OK;
+}
+
+void backend_resize(struct vm_device *device, uint64_t bytes)
+{
+	struct backend *backend = device->backend;
+
+	if (backend_is_resizing(backend))
+		return;
+	backend->resizing = true;
+	backend->resize = (struct backend_request){.backend = backend, .kind = BACKEND_RESIZE,
+		.bytes = UINT64_MAX, .size = bytes};
+	__atomic_fetch_add(&device->vm->requests_out.sent, 1, __ATOMIC_RELAXED);
+	backend->submit(backend->owner, &backend->resize);
 }
 
 void backend_drop(struct vm_device *device, uint64_t name)

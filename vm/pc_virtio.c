@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/pc_internal.h"
 
+#include <string.h>
+
+#include "emul/virtio_blk.h"
 #include "emul/virtio_rng.h"
+#include "vm/pc.h"
 #include "vm/vm.h"
 
 bool pc_virtio_has_model(const struct device_model *model)
@@ -30,4 +34,16 @@ enum status pc_virtio_create(struct vm *vm, struct device *isa)
 	if (vm->config.rng)
 		status = rng_create(vm, isa);
 	return status;
+}
+
+struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
+{
+	for (*index = 0; *index < vm->config.disk_count; ++*index)
+		if (strcmp(vm->config.disks[*index].name, name) == 0)
+			break;
+	for (uint32_t i = 0; *index < vm->config.disk_count && i < vm->device_count; i++)
+		if (vm->devices[i].device->model == &virtio_blk_model &&
+			vm->devices[i].backend->owner == vm->ramdisks[*index])
+			return vm->devices[i].device;
+	return NULL;
 }

@@ -341,7 +341,11 @@ void vm_vcpu_spoil(struct vm_vcpu *vcpu);
 must_check enum status vm_reset_request(struct vm *vm);
 must_check enum status vm_power_button(struct vm *vm);
 must_check enum status vm_nmi(struct vm *vm, uint32_t vcpu);
-enum { VM_EVENT_NMI = 32 }; // beside DEVICE_REQUEST_RESET, an EVENT_MACHINE. value: the vcpu
+// Beside DEVICE_REQUEST_RESET, each an EVENT_MACHINE.
+enum {
+	VM_EVENT_NMI = 32,     // value: the vcpu
+	VM_EVENT_SETTING = 33, // vm/setting.h. payload: enum device_setting; value: of that
+};
 // Characters for the serial port; returns how many were taken. What does not fit waits with the
 // caller.
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);

@@ -153,6 +153,12 @@ static inline void bus_master(bool on)
 		PCIDEV_COMMAND_PORT | PCIDEV_COMMAND_MEMORY | (on ? PCIDEV_COMMAND_MASTER : 0));
 }
 
+static inline void msix_on(bool masked)
+{
+	fake_write(&env, PCIDEV_REGION_CONFIG, VIRTIO_CAPABILITY_MSIX + 2, 2,
+		masked ? 0xc000 : 0x8000);
+}
+
 // 3.1.1, up to DRIVER_OK, with MSI-X off.
 static inline void negotiate(uint64_t features)
 {
