@@ -187,6 +187,11 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	return got;
 }
 
+void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain)
+{
+	virtio_queue_unpop(&virtio->queues[queue], ring_of(virtio), chain);
+}
+
 bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
 {
 	if (!virtio_queue_is_live(virtio, queue))

@@ -164,6 +164,9 @@ must_check bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_
 // the queue is looked at once more.
 must_check bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue,
 	struct virtio_chain *chain);
+// The chain that was popped last, in this stimulus: it comes again. A driver may have changed it
+// meanwhile.
+void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain);
 // The rest does nothing to a queue that is not live.
 // Gives a chain back. virtio_signal is to follow, once for all that are given back.
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,

@@ -101,6 +101,12 @@ static const char *split_pop(struct device *device, struct virtio_queue *queue,
 	return NULL;
 }
 
+static void split_unpop(struct virtio_queue *queue, uint16_t slots)
+{
+	(void)slots;
+	queue->next--;
+}
+
 // 2.7.8: the element before the index.
 static const char *split_push(struct device *device, struct virtio_queue *queue, uint16_t id,
 	uint16_t slots, uint32_t written)
@@ -149,6 +155,7 @@ static const char *split_take_signal(struct device *device, struct virtio_queue 
 const struct virtio_ring_ops virtio_split_ops = {
 	.bytes = split_bytes,
 	.pop = split_pop,
+	.unpop = split_unpop,
 	.push = split_push,
 	.listen = split_listen,
 	.take_signal = split_take_signal,

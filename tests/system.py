@@ -6,7 +6,7 @@ linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers 
 linux-uefi  the same from a disk by UEFI firmware
 linux-smp   the same by PVH with four vcpus, on one CPU
 linux-smp-more  on two CPUs, and on four
-monitor     a Linux with a shell, and the monitor typed at
+monitor     a Linux with a shell, and the monitor typed at; another with a virtio console
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
 Linux's warnings must be listed in tests/system/dmesg.allow, those of several vcpus in
@@ -59,6 +59,8 @@ def cases(options, suite, engine):
         return
     notes = []
     emulator = engines.EMULATORS[engine]
+    if suite == "monitor":
+        yield "hvc", lambda directory: run_hvc(options, directory, emulator), []
     uefi = run_uefi if engine == "svm" else run_uefi_bochs
     run = {"linux-pvh": run_pvh, "linux-uefi": uefi, "monitor": run_monitor}[suite]
     yield suite, lambda directory: run(options, directory, notes, emulator), notes
@@ -298,6 +300,27 @@ def run_monitor(options, directory, notes, emulator):
         with console.Console(command, os.path.join(directory, "serial.log"),
                              MONITOR_TIMEOUT * options.timeout_scale, emulator) as terminal:
             monitor.talk(terminal, notes)
+    except console.ConsoleError as error:
+        return str(error)
+    return None
+
+
+def run_hvc(options, directory, emulator):
+    """What is typed reaches the virtio console, and what the guest prints there is seen."""
+    config = configuration("console=ttyS0 cryptomgr.notests quiet reprise.script=hvc",
+                           host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
+                           machine=["console_device = virtio"])
+    command = pvh_command(options, directory, config, linux_files(options, directory), emulator,
+                          icount=False)
+    long = "abcdefghij" * 20  # more than the device keeps
+    try:
+        with console.Console(command, os.path.join(directory, "serial.log"),
+                             MONITOR_TIMEOUT * options.timeout_scale, emulator) as terminal:
+            terminal.expect(r"^hvc: ready\r", monitor.BOOT_SECONDS)
+            for line in ("something", long, "end"):
+                terminal.send(line + "\r")
+                terminal.expect(rf"^hvc: got {line}\r", 20)
+            terminal.check_left()
     except console.ConsoleError as error:
         return str(error)
     return None

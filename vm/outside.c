@@ -2,7 +2,6 @@
 #include "vm/outside.h"
 
 #include "emul/acpi_pm.h"
-#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "vm/landing.h"
 #include "vm/setting.h"
@@ -192,8 +191,8 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 			(event->index == VM_EVENT_SETTING && setting_problem(vm, event) == NULL);
 		break;
 	case EVENT_CHARACTERS:
-		known = event->device == vm->uart->id &&
-			event->index == UART16550_PORT_CHARACTERS && event->payload_bytes > 0 &&
+		known = event->device == vm->input->id &&
+			event->index == VM_INPUT_PORT && event->payload_bytes > 0 &&
 			event->payload_bytes <= EVENT_PAYLOAD_MAX;
 		break;
 	case EVENT_COMPLETION:

@@ -374,7 +374,8 @@ enum status pc_create(struct vm *vm)
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
 	vm->pci_host = slots[PC_PCI_HOST];
-	vm->uart = slots[PC_UART];
+	if (vm->input == NULL)
+		vm->input = slots[PC_UART];
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	if (slots[PC_FW_CFG] != NULL)
 		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);

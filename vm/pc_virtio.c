@@ -3,14 +3,16 @@
 
 #include <string.h>
 
+#include "emul/uart16550.h"
 #include "emul/virtio_blk.h"
+#include "emul/virtio_console.h"
 #include "emul/virtio_rng.h"
 #include "vm/pc.h"
 #include "vm/vm.h"
 
 bool pc_virtio_has_model(const struct device_model *model)
 {
-	return model == &virtio_rng_model;
+	return model == &virtio_console_model || model == &virtio_rng_model;
 }
 
 static enum status rng_create(struct vm *vm, struct device *isa)
@@ -27,12 +29,26 @@ static enum status rng_create(struct vm *vm, struct device *isa)
 	return STATUS_OK;
 }
 
+_Static_assert((int)VIRTIO_CONSOLE_PORT_CHARACTERS == (int)VM_INPUT_PORT &&
+	(int)UART16550_PORT_CHARACTERS == (int)VM_INPUT_PORT, "either is the machine's console");
+
+static enum status console_create(struct vm *vm, struct device *isa)
+{
+	vm->input = pc_device_create(vm, &virtio_console_model);
+	if (vm->input == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	pc_pci_place_next(vm, vm->input, isa);
+	return STATUS_OK;
+}
+
 enum status pc_virtio_create(struct vm *vm, struct device *isa)
 {
 	enum status status = STATUS_OK;
 
 	if (vm->config.rng)
 		status = rng_create(vm, isa);
+	if (status == STATUS_OK && vm->config.virtio_console)
+		status = console_create(vm, isa);
 	return status;
 }
 

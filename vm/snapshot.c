@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
@@ -303,8 +302,8 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 		halves[event->device] |= (uint32_t)BIT(event->index);
 		return NULL;
 	case EVENT_CHARACTERS:
-		if (vm->devices[event->device].device != vm->uart ||
-			event->index != UART16550_PORT_CHARACTERS || !vm->receive_pending)
+		if (vm->devices[event->device].device != vm->input ||
+			event->index != VM_INPUT_PORT || !vm->receive_pending)
 			return "index: nobody takes characters there";
 		return NULL;
 	case EVENT_COMPLETION:
