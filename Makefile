@@ -33,9 +33,10 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
-	emul/uart16550.c emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c \
-	emul/virtio_chain.c emul/virtio_console.c emul/virtio_packed.c emul/virtio_pci.c \
-	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
+	emul/uart16550.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
+	emul/virtio_blk_request.c emul/virtio_chain.c emul/virtio_console.c \
+	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_queue.c emul/virtio_rng.c \
+	emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -193,9 +194,9 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
 	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
 	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
-	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_console \
-	virtio_disk virtio_rng smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset \
-	smp_start smp_tlb smp_xsave
+	det_timers det_tlb det_turns det_xsave neighbour typed virtio_balloon virtio_bench \
+	virtio_console virtio_disk virtio_rng smp_atomic smp_bench smp_hostile smp_idle \
+	smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

@@ -70,6 +70,7 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(x2apic, "x2apic", config_parse_bool),
 	CONFIG_VM_KEY(debugcon, "debugcon", config_parse_debugcon),
 	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
+	CONFIG_VM_KEY(balloon, "balloon", config_parse_bool),
 	CONFIG_VM_KEY(console_device, "console_device", config_parse_console_device),
 	CONFIG_VM_KEY(rng, "rng", config_parse_bool),
 	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),

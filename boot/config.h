@@ -107,6 +107,7 @@ struct config_vm {
 	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint32_t console_device; // console_device = uart|virtio, enum config_console; default uart
+	bool balloon;      // balloon = on|off: a virtio memory balloon; default off
 	bool rng;          // rng = on|off: a virtio entropy device; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on

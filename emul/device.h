@@ -173,6 +173,7 @@ struct device_env {
 // What the operator can set of a device that runs.
 enum device_setting {
 	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
+	DEVICE_SETTING_BALLOON_PAGES, // so many pages of 4 KiB are asked for
 };
 
 struct pcidev_info;

@@ -75,6 +75,18 @@ def check_resize(terminal):
     to_monitor(terminal)
 
 
+def check_balloon(terminal):
+    """The guest gives up memory, and takes it back."""
+    for size, word in ((224, "inflate"), (256, "deflate")):
+        command(terminal, f"balloon {size}")
+        to_guest(terminal)
+        shell(terminal, f"while ! grep 'balloon_{word} 8192' /proc/vmstat; do :; done",
+              rf"^balloon_{word} 8192\r", 60)
+        to_monitor(terminal)
+        command(terminal, "info balloon",
+                rf"balloon: actual={size} wanted={size} total_mem=\d+ free_mem=\d+")
+
+
 def talk(terminal, notes):
     terminal.expect(SHELL, BOOT_SECONDS)
     shell(terminal, "echo $((6 * 7))", r"^42\r")
@@ -88,6 +100,7 @@ def talk(terminal, notes):
     shell(terminal, "echo $((7 * 8))", r"^56\r")
     to_monitor(terminal)
     check_resize(terminal)
+    check_balloon(terminal)
     command(terminal, "system_reset")
     terminal.send(console.ESCAPE)
     terminal.expect(r"Welcome to the Linux guest", BOOT_SECONDS)

@@ -36,7 +36,9 @@ NOT_BARE = {
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 # Of devices that a payload is about.
-DEVICES = {"virtio_console": ["console_device = virtio"], "virtio_rng": ["rng = on"]}
+DEVICES = {"virtio_balloon": ["balloon = on"],
+           "virtio_console": ["console_device = virtio"],
+           "virtio_rng": ["rng = on"]}
 # Of the configuration. QEMU's CPU cannot scale.
 KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]

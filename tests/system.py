@@ -294,7 +294,8 @@ def run_monitor(options, directory, notes, emulator):
     if not any(os.path.basename(path) == "button.ko" for path in module_paths()):
         raise qemu.MissingTool("button.ko: not found (run tools/deps.sh guest)")
     config = configuration("console=ttyS0 cryptomgr.notests quiet",
-                           host=[f"debug_exit = {emulator.DEBUG_EXIT}"]) + disk_section()
+                           host=[f"debug_exit = {emulator.DEBUG_EXIT}"],
+                           machine=["balloon = on"]) + disk_section()
     command = pvh_command(options, directory, config, files, emulator, icount=False)
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),

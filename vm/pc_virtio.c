@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "emul/uart16550.h"
+#include "emul/virtio_balloon.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_console.h"
 #include "emul/virtio_rng.h"
@@ -12,7 +13,8 @@
 
 bool pc_virtio_has_model(const struct device_model *model)
 {
-	return model == &virtio_console_model || model == &virtio_rng_model;
+	return model == &virtio_balloon_model || model == &virtio_console_model ||
+		model == &virtio_rng_model;
 }
 
 static enum status rng_create(struct vm *vm, struct device *isa)
@@ -41,6 +43,16 @@ static enum status console_create(struct vm *vm, struct device *isa)
 	return STATUS_OK;
 }
 
+static enum status balloon_create(struct vm *vm, struct device *isa)
+{
+	struct device *device = pc_device_create(vm, &virtio_balloon_model);
+
+	if (device == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	pc_pci_place_next(vm, device, isa);
+	return STATUS_OK;
+}
+
 enum status pc_virtio_create(struct vm *vm, struct device *isa)
 {
 	enum status status = STATUS_OK;
@@ -49,6 +61,8 @@ enum status pc_virtio_create(struct vm *vm, struct device *isa)
 		status = rng_create(vm, isa);
 	if (status == STATUS_OK && vm->config.virtio_console)
 		status = console_create(vm, isa);
+	if (status == STATUS_OK && vm->config.balloon)
+		status = balloon_create(vm, isa);
 	return status;
 }
 
@@ -60,6 +74,14 @@ struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *ind
 	for (uint32_t i = 0; *index < vm->config.disk_count && i < vm->device_count; i++)
 		if (vm->devices[i].device->model == &virtio_blk_model &&
 			vm->devices[i].backend->owner == vm->ramdisks[*index])
+			return vm->devices[i].device;
+	return NULL;
+}
+
+struct device *pc_balloon_find(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		if (vm->devices[i].device->model == &virtio_balloon_model)
 			return vm->devices[i].device;
 	return NULL;
 }

@@ -117,8 +117,8 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 	last->kind = exit->kind;
 }
 
-// Of the home: what the machine's event queue has for this moment. False: handlers have queued more,
-// which comes before the guest goes on, and after whatever else this core has to do.
+// Of the home: what the machine's event queue has for this moment. False: handlers have queued
+// more, which comes before the guest goes on, and after whatever else this core has to do.
 static bool events_deliver(struct vm *vm, struct guest_time now)
 {
 	bool done;

@@ -130,6 +130,7 @@ struct vm_config {
 	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
 	bool rng;        // emul/virtio_rng.h
+	bool balloon;    // emul/virtio_balloon.h
 	bool virtio_console; // emul/virtio_console.h, which typed characters go to
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	// Its execution can be repeated to the instruction: its time is its position, and its CPU

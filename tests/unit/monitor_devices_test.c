@@ -30,10 +30,27 @@ static void test_block_resize(void **state)
 	check_contains("help block_resize", "block_resize device size -- ");
 }
 
+static void test_balloon(void **state)
+{
+	(void)state;
+	check("balloon 100", "Error: No balloon device has been activated\r\n");
+	check("info balloon", "Error: No balloon device has been activated\r\n");
+	machine.config.balloon = true;
+	set_answer = STATUS_OK;
+	check("balloon 224", "");
+	check("balloon 256M", "");
+	assert_string_equal(calls, "set 1 8192 set 1 0 ");
+	check("balloon 257",
+		"Error: '257' is not a size such as 512M, up to the machine's memory\r\n");
+	check("balloon 0", "Error: '0' is not a size such as 512M, up to the machine's memory\r\n");
+	check("info balloon", "balloon: actual=240 wanted=224 free_mem=100\r\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_block_resize, setup),
+		cmocka_unit_test_setup(test_balloon, setup),
 	};
 
 	return cmocka_run_group_tests_name("monitor_devices", tests, NULL, NULL);

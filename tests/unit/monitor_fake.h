@@ -25,7 +25,6 @@
 #include "vm/console.h"
 #include "vm/machine.h"
 #include "vm/monitor.h"
-#include "vm/pc.h"
 #include "vm/snapshot.h"
 
 static struct cpu cpu = {.self = &cpu};
@@ -403,28 +402,7 @@ void monitor_host_register(void)
 {
 }
 
-// Devices that something can be set of.
-static struct device set_device = {.id = 7};
-static enum status set_answer;
-
-struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
-{
-	assert_ptr_equal(vm, &machine);
-	*index = 1;
-	return strcmp(name, "data") == 0 ? &set_device : NULL;
-}
-
-enum status outside_set(struct vm *vm, const struct device *device, enum device_setting setting,
-	uint64_t value)
-{
-	char call[64];
-
-	assert_ptr_equal(vm, &machine);
-	assert_ptr_equal(device, &set_device);
-	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
-	call_note(call);
-	return set_answer;
-}
+#include "tests/unit/monitor_fake_devices.h"
 
 static void quit(void)
 {

@@ -11,9 +11,9 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	monitor_command monitor_devices monitor_host monitor_snapshot monitor_vms mtrr nested \
 	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
 	reset_control snapshot snapshot_backend snapshot_position state svm_event svm_exit \
-	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_blk \
-	virtio_console virtio_disk virtio_hostile virtio_order virtio_resize virtio_rng \
-	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_balloon \
+	virtio_blk virtio_console virtio_disk virtio_hostile virtio_order virtio_resize \
+	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
