@@ -230,11 +230,12 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
-FUZZ_VIRTIO_SRCS := tests/fuzz/virtio_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
 fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/virtio_fuzz \
+	$(B)/fuzz/virtio_devices_fuzz \
 	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
@@ -255,11 +256,12 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/virtio_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_SRCS))
+$(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz: $(B)/fuzz/%: \
+		$(B)/fuzz/tests/fuzz/%.c.o $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_COMMON))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
-	@mkdir -p $(@:.stamp=)
-	@tests/virtio_seeds.py $(@:.stamp=)
+	@mkdir -p $(@:.stamp=) $(@D)/virtio_devices_seeds
+	@tests/virtio_seeds.py $(@:.stamp=) $(@D)/virtio_devices_seeds
 	@touch $@
 $(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
 	@mkdir -p $(@D)
@@ -298,6 +300,7 @@ fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
+fuzz-virtio-devices	tools/check-fuzz.sh virtio_devices 8000
 endef
 export CHECKS
 $(B)/checks: Makefile
