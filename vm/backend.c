@@ -185,7 +185,7 @@ void backend_resize(struct vm_device *device, uint64_t bytes)
 
 	if (backend_is_resizing(backend))
 		return;
-	backend->resizing = true;
+	__atomic_store_n(&backend->resizing, true, __ATOMIC_RELAXED);
 	backend->resize = (struct backend_request){.backend = backend, .kind = BACKEND_RESIZE,
 		.bytes = UINT64_MAX, .size = bytes};
 	__atomic_fetch_add(&device->vm->requests_out.sent, 1, __ATOMIC_RELAXED);

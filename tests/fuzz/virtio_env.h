@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What fuzzers of virtio devices share: an environment of a device, which aborts where an effect lies
-// outside of what the contract allows; and steps of an input.
+// What fuzzers of virtio devices share: an environment of a device, which aborts where an effect
+// lies outside of what the contract allows; and steps of an input.
 #ifndef TESTS_FUZZ_VIRTIO_ENV_H
 #define TESTS_FUZZ_VIRTIO_ENV_H
 
@@ -66,7 +66,8 @@ static inline void env_send_message(struct device *device, const struct interrup
 	demand(message->assert);
 }
 
-static inline enum status env_dma_read(struct device *device, struct gpa from, void *to, size_t bytes)
+static inline enum status env_dma_read(struct device *device, struct gpa from, void *to,
+	size_t bytes)
 {
 	(void)device;
 	if (!in_ram(from, bytes))
