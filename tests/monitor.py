@@ -56,7 +56,7 @@ def check_stopped(terminal):
 def check_resize(terminal):
     """The guest hears of its disk's new size, and it is there."""
     command(terminal, "block_resize data 6M")
-    command(terminal, "savevm large")
+    command(terminal, "savevm large", timeout=120)
     to_guest(terminal)
     shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
     shell(terminal, "echo some''thing | dd of=/dev/vda bs=512 seek=12287 conv=fsync; echo do''ne",
@@ -68,7 +68,7 @@ def check_resize(terminal):
     to_guest(terminal)
     shell(terminal, "cat /sys/block/vda/size", r"^2048\r")
     to_monitor(terminal)
-    command(terminal, "loadvm large")  # with the size of then
+    command(terminal, "loadvm large", timeout=120)  # with the size of then
     to_guest(terminal)
     shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
     shell(terminal, "dd if=/dev/vda bs=512 skip=12287 2>/dev/null | wc -c", r"^512\r")
