@@ -299,7 +299,7 @@ static void run_with_seed(uint64_t delay_seed)
 		one_round(round);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		one_behind_another(round);
-	for (unsigned round = 0; round < ROUNDS / 10; round++)
+	for (unsigned round = 0; round < ROUNDS / 30; round++)
 		resized_between();
 	// When all are done the vcpus may go: as vm_hold waits, and a loaded machine has others.
 	submit(0, DEVICE_IO_READ, 0);
