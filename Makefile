@@ -33,9 +33,10 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
-	emul/uart16550.c emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c \
+	emul/uart16550.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
+	emul/virtio_blk_request.c emul/virtio_chain.c emul/virtio_console.c \
 	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c \
-	emul/virtio_split.c
+	emul/virtio_rng.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -51,13 +52,14 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c \
 	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
 	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c \
-	vm/medium.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
-	vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_registers.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/outside.c \
-	vm/paging.c vm/pc.c vm/position_test.c vm/ramdisk.c vm/random_seed.c vm/rate.c \
-	vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_backend.c \
-	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
-	vm/step.c vm/step_shadow.c vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/medium.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
+	vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c \
+	vm/monitor_memory.c vm/monitor_registers.c vm/monitor_snapshot.c vm/monitor_vms.c \
+	vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/pc_virtio.c vm/position_test.c \
+	vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/setting.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -192,8 +194,9 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
 	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
 	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
-	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk smp_atomic \
-	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
+	det_timers det_tlb det_turns det_xsave neighbour typed virtio_balloon virtio_bench \
+	virtio_console virtio_disk virtio_rng smp_atomic smp_bench smp_hostile smp_idle \
+	smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -227,11 +230,12 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
-FUZZ_VIRTIO_SRCS := tests/fuzz/virtio_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
 fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/virtio_fuzz \
+	$(B)/fuzz/virtio_devices_fuzz \
 	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
@@ -252,11 +256,12 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/virtio_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_SRCS))
+$(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz: $(B)/fuzz/%: \
+		$(B)/fuzz/tests/fuzz/%.c.o $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_COMMON))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
-	@mkdir -p $(@:.stamp=)
-	@tests/virtio_seeds.py $(@:.stamp=)
+	@mkdir -p $(@:.stamp=) $(@D)/virtio_devices_seeds
+	@tests/virtio_seeds.py $(@:.stamp=) $(@D)/virtio_devices_seeds
 	@touch $@
 $(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
 	@mkdir -p $(@D)
@@ -295,6 +300,7 @@ fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
+fuzz-virtio-devices	tools/check-fuzz.sh virtio_devices 8000
 endef
 export CHECKS
 $(B)/checks: Makefile

@@ -88,6 +88,8 @@ enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIR
 // The boot file that an enum config_firmware needs; NULL: none.
 const char *config_firmware_path(uint32_t firmware);
 
+enum config_console { CONFIG_CONSOLE_UART, CONFIG_CONSOLE_VIRTIO };
+
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
@@ -104,6 +106,9 @@ struct config_vm {
 	bool x2apic;       // x2apic = on|off; default on
 	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
+	uint32_t console_device; // console_device = uart|virtio, enum config_console; default uart
+	bool balloon;      // balloon = on|off: a virtio memory balloon; default off
+	bool rng;          // rng = on|off: a virtio entropy device; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
 	bool recordable;   // recordable = on|off; default on where there is `rr`, else off

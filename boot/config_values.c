@@ -243,6 +243,15 @@ const char *config_parse_bool(struct ini_slice value, void *field, size_t capaci
 	return NULL;
 }
 
+const char *config_parse_console_device(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_CONSOLE_UART] = "uart", [CONFIG_CONSOLE_VIRTIO] = "virtio"};
+
+	(void)capacity;
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "uart or virtio";
+}
+
 const char *config_parse_console(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {"guest", "monitor"};

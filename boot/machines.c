@@ -189,6 +189,9 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.x2apic = vm->x2apic,
 		.debugcon = (uint16_t)vm->debugcon,
 		.debug_exit = vm->debug_exit,
+		.balloon = vm->balloon,
+		.rng = vm->rng,
+		.virtio_console = vm->console_device == CONFIG_CONSOLE_VIRTIO,
 		.rtc_epoch = vm->rtc_base,
 		.recordable = vm->recordable,
 		.rr = {

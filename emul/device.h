@@ -9,7 +9,7 @@
 //
 // Stimuli, each with the guest time `now`:
 //   reset, read, write, line, message      direct calls
-//   timer, bottom_half, receive, complete  events: through the VM's event queue, in every mode
+//   timer, bottom_half, receive, complete, set  events: through the VM's event queue, in every mode
 //
 // Who may enter a device: the VM's bus (vm/bus.c), which holds the VM's device lock around every
 // stimulus and every query. An instance is never entered twice at once, and an effect never enters
@@ -192,6 +192,12 @@ enum device_served {
 	DEVICE_SERVED_NOTE = 2, // `served` is wanted
 };
 
+// What the operator can set of a device that runs.
+enum device_setting {
+	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
+	DEVICE_SETTING_BALLOON_PAGES, // so many pages of 4 KiB are asked for
+};
+
 struct pcidev_info;
 
 struct device_model {
@@ -228,10 +234,15 @@ struct device_model {
 	// STATUS_RANGE: not all of it is on the medium. STATUS_IO: the medium failed.
 	void (*complete)(struct device *device, struct guest_time now, unsigned port,
 		uint64_t request, enum status status);
+	// `accepts` has said that it takes this.
+	void (*set)(struct device *device, struct guest_time now, enum device_setting setting,
+		uint64_t value);
 
 	// QUERIES: change nothing.
 	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
 	size_t (*receive_room)(const struct device *device, unsigned port);
+	// Whether it has such a setting, and that is a value of it. Absent: it has none.
+	bool (*accepts)(const struct device *device, enum device_setting setting, uint64_t value);
 
 	// DATA PLANE, see above. Does a bounded part of what there is in the queues. `last`: nobody
 	// looks again before the driver notifies, which it shall be asked for, and before a look

@@ -3,7 +3,7 @@
 // reaches them.
 //
 // Left out on purpose: NOTIFY_ON_EMPTY, NOTIFICATION_DATA, ACCESS_PLATFORM, ORDER_PLATFORM, SR_IOV,
-// administration queues, IN_ORDER.
+// administration queues.
 //
 // Called by virtio devices alone.
 #include "emul/virtio_internal.h"
@@ -18,6 +18,7 @@ static struct virtio_ring ring_of(const struct virtio *virtio)
 		.packed = virtio_has(virtio, VIRTIO_F_RING_PACKED),
 		.indirect = virtio_has(virtio, VIRTIO_F_INDIRECT_DESC),
 		.event_index = virtio_has(virtio, VIRTIO_F_EVENT_IDX),
+		.in_order = virtio_has(virtio, VIRTIO_F_IN_ORDER),
 	};
 }
 
@@ -198,6 +199,21 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	return got;
 }
 
+void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain)
+{
+	virtio_queue_unpop(&virtio->queues[queue], ring_of(virtio), chain);
+}
+
+bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
+{
+	if (!virtio_queue_is_live(virtio, queue))
+		return false;
+	if (virtio_pop(virtio, queue, chain))
+		return true;
+	virtio_listen(virtio, queue);
+	return virtio_queue_is_live(virtio, queue) && virtio_pop(virtio, queue, chain);
+}
+
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
 	uint32_t written)
 {
@@ -248,6 +264,13 @@ void virtio_hush(struct virtio *virtio, unsigned queue)
 	virtio->hushed |= (uint16_t)BIT(queue);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
+}
+
+bool virtio_level(const struct device *device, struct guest_time now, unsigned output)
+{
+	(void)now;
+	(void)output;
+	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
 }
 
 void virtio_loaded(struct virtio *virtio)

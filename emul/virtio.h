@@ -3,8 +3,8 @@
 // interface of 4.1.4.10 beside the modern one (a transitional device).
 //
 // A device's struct begins with struct virtio; its model's `pci` is that of a struct virtio_class,
-// and its handlers pass on: reset, read, write, loaded and check as named here. What it is told in
-// turn stands in the class.
+// and its handlers pass on: reset, read, write, level, loaded and check as named here. What it is
+// told in turn stands in the class.
 //
 // A queue that is broken, or a driver that does what it must not, sets NEEDS_RESET: the device does
 // nothing any more until the driver resets it, and says why once.
@@ -163,6 +163,7 @@ uint64_t virtio_read(struct device *device, struct guest_time now, unsigned regi
 	uint64_t offset, unsigned size);
 void virtio_write(struct device *device, struct guest_time now, unsigned region, uint64_t offset,
 	unsigned size, uint64_t value);
+bool virtio_level(const struct device *device, struct guest_time now, unsigned output);
 void virtio_loaded(struct virtio *virtio);
 // For the model of a device whose class has is_idle.
 unsigned virtio_serve(struct device *device, bool last);
@@ -181,6 +182,13 @@ static inline bool virtio_has(const struct virtio *virtio, unsigned feature)
 bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue);
 // False: there is none, or the queue is broken now.
 must_check bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chain);
+// The next chain of a queue, live or not; where there is none, the driver is asked to notify, and
+// the queue is looked at once more.
+must_check bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue,
+	struct virtio_chain *chain);
+// The chain that was popped last, in this stimulus: it comes again. A driver may have changed it
+// meanwhile.
+void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain);
 // The rest does nothing to a queue that is not live.
 // Gives a chain back. virtio_signal is to follow, once for all that are given back.
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
@@ -189,6 +197,8 @@ void virtio_signal(struct virtio *virtio, unsigned queue);
 void virtio_listen(struct virtio *virtio, unsigned queue);
 // The device has changed its configuration.
 void virtio_config_changed(struct virtio *virtio);
+// Before what concerns the queues is written.
+void virtio_queues_take(struct virtio *virtio);
 // At the end of a stimulus that may have left nothing in flight: see shall_go.
 void virtio_queues_settle(struct virtio *virtio);
 // NEEDS_RESET. `reason` is a constant.

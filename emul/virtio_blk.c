@@ -115,7 +115,8 @@ const struct virtio_class virtio_blk_class = {
 		BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
 		BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_F_ANY_LAYOUT) |
 		BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |
-		BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_RING_RESET),
+		BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) |
+		BIT(VIRTIO_F_RING_RESET),
 	.queue_count = QUEUES,
 	.queue_size = QUEUE_SIZE,
 	.config_bytes = CONFIG_BYTES,
@@ -183,11 +184,28 @@ static void virtio_blk_complete(struct device *device, struct guest_time now, un
 		virtio_queues_settle(&blk->virtio);
 }
 
-static bool virtio_blk_level(const struct device *device, struct guest_time now, unsigned output)
+static bool virtio_blk_accepts(const struct device *device, enum device_setting setting,
+	uint64_t value)
 {
+	(void)device;
+	return setting == DEVICE_SETTING_MEDIUM_BYTES && value != 0 &&
+		value % VIRTIO_BLK_SECTOR_BYTES == 0 && value <= VIRTIO_BLK_BYTES_MAX;
+}
+
+// 5.2.5: the driver looks at the capacity again.
+static void virtio_blk_set(struct device *device, struct guest_time now,
+	enum device_setting setting, uint64_t value)
+{
+	struct virtio_blk *blk = virtio_blk_of(device);
+
 	(void)now;
-	(void)output;
-	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
+	(void)setting;
+	if (blk->medium.sectors == value / VIRTIO_BLK_SECTOR_BYTES)
+		return;
+	virtio_queues_take(&blk->virtio); // who serves them looks at it
+	blk->medium.sectors = value / VIRTIO_BLK_SECTOR_BYTES;
+	virtio_config_changed(&blk->virtio);
+	virtio_queues_settle(&blk->virtio);
 }
 
 static void virtio_blk_loaded(struct device *device, struct guest_time now)
@@ -252,15 +270,16 @@ static const struct state_field virtio_blk_fields[] = {
 	STATE_EACH_ANY(struct virtio_blk, requests, id),
 	STATE_EACH_ANY(struct virtio_blk, requests, slots),
 	STATE_EACH(struct virtio_blk, requests, queue, 0, QUEUES - 1),
-	STATE_EACH(struct virtio_blk, requests, state, 0, VIRTIO_BLK_SENT),
+	STATE_EACH(struct virtio_blk, requests, state, 0, VIRTIO_BLK_DONE),
 	STATE_EACH(struct virtio_blk, requests, kind, 0, DEVICE_IO_KINDS),
 	STATE_EACH(struct virtio_blk, requests, piece_count, 0, VIRTIO_BLK_PIECES_MAX),
-	STATE_EACH_DERIVED(struct virtio_blk, requests, reserved),
+	STATE_EACH_SINCE(2, struct virtio_blk, requests, written, 0, UINT32_MAX),
+	STATE_EACH_SINCE(2, struct virtio_blk, requests, order, 0, UINT64_MAX),
 };
 _Static_assert(VIRTIO_BLK_PIECES_MAX == 16, "the table names each piece");
 
 static const struct state_table virtio_blk_state =
-	STATE_TABLE("virtio-blk", 1, struct virtio_blk, virtio_blk_fields, virtio_blk_check);
+	STATE_TABLE("virtio-blk", 2, struct virtio_blk, virtio_blk_fields, virtio_blk_check);
 
 const struct device_model virtio_blk_model = {
 	.name = "virtio-blk",
@@ -277,10 +296,12 @@ const struct device_model virtio_blk_model = {
 	.timer = virtio_blk_timer,
 	.bottom_half = virtio_blk_bottom_half,
 	.complete = virtio_blk_complete,
-	.level = virtio_blk_level,
 	.serve = virtio_serve,
 	.served = virtio_served,
 	.recall = virtio_recall,
+	.set = virtio_blk_set,
+	.accepts = virtio_blk_accepts,
+	.level = virtio_level,
 	.loaded = virtio_blk_loaded,
 };
 

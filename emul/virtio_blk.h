@@ -12,6 +12,7 @@ enum {
 	VIRTIO_BLK_SECTOR_BYTES = 512,
 	VIRTIO_BLK_SERIAL_BYTES = 20,
 };
+#define VIRTIO_BLK_BYTES_MAX (UINT64_C(64) << 30) // that it can be resized to
 
 struct virtio_blk_medium {
 	uint64_t sectors;

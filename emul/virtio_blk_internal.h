@@ -48,6 +48,7 @@ enum virtio_blk_state {
 	VIRTIO_BLK_FREE,
 	VIRTIO_BLK_WAITS, // the back end was busy
 	VIRTIO_BLK_SENT,  // it has the request that is called `name`
+	VIRTIO_BLK_DONE,  // with IN_ORDER: one that came before it is not
 };
 
 struct virtio_blk_request {
@@ -57,13 +58,14 @@ struct virtio_blk_request {
 	uint64_t bytes;     // of data, or of the range
 	uint64_t done;      // of them
 	uint64_t status_at; // where the status goes
+	uint64_t order;     // of a queue's requests: as they came
 	uint32_t part;      // bytes that the back end works on
 	uint16_t id, slots; // of its chain
 	uint8_t queue;
 	uint8_t state; // enum virtio_blk_state
 	uint8_t kind;  // enum device_io_kind
 	uint8_t piece_count;
-	uint8_t reserved[4];
+	uint32_t written; // once it is done: bytes of its memory
 };
 
 struct virtio_blk {

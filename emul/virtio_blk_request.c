@@ -5,6 +5,8 @@
 //                   SENT --completion of another--> SENT, the next part
 //   FREE, SENT --the back end is busy--> WAITS --timer--> SENT
 //   SENT, WAITS --the queue is reset--> FREE, dropped
+//   With IN_ORDER also: SENT, or done without the back end --one before it is not done--> DONE
+//   DONE --it is--> FREE, chain given back
 //
 // A request goes to the back end in parts of DEVICE_IO_BYTES_MAX, one behind the other. What it
 // wants is kept here: the ring is read once.
@@ -68,20 +70,63 @@ static bool gather(struct device *device, const struct device_io_piece *pieces, 
 	return bytes == 0;
 }
 
-// `written`: bytes of data, which the status follows.
-static void finish(struct virtio_blk *blk, unsigned queue, const struct virtio_blk_request *request,
-	uint8_t status, uint32_t written)
-{
-	enum status told;
+_Static_assert(VIRTIO_BLK_REQUESTS == 32, "bits of blk->used");
 
+static void state_set(struct virtio_blk *blk, struct virtio_blk_request *request,
+	enum virtio_blk_state state)
+{
+	uint32_t bit = (uint32_t)BIT(request - blk->requests);
+
+	request->state = (uint8_t)state;
+	blk->used = state == VIRTIO_BLK_FREE ? blk->used & ~bit : blk->used | bit;
+}
+
+// Chains go back in the order in which they came. True: any did.
+static bool give_back_in_order(struct virtio_blk *blk, unsigned queue)
+{
+	bool any = false;
+
+	for (;;) {
+		struct virtio_blk_request *first = NULL;
+
+		for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
+			struct virtio_blk_request *request = &blk->requests[i];
+
+			if (request->state != VIRTIO_BLK_FREE && request->queue == queue &&
+				(first == NULL || request->order < first->order))
+				first = request;
+		}
+		if (first == NULL || first->state != VIRTIO_BLK_DONE)
+			return any;
+		state_set(blk, first, VIRTIO_BLK_FREE);
+		virtio_push(&blk->virtio, queue, first->id, first->slots, first->written);
+		any = true;
+	}
+}
+
+// `written`: bytes of data, which the status follows. True: chains went back.
+static bool finish(struct virtio_blk *blk, struct virtio_blk_request *request, uint8_t status,
+	uint32_t written)
+{
+	unsigned queue = request->queue;
+	enum status told;
+	bool any = true;
+
+	state_set(blk, request, VIRTIO_BLK_FREE);
 	if (!virtio_queue_is_live(&blk->virtio, queue))
-		return;
+		return false;
 	told = device_dma_write(&blk->virtio.pci.device, (struct gpa){request->status_at}, &status,
 		sizeof(status));
-	virtio_push(&blk->virtio, queue, request->id, request->slots,
-		written + (uint32_t)sizeof(status));
+	request->written = written + (uint32_t)sizeof(status);
+	if (virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER)) {
+		state_set(blk, request, VIRTIO_BLK_DONE);
+		any = give_back_in_order(blk, queue);
+	} else {
+		virtio_push(&blk->virtio, queue, request->id, request->slots, request->written);
+	}
 	if (told != STATUS_OK)
 		virtio_break(&blk->virtio, "a request's status is not in memory");
+	return any;
 }
 
 // The first `bytes` behind `skip`. Returns how many pieces they are; more than `max`: too many.
@@ -110,17 +155,6 @@ static unsigned pieces_slice(const struct device_io_piece *pieces, unsigned coun
 	return made;
 }
 _Static_assert((int)VIRTIO_BLK_PIECES_MAX <= (int)DEVICE_IO_PIECES_MAX, "a part has no more");
-
-_Static_assert(VIRTIO_BLK_REQUESTS == 32, "bits of blk->used");
-
-static void state_set(struct virtio_blk *blk, struct virtio_blk_request *request,
-	enum virtio_blk_state state)
-{
-	uint32_t bit = (uint32_t)BIT(request - blk->requests);
-
-	request->state = (uint8_t)state;
-	blk->used = state == VIRTIO_BLK_FREE ? blk->used & ~bit : blk->used | bit;
-}
 
 static bool has_data(const struct virtio_blk_request *request)
 {
@@ -275,7 +309,7 @@ static struct virtio_blk_request *request_free(struct virtio_blk *blk)
 }
 
 // 5.2.6.4: the status is the last byte of the chain. A chain in which header or status are missing
-// comes back all the same. True: the request is done.
+// comes back all the same. True: chains went back.
 static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	const struct virtio_chain *chain, struct virtio_blk_request *request)
 {
@@ -291,7 +325,8 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 
 	if (chain->writable == 0 || !gather(&blk->virtio.pci.device, chain->pieces,
 		chain->readable, 0, &header, sizeof(header))) {
-		virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
+		if (!virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER))
+			virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
 		virtio_break(&blk->virtio, chain->writable == 0
 			? "a request has no status" : "a request has no header");
 		return true;
@@ -303,18 +338,15 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	request->queue = (uint8_t)queue;
 	request->kind = kind_of(blk, header.type);
 	request->piece_count = 0;
+	request->order = ++blk->sequence;
 	in.bytes--;
 	out.bytes -= sizeof(header);
-	if (header.type == VIRTIO_BLK_T_GET_ID) {
-		finish(blk, queue, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
-		return true;
-	}
+	if (header.type == VIRTIO_BLK_T_GET_ID)
+		return finish(blk, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
 	status = prepare(blk, request, &header, &in, &out);
 	if (status == VIRTIO_BLK_S_OK && part_send(blk, request, now) == STATUS_OK)
 		return false;
-	state_set(blk, request, VIRTIO_BLK_FREE);
-	finish(blk, queue, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
-	return true;
+	return finish(blk, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
 }
 
 void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned queue)
@@ -333,14 +365,8 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 					VIRTIO_BLK_HALF_CONTINUE);
 			break;
 		}
-		if (!virtio_pop(&blk->virtio, queue, &chain)) {
-			if (!virtio_queue_is_live(&blk->virtio, queue))
-				break;
-			virtio_listen(&blk->virtio, queue);
-			if (!virtio_queue_is_live(&blk->virtio, queue) ||
-				!virtio_pop(&blk->virtio, queue, &chain))
-				break;
-		}
+		if (!virtio_pop_or_listen(&blk->virtio, queue, &chain))
+			break;
 		any |= take(blk, now, queue, &chain, request);
 	}
 	if (any)
@@ -371,10 +397,9 @@ void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_
 		if (status == STATUS_OK)
 			return;
 	}
-	state_set(blk, request, VIRTIO_BLK_FREE);
-	finish(blk, queue, request,
-		status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written_of(request));
-	virtio_signal(&blk->virtio, queue);
+	if (finish(blk, request, status == STATUS_OK ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+		written_of(request)))
+		virtio_signal(&blk->virtio, queue);
 	others_serve(blk, now);
 }
 
@@ -382,13 +407,14 @@ void virtio_blk_retry(struct virtio_blk *blk, struct guest_time now)
 {
 	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
 		struct virtio_blk_request *request = &blk->requests[i];
+		unsigned queue;
 
 		if (request->state != VIRTIO_BLK_WAITS ||
 			part_send(blk, request, now) == STATUS_OK)
 			continue;
-		state_set(blk, request, VIRTIO_BLK_FREE);
-		finish(blk, request->queue, request, VIRTIO_BLK_S_IOERR, written_of(request));
-		virtio_signal(&blk->virtio, request->queue);
+		queue = request->queue;
+		if (finish(blk, request, VIRTIO_BLK_S_IOERR, written_of(request)))
+			virtio_signal(&blk->virtio, queue);
 	}
 	others_serve(blk, now);
 }

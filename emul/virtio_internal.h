@@ -22,7 +22,5 @@ void virtio_hush(struct virtio *virtio, unsigned queue);
 void virtio_plane_clear(struct virtio *virtio);
 // If they can go, and to somebody.
 void virtio_queues_give(struct virtio *virtio);
-// Before what concerns them is written.
-void virtio_queues_take(struct virtio *virtio);
 
 #endif

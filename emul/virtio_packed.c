@@ -112,6 +112,15 @@ static const char *packed_pop(struct device *device, struct virtio_queue *queue,
 	return NULL;
 }
 
+static void packed_unpop(struct virtio_queue *queue, uint16_t slots)
+{
+	if (queue->next < slots) {
+		queue->next = (uint16_t)(queue->next + queue->size);
+		queue->next_wrap = !queue->next_wrap;
+	}
+	queue->next = (uint16_t)(queue->next - slots);
+}
+
 // 2.8.8: one descriptor for the whole chain, its flags last; the others are skipped.
 static const char *packed_push(struct device *device, struct virtio_queue *queue, uint16_t id,
 	uint16_t slots, uint32_t written)
@@ -185,6 +194,7 @@ static const char *packed_take_signal(struct device *device, struct virtio_queue
 const struct virtio_ring_ops virtio_packed_ops = {
 	.bytes = packed_bytes,
 	.pop = packed_pop,
+	.unpop = packed_unpop,
 	.push = packed_push,
 	.listen = packed_listen,
 	.hush = packed_hush,

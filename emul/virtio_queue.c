@@ -71,6 +71,14 @@ const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
 	return reason;
 }
 
+void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
+	const struct virtio_chain *chain)
+{
+	ASSERT(virtio_is_flying(queue, chain->id));
+	virtio_set_flying(queue, chain->id, false);
+	ops_of(ring)->unpop(queue, chain->slots);
+}
+
 const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written)
 {

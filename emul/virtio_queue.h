@@ -60,7 +60,8 @@ struct virtio_chain {
 // Features that matter to a queue.
 struct virtio_ring {
 	bool packed, indirect, event_index;
-	uint8_t reserved[5];
+	bool in_order; // whoever pushes does it in the order of pops
+	uint8_t reserved[4];
 };
 
 void virtio_queue_reset(struct virtio_queue *queue, uint16_t size);
@@ -70,6 +71,9 @@ const char *virtio_queue_enable(struct device *device, struct virtio_queue *queu
 // *got: whether there was a chain. NULL, or the reason why the queue is broken.
 must_check const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, struct virtio_chain *chain, bool *got);
+// The chain that was popped last is the next one again, and will be read again.
+void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
+	const struct virtio_chain *chain);
 // Gives a chain back, with how many bytes were written to its memory.
 must_check const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Split virtqueues: VIRTIO 1.2, 2.7.
+//
+// With IN_ORDER (2.7.9) each chain is pushed all the same: the driver would take those between for
+// written completely.
 #include "emul/virtio_ring.h"
 
 enum { AVAILABLE_BYTES = 2, USED_BYTES = 8, EVENT_BYTES = 2 };
@@ -57,6 +60,8 @@ static const char *walk_table(struct device *device, struct virtio_ring ring,
 			(descriptor.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
 		if (reason != NULL || !(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
 			return reason;
+		if (ring.in_order && !walk->indirect && descriptor.next != (at + 1) % walk->count)
+			return "a chain is not in the order of its table";
 		at = descriptor.next;
 	}
 }
@@ -95,6 +100,12 @@ static const char *split_pop(struct device *device, struct virtio_queue *queue,
 	virtio_set_flying(queue, head, true);
 	*got = true;
 	return NULL;
+}
+
+static void split_unpop(struct virtio_queue *queue, uint16_t slots)
+{
+	(void)slots;
+	queue->next--;
 }
 
 // 2.7.8: the element before the index.
@@ -156,6 +167,7 @@ static const char *split_take_signal(struct device *device, struct virtio_queue 
 const struct virtio_ring_ops virtio_split_ops = {
 	.bytes = split_bytes,
 	.pop = split_pop,
+	.unpop = split_unpop,
 	.push = split_push,
 	.listen = split_listen,
 	.hush = split_hush,

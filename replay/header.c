@@ -78,6 +78,12 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "x2apic", config->x2apic);
 	log_header_add_number(header, "debugcon", config->debugcon);
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
+	if (config->rng)
+		log_header_add_number(header, "rng", 1);
+	if (config->balloon)
+		log_header_add_number(header, "balloon", 1);
+	if (config->virtio_console)
+		log_header_add_number(header, "virtio_console", 1);
 	disks_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));
 	log_header_add_text(header, "cmdline", config->cmdline);

@@ -7,6 +7,7 @@
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
 #include "replay/session.h"
+#include "vm/setting.h"
 #include "vm/snapshot.h"
 
 typedef unsigned long long ull;
@@ -121,7 +122,8 @@ static const char *give(struct session *session)
 		return "an event too long";
 	if (record->sequence != session->vm->queue.sequence)
 		return "another number of events so far";
-	if (record->kind == EVENT_COMPLETION && backend_is_awaited(session->vm, &event)) {
+	if ((record->kind == EVENT_COMPLETION && backend_is_awaited(session->vm, &event)) ||
+		setting_is_awaited(session->vm, &event)) {
 		session->data_wanted = true;
 		session_hold(session);
 		return NULL;

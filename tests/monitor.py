@@ -53,6 +53,40 @@ def check_stopped(terminal):
     command(terminal, "info status", r"running")
 
 
+def check_resize(terminal):
+    """The guest hears of its disk's new size, and it is there."""
+    command(terminal, "block_resize data 6M")
+    command(terminal, "savevm large", timeout=120)
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
+    shell(terminal, "echo some''thing | dd of=/dev/vda bs=512 seek=12287 conv=fsync; echo do''ne",
+          r"^done\r")
+    to_monitor(terminal)
+    command(terminal, "block_resize data 1M")
+    command(terminal, "block_resize data 100G", "Error: not so much memory is free")
+    command(terminal, "block_resize other 1M", "Error: Cannot find device 'other'")
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^2048\r")
+    to_monitor(terminal)
+    command(terminal, "loadvm large", timeout=120)  # with the size of then
+    to_guest(terminal)
+    shell(terminal, "cat /sys/block/vda/size", r"^12288\r")
+    shell(terminal, "dd if=/dev/vda bs=512 skip=12287 2>/dev/null | wc -c", r"^512\r")
+    to_monitor(terminal)
+
+
+def check_balloon(terminal):
+    """The guest gives up memory, and takes it back."""
+    for size, word in ((224, "inflate"), (256, "deflate")):
+        command(terminal, f"balloon {size}")
+        to_guest(terminal)
+        shell(terminal, f"while ! grep 'balloon_{word} 8192' /proc/vmstat; do :; done",
+              rf"^balloon_{word} 8192\r", 60)
+        to_monitor(terminal)
+        command(terminal, "info balloon",
+                rf"balloon: actual={size} wanted={size} total_mem=\d+ free_mem=\d+")
+
+
 def talk(terminal, notes):
     terminal.expect(SHELL, BOOT_SECONDS)
     shell(terminal, "echo $((6 * 7))", r"^42\r")
@@ -65,6 +99,8 @@ def talk(terminal, notes):
     to_guest(terminal)
     shell(terminal, "echo $((7 * 8))", r"^56\r")
     to_monitor(terminal)
+    check_resize(terminal)
+    check_balloon(terminal)
     command(terminal, "system_reset")
     terminal.send(console.ESCAPE)
     terminal.expect(r"Welcome to the Linux guest", BOOT_SECONDS)

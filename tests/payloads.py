@@ -30,13 +30,17 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r".*_disk",       # Reprise alone has it, or is given one
+    "svm": r".*_disk|virtio_.*",  # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|.*_disk"
+           r"|.*_disk|virtio_.*"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
+# Of devices that a payload is about.
+DEVICES = {"virtio_balloon": ["balloon = on"],
+           "virtio_console": ["console_device = virtio"],
+           "virtio_rng": ["rng = on"]}
 # Of the configuration. QEMU's CPU cannot scale.
 KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
@@ -162,7 +166,8 @@ def guest_command(options, name, directory, memory=None, log="error", engine="sv
               "kernel = payload.elf\n"
               "isa_debug_exit = on\n"
               "rtc_base = 1704067200\n")
-    config += "".join(key + "\n" for key in [*KEYS.get((engine, name), []), *keys])
+    config += "".join(key + "\n" for key in [*KEYS.get((engine, name), []),
+                                         *DEVICES.get(name, []), *keys])
     archive = qemu.cpio_newc([("reprise.ini", config.encode()), ("payload.elf", payload)])
     circumstances = {} if cpus == 1 and icount else {"icount": icount, "cpus": cpus}
     circumstances.update(features(name, engine))

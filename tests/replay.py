@@ -130,7 +130,8 @@ def found(lines, regex):
 
 def payload_members(options, engine, name, mode, elsewhere):
     vcpus = det.VCPUS.get(name, payloads.vcpus(name))
-    keys = ["kernel = payload.elf", "isa_debug_exit = on", f"vcpus = {vcpus}"]
+    keys = ["kernel = payload.elf", "isa_debug_exit = on", f"vcpus = {vcpus}",
+            *payloads.DEVICES.get(name, [])]
     if name == "test_disk":  # whose requests take other times then
         keys += ["test_disk = 64K", f"test_disk_delay = {2 if elsewhere else 1}"]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
@@ -371,6 +372,12 @@ def run_linux(options, engine, directory, notes):
         terminal.send(console.ESCAPE)
         terminal.expect(r"NMI received for unknown reason", 20)
         shell_slowly(terminal, "echo $((9 * 9))", r"^81\r")
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "block_resize data 7M")
+        terminal.send(console.ESCAPE)
+        shell_slowly(terminal, "cat /sys/block/vda/size", r"^14336\r")
+        shell_slowly(terminal, "dd if=/data of=/dev/vda seek=12288 conv=fsync; echo wr''ote",
+                     r"^wrote")
         monitor.to_monitor(terminal)
         recorded = re.search(RECORDED + "as asked for",
                              monitor.command(terminal, "record stop", "recorded", 60))

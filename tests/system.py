@@ -6,7 +6,7 @@ linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers 
 linux-uefi  the same from a disk by UEFI firmware
 linux-smp   the same by PVH with four vcpus, on one CPU
 linux-smp-more  on two CPUs, and on four
-monitor     a Linux with a shell, and the monitor typed at
+monitor     a Linux with a shell, and the monitor typed at; another with a virtio console
 bad-config  every bad configuration is named, and the monitor is there afterwards
 
 Linux's warnings must be listed in tests/system/dmesg.allow, those of several vcpus in
@@ -59,6 +59,8 @@ def cases(options, suite, engine):
         return
     notes = []
     emulator = engines.EMULATORS[engine]
+    if suite == "monitor":
+        yield "hvc", lambda directory: run_hvc(options, directory, emulator), []
     uefi = run_uefi if engine == "svm" else run_uefi_bochs
     run = {"linux-pvh": run_pvh, "linux-uefi": uefi, "monitor": run_monitor}[suite]
     yield suite, lambda directory: run(options, directory, notes, emulator), notes
@@ -126,8 +128,9 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
 def run_pvh(options, directory, notes, emulator):
     # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
-    config = configuration(cmdline + " reprise.disk", rtc_base=1704067200, host=[
-        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"]) + disk_section()
+    config = configuration(cmdline + " reprise.disk reprise.rng", rtc_base=1704067200, host=[
+        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
+                           machine=["rng = on"]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)
@@ -291,12 +294,34 @@ def run_monitor(options, directory, notes, emulator):
     if not any(os.path.basename(path) == "button.ko" for path in module_paths()):
         raise qemu.MissingTool("button.ko: not found (run tools/deps.sh guest)")
     config = configuration("console=ttyS0 cryptomgr.notests quiet",
-                           host=[f"debug_exit = {emulator.DEBUG_EXIT}"])
+                           host=[f"debug_exit = {emulator.DEBUG_EXIT}"],
+                           machine=["balloon = on"]) + disk_section()
     command = pvh_command(options, directory, config, files, emulator, icount=False)
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),
                              MONITOR_TIMEOUT * options.timeout_scale, emulator) as terminal:
             monitor.talk(terminal, notes)
+    except console.ConsoleError as error:
+        return str(error)
+    return None
+
+
+def run_hvc(options, directory, emulator):
+    """What is typed reaches the virtio console, and what the guest prints there is seen."""
+    config = configuration("console=ttyS0 cryptomgr.notests quiet reprise.script=hvc",
+                           host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
+                           machine=["console_device = virtio"])
+    command = pvh_command(options, directory, config, linux_files(options, directory), emulator,
+                          icount=False)
+    long = "abcdefghij" * 20  # more than the device keeps
+    try:
+        with console.Console(command, os.path.join(directory, "serial.log"),
+                             MONITOR_TIMEOUT * options.timeout_scale, emulator) as terminal:
+            terminal.expect(r"^hvc: ready\r", monitor.BOOT_SECONDS)
+            for line in ("something", long, "end"):
+                terminal.send(line + "\r")
+                terminal.expect(rf"^hvc: got {line}\r", 20)
+            terminal.check_left()
     except console.ConsoleError as error:
         return str(error)
     return None

@@ -118,7 +118,7 @@ fetch() {
 }
 
 guest() {
-    [ -e "$cache/linux/modules/virtio-6-blk.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
+    [ -e "$cache/linux/modules/virtio-6-rng.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
     rm -rf "$cache/linux.new"
     mkdir -p "$cache/linux.new"
     (
@@ -129,7 +129,7 @@ guest() {
         apt_private download "$kernel"
         dpkg-deb -x "$kernel"_*.deb root
         mv root/boot/vmlinuz-* vmlinuz
-        # The power button, and input events to hear of it; virtio disks, in the order in which
+        # The power button, and input events to hear of it; virtio devices, in the order in which
         # the parts need each other.
         mkdir modules
         mv root/lib/modules/*/kernel/drivers drivers
@@ -140,6 +140,9 @@ guest() {
         mv drivers/virtio/virtio_pci_modern_dev.ko modules/virtio-4-modern.ko
         mv drivers/virtio/virtio_pci.ko modules/virtio-5-pci.ko
         mv drivers/block/virtio_blk.ko modules/virtio-6-blk.ko
+        mv drivers/char/virtio_console.ko modules/virtio-6-console.ko
+        mv drivers/virtio/virtio_balloon.ko modules/virtio-6-balloon.ko
+        mv drivers/char/hw_random/virtio-rng.ko modules/virtio-6-rng.ko
         rm -rf drivers
         rm -rf root ./*.deb
     )

@@ -47,6 +47,11 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 {
 	struct vm *vm = request->backend->device->vm;
 
+	if (request->kind == BACKEND_RESIZE) {
+		__atomic_store_n(&request->backend->resizing, false, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+		return;
+	}
 	request->status = (uint8_t)status;
 	if (request->backend->plane != NULL) {
 		__atomic_store_n(&request->done, true, __ATOMIC_RELEASE); // it looks for that
@@ -63,7 +68,7 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 void backend_done(struct backend_request *request, enum status status)
 {
 	const struct backend *backend = request->backend;
-	struct cpu *waits = backend->plane != NULL ? backend->plane
+	struct cpu *waits = backend->plane != NULL && request->kind != BACKEND_RESIZE ? backend->plane
 						    : vm_home(backend->device->vm);
 
 	backend_done_at_once(request, status);
@@ -185,7 +190,7 @@ static bool copy_at_once(struct vm *vm, struct backend *backend, struct backend_
 		.piece_count = slot->piece_count, .write = slot->request.kind == DEVICE_IO_WRITE};
 	enum status status;
 
-	if (vm->landing != NULL || backend->copy == NULL)
+	if (vm->landing != NULL || backend->copy == NULL || backend_is_resizing(backend))
 		return false;
 	status = backend->copy(backend->owner, &copy);
 	if (status == STATUS_AGAIN)
@@ -227,6 +232,19 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 		data_take(slot, &vm->ram);
 	backend->submit(backend->owner, &slot->request);
 	return STATUS_OK;
+}
+
+void backend_resize(struct vm_device *device, uint64_t bytes)
+{
+	struct backend *backend = device->backend;
+
+	if (backend_is_resizing(backend))
+		return;
+	__atomic_store_n(&backend->resizing, true, __ATOMIC_RELAXED);
+	backend->resize = (struct backend_request){.backend = backend, .kind = BACKEND_RESIZE,
+		.bytes = UINT64_MAX, .size = bytes};
+	__atomic_fetch_add(&device->vm->requests_out.sent, 1, __ATOMIC_RELAXED);
+	backend->submit(backend->owner, &backend->resize);
 }
 
 void backend_drop(struct vm_device *device, uint64_t name)

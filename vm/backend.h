@@ -27,6 +27,8 @@ struct vm;
 struct vm_device;
 struct backend;
 
+enum { BACKEND_RESIZE = DEVICE_IO_KINDS }; // beside enum device_io_kind: `size` is the medium's
+
 // As the back end sees it.
 struct backend_request {
 	struct backend *backend;    // (c)
@@ -34,7 +36,8 @@ struct backend_request {
 	uint64_t due;               // the same
 	uint64_t offset;            // of the medium
 	uint64_t bytes;             // at most DEVICE_IO_BYTES_MAX where there are data
-	uint8_t kind;               // enum device_io_kind
+	uint64_t size;              // of BACKEND_RESIZE, whose bytes are all there could be
+	uint8_t kind;               // enum device_io_kind, or BACKEND_RESIZE
 	uint8_t status;             // enum status: the back end's answer
 	bool done;                  // (a) set with release, read with acquire
 	uint8_t *data;              // (c) to be written; or what was read
@@ -75,6 +78,8 @@ struct backend {
 	// A bit for each slot that is not free; that is SENT; whose name is not of that slot.
 	uint64_t used, sent, displaced;
 	struct cpu *plane; // the core that has the device's queues, and this; NULL: none has
+	struct backend_request resize; // no device's: nobody hears of it
+	bool resizing; // (a) it is under way
 	struct backend_slot slots[DEVICE_IO_MAX];
 };
 
@@ -91,7 +96,7 @@ void backend_destroy(struct vm_device *device); // NULL is allowed for its back 
 
 // The back end has answered, on any core. The request is not its any more, and the machine may go.
 void backend_done(struct backend_request *request, enum status status);
-// The same, before submit returns.
+// The same of one that is done before submit returns.
 void backend_done_at_once(struct backend_request *request, enum status status);
 
 static inline bool backend_any_done(const struct backend_counts *counts)
@@ -107,6 +112,13 @@ static inline bool backend_all_done(const struct backend_counts *counts)
 // The rest is under the device lock.
 
 must_check enum status backend_submit(struct vm_device *device, const struct device_io *io);
+// The medium has another size for all requests that come from here on, and for none that came
+// before. One at a time: another one is lost.
+void backend_resize(struct vm_device *device, uint64_t bytes);
+static inline bool backend_is_resizing(const struct backend *backend)
+{
+	return __atomic_load_n(&backend->resizing, __ATOMIC_ACQUIRE);
+}
 void backend_drop(struct vm_device *device, uint64_t name);
 // The completion of a request that is done, as an event; false: there is none. It may be asked for
 // again until it is taken, and comes with the same answer.

@@ -4,6 +4,7 @@
 #include "emul/pci_host.h"
 #include "kernel/x86.h"
 #include "vm/local_apic.h"
+#include "vm/setting.h"
 
 // Stimuli are short: whoever has the lock gives it back soon.
 void bus_enter_wait(struct bus *bus)
@@ -285,9 +286,11 @@ void bus_mmio_write(struct vm *vm, struct gpa at, unsigned bytes, uint64_t value
 	access_write(vm, DEVICE_SPACE_MMIO, at.v, bytes, value, now);
 }
 
-static void machine_event(struct vm *vm, const struct event *event)
+static void machine_event(struct vm *vm, const struct event *event, struct guest_time now)
 {
-	if (event->index == VM_EVENT_NMI)
+	if (event->index == VM_EVENT_SETTING)
+		setting_deliver(vm, event, now);
+	else if (event->index == VM_EVENT_NMI)
 		vm_vcpu_signal(vm->vcpus[event->value], VM_SIGNAL_NMI);
 	else
 		vm_request(vm, event->index, (uint32_t)event->value);
@@ -300,7 +303,8 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 	struct device *device;
 
 	if (event->kind == EVENT_MACHINE) {
-		machine_event(vm, event);
+		machine_event(vm, event, now);
+		bus_effects_carry_out(vm, now);
 		return;
 	}
 	ASSERT(event->device < vm->device_count);

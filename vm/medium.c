@@ -47,6 +47,41 @@ enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *
 	return STATUS_OK;
 }
 
+static void blocks_free(uint8_t **blocks, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; i < to; i++)
+		mem_large_free(blocks[i]);
+}
+
+enum status medium_resize(struct medium *medium, uint64_t bytes, void (*pause)(void))
+{
+	uint64_t old = medium->bytes, before = block_count(old), count = block_count(bytes);
+	uint8_t **blocks = calloc(count, sizeof(*blocks));
+
+	ASSERT(bytes != 0);
+	if (blocks == NULL)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	memcpy(blocks, medium->blocks, (before < count ? before : count) * sizeof(*blocks));
+	for (uint64_t i = before; i < count; i++) {
+		blocks[i] = mem_large_alloc();
+		if (blocks[i] == NULL) {
+			blocks_free(blocks, before, i);
+			free(blocks);
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		}
+		memset(blocks[i], 0, LARGE_PAGE_BYTES);
+		if (pause != NULL)
+			pause();
+	}
+	blocks_free(medium->blocks, count, before);
+	free(medium->blocks);
+	*medium = (struct medium){blocks, bytes};
+	if (bytes > old)
+		medium_zero(medium, old, (bytes < before * LARGE_PAGE_BYTES
+			? bytes : before * LARGE_PAGE_BYTES) - old);
+	return STATUS_OK;
+}
+
 void medium_destroy(struct medium *medium)
 {
 	for (uint64_t i = 0; medium->blocks != NULL && i < block_count(medium->bytes); i++)

@@ -15,6 +15,9 @@ struct medium {
 // left of it.
 must_check enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *image,
 	uint64_t image_bytes);
+// What is new reads as zeros. Calls `pause` now and then, if it is not NULL, and the medium is as
+// it was until it returns. STATUS_NO_MEMORY: it stays so.
+must_check enum status medium_resize(struct medium *medium, uint64_t bytes, void (*pause)(void));
 void medium_destroy(struct medium *medium); // nothing is allowed
 
 static inline bool medium_has(const struct medium *medium, uint64_t offset, uint64_t bytes)

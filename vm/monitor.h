@@ -79,5 +79,6 @@ void monitor_memory_register(void);
 void monitor_machine_register(void);
 void monitor_snapshot_register(void);
 void monitor_host_register(void);
+void monitor_devices_register(void);
 
 #endif

@@ -312,3 +312,28 @@ bool monitor_evaluate(const char *text, const struct vcpu_state *state, uint64_t
 		return refuse(&reader, "invalid char in expression:", 1, reader.at);
 	return true;
 }
+
+bool monitor_size_parse(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned shift = 20;
+	const char *unit;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	*bytes = 0;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (*bytes > UINT64_MAX / 20)
+			return false;
+		*bytes = *bytes * 10 + (uint64_t)(*text - '0');
+	}
+	unit = *text != '\0' ? strchr(units, *text & ~0x20) : NULL;
+	if (unit != NULL)
+		shift = 10 * (unsigned)(unit - units + 1);
+	if (*text != '\0' && (unit == NULL || text[1] != '\0'))
+		return false;
+	if (*bytes > UINT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}

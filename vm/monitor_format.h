@@ -42,6 +42,9 @@ void monitor_dump_line(char text[MONITOR_DUMP_LINE_MAX], uint64_t address, const
 must_check bool monitor_evaluate(const char *text, const struct vcpu_state *state,
 	uint64_t *value, char problem[MONITOR_PROBLEM_MAX]);
 
+// A size as in 512M, with K, M, G or T; in MiB where it has none of these, as in QEMU.
+must_check bool monitor_size_parse(const char *text, uint64_t *bytes);
+
 // All registers in the layout of QEMU's `info registers` for 64-bit CPUs.
 void monitor_registers_print(char text[MONITOR_REGISTERS_MAX], const struct vcpu_state *state,
 	unsigned cpl, bool halted);

@@ -2,9 +2,9 @@
 #include "vm/outside.h"
 
 #include "emul/acpi_pm.h"
-#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "vm/landing.h"
+#include "vm/setting.h"
 
 // Room in the queue that input from outside leaves for the devices' bottom halves.
 enum { FIFO_RESERVE = 64 };
@@ -58,6 +58,45 @@ enum status outside_post(struct vm *vm, const struct event *events, unsigned cou
 	bus_unlock(&vm->bus);
 	vm_events_changed(vm);
 	return status;
+}
+
+// Under the device lock: whether another one of the device is on its way.
+static bool is_under_way(const struct vm *vm, const struct event *event)
+{
+	const struct outside *outside = &vm->outside;
+
+	for (uint32_t i = 0; i < outside->count; i++) {
+		const struct event *other =
+			&outside->events[(outside->first + i) % OUTSIDE_MAX];
+
+		if (setting_is(other) && other->device == event->device)
+			return true;
+	}
+	for (uint32_t i = 0; i < vm->queue.fifo_count; i++) {
+		const struct event *other = event_fifo_at(&vm->queue, i);
+
+		if (setting_is(other) && other->device == event->device)
+			return true;
+	}
+	return setting_is_awaited(vm, event);
+}
+
+enum status outside_set(struct vm *vm, const struct device *device, enum device_setting setting,
+	uint64_t value)
+{
+	const struct event event = {.kind = EVENT_MACHINE, .index = VM_EVENT_SETTING,
+		.device = device->id, .value = value, .payload_bytes = 1,
+		.payload = {(uint8_t)setting}};
+	bool busy;
+
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return STATUS_FAIL(STATUS_REFUSED);
+	if (setting_problem(vm, &event) != NULL)
+		return STATUS_FAIL(STATUS_INVALID);
+	bus_enter(&vm->bus);
+	busy = is_under_way(vm, &event);
+	bus_unlock(&vm->bus);
+	return busy ? STATUS_FAIL(STATUS_BUSY) : outside_post(vm, &event, 1);
 }
 
 static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
@@ -148,11 +187,12 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 	switch (event->kind) {
 	case EVENT_MACHINE:
 		known = event->index == DEVICE_REQUEST_RESET ||
-			(event->index == VM_EVENT_NMI && event->value < vm->vcpu_count);
+			(event->index == VM_EVENT_NMI && event->value < vm->vcpu_count) ||
+			(event->index == VM_EVENT_SETTING && setting_problem(vm, event) == NULL);
 		break;
 	case EVENT_CHARACTERS:
-		known = event->device == vm->uart->id &&
-			event->index == UART16550_PORT_CHARACTERS && event->payload_bytes > 0 &&
+		known = event->device == vm->input->id &&
+			event->index == VM_INPUT_PORT && event->payload_bytes > 0 &&
 			event->payload_bytes <= EVENT_PAYLOAD_MAX;
 		break;
 	case EVENT_COMPLETION:

@@ -8,6 +8,7 @@
 #ifndef VM_OUTSIDE_H
 #define VM_OUTSIDE_H
 
+#include "emul/device.h"
 #include "kernel/event.h"
 #include "kernel/position.h"
 
@@ -52,6 +53,12 @@ struct outside {
 
 // All of them or none: STATUS_BUSY, try again. Any core; takes the device lock.
 must_check enum status outside_post(struct vm *vm, const struct event *events, unsigned count);
+// Sets something of a device (vm/setting.h).
+// Any core. STATUS_REFUSED: the machine neither runs nor is paused. STATUS_INVALID: the device does
+// not take it. STATUS_BUSY: the last one of this device has not taken place yet, or there is no
+// room.
+must_check enum status outside_set(struct vm *vm, const struct device *device,
+	enum device_setting setting, uint64_t value);
 // How many more would be taken. Under the device lock.
 uint32_t outside_room(const struct vm *vm);
 // The same under the device lock, which the caller has and gives back; one that has room.

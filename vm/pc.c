@@ -24,6 +24,7 @@
 #include "vm/env.h"
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
+#include "vm/pc_internal.h"
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
@@ -152,7 +153,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
 }
 
-static struct device *device_create(struct vm *vm, const struct device_model *model)
+struct device *pc_device_create(struct vm *vm, const struct device_model *model)
 {
 	struct vm_device *slot = &vm->devices[vm->device_count];
 	struct device *device = calloc(1, model->instance_bytes);
@@ -278,6 +279,16 @@ static void pci_device_place(struct vm *vm, struct device *device, unsigned numb
 	wire_to_device(vm, device, PCIDEV_OUTPUT_INTX, isa, pirq * PIIX3_PIRQ_INPUTS + number);
 }
 
+void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa)
+{
+	unsigned number = PCI_FIRST_FREE;
+
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		if (vm->devices[i].function >> 3 >= number)
+			number = (vm->devices[i].function >> 3) + 1u;
+	pci_device_place(vm, device, number, isa);
+}
+
 unsigned pc_disk_device(const struct vm *vm, uint32_t index)
 {
 	unsigned number = PCI_FIRST_FREE;
@@ -300,7 +311,7 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 
 		if (disk->kind != VM_DISK_VIRTIO)
 			continue;
-		device = device_create(vm, &virtio_blk_model);
+		device = pc_device_create(vm, &virtio_blk_model);
 		if (device == NULL || backend_create(device->owner, ramdisk_submit,
 			vm->ramdisks[i]) != STATUS_OK)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -324,12 +335,13 @@ enum status pc_create(struct vm *vm)
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
 		unsigned slot;
 
-		if (model == &lapic_model || model == &virtio_blk_model)
-			continue; // each vcpu has its own, and each disk
+		if (model == &lapic_model || model == &virtio_blk_model ||
+			pc_virtio_has_model(model))
+			continue; // each vcpu has its own, and each disk; the others come behind
 		slot = slot_find(model);
 		if (!slot_wanted(vm, slot))
 			continue;
-		slots[slot] = device_create(vm, model);
+		slots[slot] = pc_device_create(vm, model);
 		if (slots[slot] == NULL)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
@@ -354,7 +366,8 @@ enum status pc_create(struct vm *vm)
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
-	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK)
+	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
@@ -363,7 +376,8 @@ enum status pc_create(struct vm *vm)
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
 	vm->pci_host = slots[PC_PCI_HOST];
-	vm->uart = slots[PC_UART];
+	if (vm->input == NULL)
+		vm->input = slots[PC_UART];
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	if (slots[PC_FW_CFG] != NULL)
 		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);

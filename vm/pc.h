@@ -17,6 +17,11 @@ void pc_destroy(struct vm *vm);
 // Of a disk of the configuration: its device number on bus 0; 0: it is no PCI device.
 unsigned pc_disk_device(const struct vm *vm, uint32_t index);
 
+// A PCI disk by its name, and its place in the configuration; NULL: there is none.
+struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index);
+
+struct device *pc_balloon_find(const struct vm *vm); // NULL: there is none
+
 // Power-on or reset line: every device in its reset state, then, for a kernel that is booted
 // directly, what firmware would have set up (virtual wire mode).
 void pc_reset(struct vm *vm, enum device_reset kind);

@@ -8,6 +8,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/clock.h"
+#include "kernel/console.h"
 #include "kernel/fiber.h"
 #include "kernel/loop.h"
 #include "kernel/smp.h"
@@ -26,7 +27,7 @@ struct ramdisk {
 	bool left;
 	bool *gone; // where it says that it has; NULL: nobody waits
 	uint64_t seed, random;
-	struct backend_request *waiting[DEVICE_IO_MAX];
+	struct backend_request *waiting[DEVICE_IO_MAX + 1]; // and BACKEND_RESIZE
 	uint32_t waiting_count;
 };
 
@@ -57,6 +58,15 @@ static enum status request_do(const struct ramdisk *disk, const struct backend_r
 		break;
 	}
 	return STATUS_OK;
+}
+
+static void resize(const struct ramdisk *disk, const struct backend_request *request)
+{
+	const struct vm *vm = disk->vm;
+
+	if (medium_resize(&disk->vm->media[disk->index], request->size, fiber_yield) != STATUS_OK)
+		log_warn("%s: disk %s: no memory for %llu bytes: the rest of it fails", vm->name,
+			vm->config.disks[disk->index].name, (unsigned long long)request->size);
 }
 
 // The first of all that are due; NULL: none is, and *next is when one will be.
@@ -92,7 +102,10 @@ static void serve(void *argument)
 			(void)fiber_wait(next);
 			continue;
 		}
-		backend_done(request, request_do(disk, request));
+		if (request->kind == BACKEND_RESIZE)
+			resize(disk, request);
+		backend_done(request, request->kind == BACKEND_RESIZE ? STATUS_OK
+			: request_do(disk, request));
 		fiber_yield();
 	}
 	gone = disk->gone;
@@ -173,7 +186,7 @@ void ramdisk_submit(void *owner, struct backend_request *request)
 {
 	struct ramdisk *disk = owner;
 
-	if (is_instant(disk)) {
+	if (is_instant(disk) && !backend_is_resizing(request->backend)) {
 		backend_done_at_once(request, request_do(disk, request));
 		return;
 	}

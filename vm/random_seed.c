@@ -44,3 +44,16 @@ void random_seed_bytes(const struct random_seed *seed, uint32_t boot,
 		memcpy(bytes + i * sizeof(word), &word, sizeof(word));
 	}
 }
+
+_Static_assert((int)RANDOM_SEED_BYTES == 4 * (int)CHACHA20_KEY_WORDS, "a key");
+
+// Nobody who knows it learns the seed.
+void random_seed_derive(const struct random_seed *seed, uint32_t key[CHACHA20_KEY_WORDS])
+{
+	static const uint32_t purpose[CHACHA20_NONCE_WORDS] = {1, 0, 0};
+	uint32_t block[CHACHA20_BLOCK_WORDS], words[CHACHA20_KEY_WORDS];
+
+	memcpy(words, seed->words, sizeof(words));
+	chacha20_block(words, 0, purpose, block);
+	memcpy(key, block, sizeof(words));
+}

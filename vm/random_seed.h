@@ -4,6 +4,7 @@
 #ifndef VM_RANDOM_SEED_H
 #define VM_RANDOM_SEED_H
 
+#include "emul/chacha20.h"
 #include "kernel/base/types.h"
 
 enum { RANDOM_SEED_WORDS = 4, RANDOM_SEED_BYTES = RANDOM_SEED_WORDS * 8 };
@@ -20,5 +21,7 @@ struct random_seed random_seed_repeat(uint64_t number);
 // What the `boot`th boot of the machine gets; none is another's.
 void random_seed_bytes(const struct random_seed *seed, uint32_t boot,
 	uint8_t bytes[RANDOM_SEED_BYTES]);
+// What the machine's own source of random numbers begins with.
+void random_seed_derive(const struct random_seed *seed, uint32_t key[CHACHA20_KEY_WORDS]);
 
 #endif

@@ -117,7 +117,6 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 	last->kind = exit->kind;
 }
 
-// Of the home: what the machine's event queue has for this moment.
 static __attribute__((noinline)) void queue_deliver(struct vm *vm, struct guest_time now)
 {
 	uint64_t start = rdtsc();
@@ -126,12 +125,18 @@ static __attribute__((noinline)) void queue_deliver(struct vm *vm, struct guest_
 	vm->delivered += rdtsc() - start;
 }
 
-static void events_deliver(struct vm *vm, struct guest_time now)
+// Of the home: what the machine's event queue has for this moment. False: handlers have queued
+// more, which comes before the guest goes on, and after whatever else this core has to do.
+static bool events_deliver(struct vm *vm, struct guest_time now)
 {
+	bool done;
+
 	bus_enter(&vm->bus);
 	if (event_queue_is_due(&vm->queue, now))
 		queue_deliver(vm, now);
+	done = vm->queue.fifo_count == 0;
 	bus_leave(vm, now);
+	return done;
 }
 
 static __attribute__((noinline)) void completions_take(struct vm_vcpu *vcpu)
@@ -179,13 +184,14 @@ static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	struct guest_time now;
+	bool done;
 
 	if (!outside_take(vcpu)) {
 		landing_step_next(vm); // the next boundary comes soon
 		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
 	}
 	now = vm_time(vm, landing_now(vm));
-	events_deliver(vm, now);
+	done = events_deliver(vm, now);
 	vm->outside.given = false;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i]->lapic_deadline.ns <= now.ns)
@@ -201,6 +207,8 @@ static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 		vm_run_update(vm);
 		return false;
 	}
+	if (!done)
+		return false;
 	return !landing_turn_is_over(vm) || !landing_pass_turn(vcpu);
 }
 
@@ -224,8 +232,8 @@ static __attribute__((noinline)) bool attend(struct vm_vcpu *vcpu, uint64_t tsc)
 		signals_take(vcpu, now);
 	if (unlikely(vm->landing != NULL))
 		return attend_turn(vcpu);
-	if (vcpu->index == 0)
-		events_deliver(vm, now);
+	if (vcpu->index == 0 && !events_deliver(vm, now))
+		return false;
 	lapic_timer_expire(vcpu, now);
 	vm_vcpu_timer_update(vcpu);
 	return true;

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
+#include "vm/setting.h"
 #include "vm/twin.h"
 #include "vmx/vcpu_check.h"
 
@@ -139,7 +139,7 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->debugcon = vm->config.debugcon;
 	machine->debug_exit = vm->config.debug_exit;
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
-		machine->disk_bytes[i] = vm->config.disks[i].bytes;
+		machine->disk_bytes[i] = vm->media[i].bytes;
 	machine->has_memory = memory;
 	machine->has_position = vm->landing != NULL;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
@@ -228,10 +228,10 @@ enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *s
 }
 
 // Words are compared as words: bytes of a name would tell nobody anything.
-static enum status machine_read(const struct vm *vm, bool memory, struct snapshot_stream *stream)
+static enum status machine_read(struct vm *vm, bool memory, struct snapshot_stream *stream)
 {
-	const struct state_field *field;
 	struct kept mine, theirs;
+	const struct state_field *field;
 	struct state_error error;
 	uint32_t index = 0;
 	enum status status;
@@ -246,6 +246,9 @@ static enum status machine_read(const struct vm *vm, bool memory, struct snapsho
 		return snapshot_fail(stream, STATUS_INVALID,
 			"machine: name: it is of \"%s\", not of \"%s\"", (const char *)theirs.name,
 			(const char *)mine.name);
+	if (memory && snapshot_media_resize(vm, mine.disk_bytes, theirs.disk_bytes, stream) !=
+		STATUS_OK)
+		return STATUS_NO_MEMORY;
 	field = state_first_difference(&machine_table, &mine, &theirs, &index);
 	if (field == NULL)
 		return STATUS_OK;
@@ -285,9 +288,9 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 	const struct device_model *model;
 
 	if (event->kind == EVENT_MACHINE)
-		return event->index == DEVICE_REQUEST_RESET ||
-			(event->index == VM_EVENT_NMI && event->value < vm->vcpu_count)
-			? NULL : "index: no such request";
+		return event->index == VM_EVENT_SETTING ? setting_problem(vm, event)
+			: event->index == DEVICE_REQUEST_RESET || (event->index == VM_EVENT_NMI &&
+			event->value < vm->vcpu_count) ? NULL : "index: no such request";
 	if (event->device >= vm->device_count)
 		return "device: no such device";
 	model = vm->devices[event->device].device->model;
@@ -299,8 +302,8 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 		halves[event->device] |= (uint32_t)BIT(event->index);
 		return NULL;
 	case EVENT_CHARACTERS:
-		if (vm->devices[event->device].device != vm->uart ||
-			event->index != UART16550_PORT_CHARACTERS || !vm->receive_pending)
+		if (vm->devices[event->device].device != vm->input ||
+			event->index != VM_INPUT_PORT || !vm->receive_pending)
 			return "index: nobody takes characters there";
 		return NULL;
 	case EVENT_COMPLETION:

@@ -71,6 +71,8 @@ extern const struct state_table snapshot_position_table;
 #define SNAPSHOT_REQUEST_DATA "request_data"
 // snapshot_backend.c, with backend_write and backend_read
 void snapshot_media_write(const struct vm *vm, struct snapshot_stream *stream);
+must_check enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DISKS_MAX],
+	const uint64_t theirs[VM_DISKS_MAX], struct snapshot_stream *stream);
 must_check enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream);
 const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
 

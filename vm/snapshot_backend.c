@@ -2,6 +2,7 @@
 // Requests of a machine that rests: done, and not delivered yet. And disks that are in memory.
 #include <string.h>
 
+#include "emul/virtio_blk.h"
 #include "vm/snapshot.h"
 
 enum { MEDIUM_VERSION = 1, DATA_VERSION = 1 };
@@ -210,4 +211,23 @@ enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream)
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
 		status = medium_read_saved(&vm->media[i], i, stream);
 	return status;
+}
+
+// A disk that comes with what it held then has the size of then, and *mine says so. What cannot be
+// stays as it is, for the comparison to find.
+enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DISKS_MAX],
+	const uint64_t theirs[VM_DISKS_MAX], struct snapshot_stream *stream)
+{
+	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
+		uint64_t bytes = theirs[i];
+
+		if (bytes == mine[i] || bytes == 0 || bytes % VIRTIO_BLK_SECTOR_BYTES != 0 ||
+			bytes > VIRTIO_BLK_BYTES_MAX)
+			continue;
+		if (medium_resize(&vm->media[i], bytes, NULL) != STATUS_OK)
+			return snapshot_fail(stream, STATUS_NO_MEMORY,
+				"disk %u: no memory for %llu bytes", i, (unsigned long long)bytes);
+		mine[i] = bytes;
+	}
+	return STATUS_OK;
 }

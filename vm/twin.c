@@ -151,7 +151,7 @@ static void swap(void *argument)
 	SWAP(rtc);
 	SWAP(acpi_pm);
 	SWAP(isa);
-	SWAP(uart);
+	SWAP(input);
 	SWAP(pci_host);
 	SWAP(devices);
 	SWAP(device_count);

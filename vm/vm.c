@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "emul/acpi_pm.h"
-#include "emul/uart16550.h"
 #include "kernel/base/assert.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
@@ -189,6 +188,12 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 	}
 	vm->config = *config;
 	seed_choose(&vm->config);
+	if (config->rng && !vm->config.random_seed.is_there) {
+		mem_pages_free(vm, PAGES_OF(*vm));
+		snprintf(error, VM_ERROR_MAX, "rng: this CPU has no RDRAND, and nothing else here "
+			"is random");
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
+	}
 	strlcpy(vm->name, config->name, sizeof(vm->name));
 	vm->time_stands = true;
 	event_queue_init(&vm->queue, vm, bus_deliver);
@@ -416,7 +421,7 @@ enum status vm_power_button(struct vm *vm)
 
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 {
-	const struct device *uart = vm->uart;
+	const struct device *input = vm->input;
 	size_t room, taken = 0;
 
 	if (vm->state != VM_RUNNING || vm->receive_pending || vm->outside.count != 0)
@@ -424,13 +429,13 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count)
 	// Who has the lock may be waiting for this CPU to take output: see console_guest_output.
 	if (!bus_try_enter(&vm->bus))
 		return 0;
-	room = uart->model->receive_room(uart, UART16550_PORT_CHARACTERS);
+	room = input->model->receive_room(input, VM_INPUT_PORT);
 	if (room > count)
 		room = count;
 	while (taken < room && outside_room(vm) > 0) {
 		size_t part = room - taken;
-		struct event event = {.kind = EVENT_CHARACTERS, .device = uart->id,
-			.index = UART16550_PORT_CHARACTERS};
+		struct event event = {.kind = EVENT_CHARACTERS, .device = input->id,
+			.index = VM_INPUT_PORT};
 
 		if (part > EVENT_PAYLOAD_MAX)
 			part = EVENT_PAYLOAD_MAX;

@@ -130,6 +130,9 @@ struct vm_config {
 	bool x2apic;
 	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
+	bool rng;        // emul/virtio_rng.h
+	bool balloon;    // emul/virtio_balloon.h
+	bool virtio_console; // emul/virtio_console.h, which typed characters go to
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	// Its execution can be repeated to the instruction: its time is its position, and its CPU
 	// has nothing that would not be the same again (docs/replay_determinism.md). `rr` and
@@ -299,7 +302,8 @@ struct vm {
 	bool has_planes; // (c) any
 	struct backend_counts requests_out; // (a)
 	uint64_t with_backend; // (c) devices that have a back end, a bit each
-	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *uart, *pci_host;
+	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *pci_host;
+	struct device *input; // which typed characters go to, at VM_INPUT_PORT
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;
@@ -346,9 +350,14 @@ void vm_vcpu_spoil(struct vm_vcpu *vcpu);
 must_check enum status vm_reset_request(struct vm *vm);
 must_check enum status vm_power_button(struct vm *vm);
 must_check enum status vm_nmi(struct vm *vm, uint32_t vcpu);
-enum { VM_EVENT_NMI = 32 }; // beside DEVICE_REQUEST_RESET, an EVENT_MACHINE. value: the vcpu
-// Characters for the serial port; returns how many were taken. What does not fit waits with the
+// Beside DEVICE_REQUEST_RESET, each an EVENT_MACHINE.
+enum {
+	VM_EVENT_NMI = 32,     // value: the vcpu
+	VM_EVENT_SETTING = 33, // vm/setting.h. payload: enum device_setting; value: of that
+};
+// Characters for the console device; returns how many were taken. What does not fit waits with the
 // caller.
+enum { VM_INPUT_PORT = 0 };
 size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);
 
 const char *vm_state_name(const struct vm *vm);

@@ -80,9 +80,11 @@ struct state_table {
 	STATE_ARRAY(type, member, 0, UINT64_MAX >> (64 - 8 * sizeof(((type *)0)->member[0])))
 
 // One member of every element of an array of structs.
-#define STATE_EACH(type, array, member, low, high)                                                 \
+#define STATE_EACH_SINCE(version, type, array, member, low, high)                                  \
 	STATE_FIELD_(type, array.member, array[0].member, sizeof(((type *)0)->array[0]),           \
-		ARRAY_COUNT(((type *)0)->array), low, high, 1)
+		ARRAY_COUNT(((type *)0)->array), low, high, version)
+#define STATE_EACH(type, array, member, low, high)                                                 \
+	STATE_EACH_SINCE(1, type, array, member, low, high)
 #define STATE_EACH_ANY(type, array, member)                                                        \
 	STATE_EACH(type, array, member, 0,                                                         \
 		UINT64_MAX >> (64 - 8 * sizeof(((type *)0)->array[0].member)))

@@ -64,6 +64,19 @@ static void by_polling(bool with_packed, unsigned seed)
 	report("%s.same = %u", kind, is_same());
 }
 
+// The ids that came back are those that went, in that order.
+static void in_order(bool with_packed)
+{
+	unsigned same = 0;
+
+	begin(0, IN_ORDER | (with_packed ? PACKED : 0), false);
+	round_of(IN, in);
+	wait_all();
+	for (unsigned n = 0; n < MANY; n++)
+		same += with_packed ? ring[3 * n].a == n : device[2 + 4 * n] == 3 * n;
+	report("%s.in_order = %u of %u", with_packed ? "packed" : "split", same, good());
+}
+
 static void by_interrupts(void)
 {
 	trap_set_hook(VECTOR_PIN, irq_hook_without_eoi);
@@ -159,6 +172,8 @@ void payload_main(void)
 	report("sectors = %u", read32(CONFIG));
 	by_polling(false, 1);
 	by_polling(true, 2);
+	in_order(false);
+	in_order(true);
 	by_interrupts();
 	reset_in_the_middle();
 	lies();

@@ -65,6 +65,7 @@ static void test_every_key(void **state)
 	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 64\nkernel = \\EFI\\.\\bzImage\n"
 			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
+			       "balloon = on\nconsole_device = virtio\nrng = on\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
 			       "test_disk = 64K\ntest_disk_delay = 9\n"
 			       "test_save_load = 7\ntest_save_load_memory = 0\n"
@@ -85,6 +86,9 @@ static void test_every_key(void **state)
 	assert_false(config.vms[0].x2apic);
 	assert_true(config.vms[0].debugcon);
 	assert_true(config.vms[0].debug_exit);
+	assert_int_equal(config.vms[0].console_device, CONFIG_CONSOLE_VIRTIO);
+	assert_true(config.vms[0].balloon);
+	assert_true(config.vms[0].rng);
 	assert_int_equal(config.vms[0].rtc_base, 1704067200);
 	assert_false(config.vms[0].autostart);
 	assert_int_equal(config.vms[0].test_disk, 65536);
@@ -205,6 +209,8 @@ static void test_bad_values(void **state)
 		"from 1000 to 10000000, or host, got \"10000001\"");
 	expect_vm_error("vcpus = 0", "reprise.ini:4: vcpus: expected a number from 1 to 64, "
 				     "got \"0\"");
+	expect_vm_error("console_device = serial",
+		"reprise.ini:4: console_device: expected uart or virtio, got \"serial\"");
 	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
 	expect_vm_error("debugcon = ON",
 		"reprise.ini:4: debugcon: expected on, off or a port, got \"ON\"");
@@ -320,7 +326,8 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"kernel, initrd, "
-		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
+		"cmdline, x2apic, debugcon, isa_debug_exit, balloon, console_device, rng, "
+		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "
 		"test_save_load, test_save_load_memory, got \"colour\"");
@@ -329,7 +336,8 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"kernel, initrd, "
-		"cmdline, x2apic, debugcon, isa_debug_exit, rtc_base, autostart, recordable, rr, "
+		"cmdline, x2apic, debugcon, isa_debug_exit, balloon, console_device, rng, "
+		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "
 		"test_save_load, test_save_load_memory, got \"log\"");

@@ -366,6 +366,13 @@ void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum s
 	stimulus_end(env);
 }
 
+void fake_set(struct fake_env *env, enum device_setting setting, uint64_t value)
+{
+	stimulus_begin(env);
+	env->device->model->set(env->device, env->now, setting, value);
+	stimulus_end(env);
+}
+
 bool fake_level(struct fake_env *env, unsigned output)
 {
 	return env->device->model->level(env->device, env->now, output);

@@ -84,6 +84,7 @@ void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t
 bool fake_serve(struct fake_env *env, bool last);
 void fake_recall(struct fake_env *env);
 void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status);
+void fake_set(struct fake_env *env, enum device_setting setting, uint64_t value);
 bool fake_level(struct fake_env *env, unsigned output);
 // Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.
 void fake_advance(struct fake_env *env, uint64_t ns);

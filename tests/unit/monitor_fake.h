@@ -408,6 +408,8 @@ void monitor_host_register(void)
 {
 }
 
+#include "tests/unit/monitor_fake_devices.h"
+
 static void quit(void)
 {
 	call_note("quit ");

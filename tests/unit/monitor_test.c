@@ -177,6 +177,25 @@ static void test_evaluate(void **state)
 }
 
 // A Linux kernel in long mode.
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes; // 0: none
+	} rows[] = {{"1", MIB}, {"512K", 512 * KIB}, {"3m", 3 * MIB}, {"2G", 2 * GIB},
+		{"16777215T", 16777215ull << 40}, {"16777216T", 0}, {"", 0}, {"M", 0}, {"1MB", 0},
+		{"-1", 0}, {"1x", 0}, {"99999999999999999999", 0}, {"0x10", 0}};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+		uint64_t bytes = 0;
+
+		assert_int_equal(monitor_size_parse(rows[i].text, &bytes), rows[i].bytes != 0);
+		if (rows[i].bytes != 0)
+			assert_int_equal(bytes, rows[i].bytes);
+	}
+}
+
 static void test_registers(void **state)
 {
 	static char text[MONITOR_REGISTERS_MAX];
@@ -240,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_evaluate),
+		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_registers),
 	};
 

@@ -77,12 +77,70 @@ static void impossible_requests_are_refused(void **state)
 	REFUSE(assert_int_equal(event_post(&vm->queue, &event), STATUS_OK),
 		vm->queue.fifo_count = 1,
 		"event 1: value: no such request, or not its completion");
-	REFUSE(vm->media[0].bytes = 63, vm->media[0].bytes = 64,
-		"medium 0: 63 bytes, not 64");
-	REFUSE(vm->config.disks[0].bytes = 32, vm->config.disks[0].bytes = 64,
-		"disk_bytes[0]");
+	REFUSE(vm->media[0].bytes = 63, vm->media[0].bytes = 64, "disk_bytes[0]");
+	event = (struct event){.kind = EVENT_MACHINE, .index = VM_EVENT_SETTING,
+		.device = bench_disk()->device->id, .value = 512, .payload_bytes = 1};
+	REFUSE(assert_int_equal(event_post(&vm->queue, &event), STATUS_OK),
+		vm->queue.fifo_count = 1, "event 1: index: nobody has such a setting");
 	assert_int_equal(save(&stream), STATUS_OK);
 	assert_int_equal(load(), STATUS_OK);
+}
+
+// A disk that was resized has the size of then.
+static void sizes_come_back(void **state)
+{
+	enum { BYTES = 2 * LARGE_PAGE_BYTES + 512 };
+
+	(void)state;
+	assert_int_equal(medium_resize(&vm->media[0], BYTES, NULL), STATUS_OK);
+	for (uint64_t at = 64; at < BYTES; at += 64)
+		assert_int_equal(vm->media[0].blocks[at / LARGE_PAGE_BYTES]
+						    [at % LARGE_PAGE_BYTES], 0);
+	vm->media[0].blocks[2][511] = 7;
+	assert_int_equal(save(&stream), STATUS_OK);
+	assert_int_equal(medium_resize(&vm->media[0], 512, NULL), STATUS_OK);
+	large_blocks_max = large_blocks + 3; // the twin's own, and not all of the disk
+	assert_int_equal(load(), STATUS_NO_MEMORY);
+	assert_non_null(strstr(stream.error, "disk 0: no memory for 4194816 bytes"));
+	assert_int_equal(vm->media[0].bytes, 512);
+	large_blocks_max = UINT32_MAX;
+	assert_int_equal(load(), STATUS_OK);
+	assert_int_equal(vm->media[0].bytes, BYTES);
+	assert_int_equal(vm->media[0].blocks[2][511], 7);
+	snapshot_stream_free(&stream);
+	assert_int_equal(medium_resize(&vm->media[0], 100, NULL), STATUS_OK);
+	assert_int_equal(medium_resize(&vm->media[0], 200, NULL), STATUS_OK);
+	REFUSE(vm->media[0].bytes = 199, vm->media[0].bytes = 200, "disk_bytes[0]: 0xc7");
+}
+
+static void pause_count(void)
+{
+	vm->resets++;
+}
+
+// What was cut off does not come back, and a medium that cannot grow stays.
+static void media_are_resized(void **state)
+{
+	struct medium *medium = &vm->media[0];
+	uint8_t byte = 9;
+
+	(void)state;
+	assert_int_equal(medium_resize(medium, 3 * LARGE_PAGE_BYTES, pause_count), STATUS_OK);
+	assert_int_equal(vm->resets, 2);
+	medium_write(medium, LARGE_PAGE_BYTES + 100, &byte, 1);
+	medium_write(medium, LARGE_PAGE_BYTES + 99, &byte, 1);
+	assert_int_equal(medium_resize(medium, LARGE_PAGE_BYTES + 100, NULL), STATUS_OK);
+	large_blocks_max = large_blocks + 1;
+	assert_int_equal(medium_resize(medium, 4 * LARGE_PAGE_BYTES, NULL), STATUS_NO_MEMORY);
+	assert_int_equal(medium->bytes, LARGE_PAGE_BYTES + 100);
+	assert_int_equal(large_blocks, large_blocks_max - 1);
+	large_blocks_max = UINT32_MAX;
+	assert_int_equal(medium_resize(medium, 4 * LARGE_PAGE_BYTES, NULL), STATUS_OK);
+	medium_read(medium, LARGE_PAGE_BYTES + 100, &byte, 1);
+	assert_int_equal(byte, 0);
+	medium_read(medium, LARGE_PAGE_BYTES + 99, &byte, 1);
+	assert_int_equal(byte, 9);
+	assert_int_equal(medium_resize(medium, 64, NULL), STATUS_OK);
 }
 
 int main(void)
@@ -91,6 +149,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(requests_come_back),
 		TEST(impossible_requests_are_refused),
+		TEST(sizes_come_back),
+		TEST(media_are_resized),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 // Everything that a section has, in use.
 static void make_lively(void)
 {
-	const struct event line = {.kind = EVENT_CHARACTERS, .device = vm->uart->id,
+	const struct event line = {.kind = EVENT_CHARACTERS, .device = vm->input->id,
 		.index = UART16550_PORT_CHARACTERS, .payload_bytes = 2, .payload = "ab"};
 	struct guest_time now = vm_now(vm);
 

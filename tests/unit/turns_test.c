@@ -9,7 +9,6 @@
 
 #include "emul/acpi_pm.h"
 #include "emul/lapic.h"
-#include "emul/uart16550.h"
 #include "tests/unit/fake_blocks.h"
 #include "vm/landing_internal.h"
 #include "vmx/vcpu.h"
@@ -437,7 +436,7 @@ static void only_what_outside_sends_is_given(void **state)
 		{.kind = EVENT_MACHINE, .index = DEVICE_REQUEST_RESET},
 		{.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = VCPUS - 1},
 		{.kind = EVENT_LINE, .device = 4, .index = ACPI_PM_INPUT_POWER_BUTTON, .value = 1},
-		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS,
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT,
 			.payload_bytes = EVENT_PAYLOAD_MAX},
 	}, bad[] = {
 		{.kind = EVENT_MACHINE, .index = DEVICE_REQUEST_EXIT},
@@ -446,10 +445,10 @@ static void only_what_outside_sends_is_given(void **state)
 		{.kind = EVENT_LINE, .device = 5, .index = ACPI_PM_INPUT_POWER_BUTTON},
 		{.kind = EVENT_LINE, .device = 4, .index = 9},
 		{.kind = EVENT_LINE, .device = 4, .index = ACPI_PM_INPUT_POWER_BUTTON, .value = 2},
-		{.kind = EVENT_CHARACTERS, .device = 4, .index = UART16550_PORT_CHARACTERS,
+		{.kind = EVENT_CHARACTERS, .device = 4, .index = VM_INPUT_PORT,
 			.payload_bytes = 1},
-		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS},
-		{.kind = EVENT_CHARACTERS, .device = 5, .index = UART16550_PORT_CHARACTERS,
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT},
+		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT,
 			.payload_bytes = EVENT_PAYLOAD_MAX + 1},
 		{.kind = EVENT_KEY},
 		{.kind = 200},
@@ -457,7 +456,7 @@ static void only_what_outside_sends_is_given(void **state)
 
 	(void)state;
 	vm->acpi_pm = &pm;
-	vm->uart = &uart;
+	vm->input = &uart;
 	for (unsigned i = 0; i < ARRAY_COUNT(good); i++)
 		assert_null(outside_problem(vm, &good[i]));
 	for (unsigned i = 0; i < ARRAY_COUNT(bad); i++)

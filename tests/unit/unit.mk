@@ -8,11 +8,12 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
 	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
 	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
-	svm_state svm_step task_switch test_disk turns uart16550 virtio_blk virtio_disk \
-	virtio_hostile virtio_plane vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	monitor_command monitor_devices monitor_host monitor_snapshot monitor_vms mtrr nested \
+	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
+	reset_control snapshot snapshot_backend snapshot_position state svm_event svm_exit \
+	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_balloon \
+	virtio_blk virtio_console virtio_disk virtio_hostile virtio_order virtio_plane \
+	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -23,7 +24,8 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,virtio_disk virtio_hostile virtio_plane,$(eval unit_$(u) := $(UNIT_VIRTIO)))
+$(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
+	$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
@@ -37,10 +39,12 @@ unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
-unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
+	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
+	vm/monitor_registers.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	tests/unit/fake_ram.c
+unit_monitor_devices := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
@@ -73,16 +77,18 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
-unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
+unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/setting.c \
+	vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
-	vm/bus_regions.c vm/env.c vm/guest_ram.c
+	vm/bus_regions.c vm/env.c vm/guest_ram.c vm/setting.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+	vm/pc.c vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/snapshot.c vm/snapshot_backend.c \
+	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
+	vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c

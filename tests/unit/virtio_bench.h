@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A driver of a virtio block device, for unit tests: it negotiates, and has one queue of either
-// kind in the memory of fake_env.h.
+// A driver of a virtio device, for unit tests: it negotiates, and has queues of either kind in the
+// memory of fake_env.h. The device is a disk where a test does not make another; begin() has queue
+// 0 alone, and queue_use() others.
 #ifndef TESTS_UNIT_VIRTIO_BENCH_H
 #define TESTS_UNIT_VIRTIO_BENCH_H
 
@@ -20,6 +21,8 @@ enum {
 	STATUS = 0x5800,
 	DATA = 0x6000,
 	QUEUE_SIZE = 8,
+	QUEUES = 8,
+	QUEUE_STEP = 0x100, // from one queue's parts to the next one's
 	SECTORS = 4096,
 	WRITE = VIRTIO_DESCRIPTOR_WRITE,
 	NEXT = VIRTIO_DESCRIPTOR_NEXT,
@@ -32,6 +35,26 @@ static struct fake_env env;
 static bool packed, readonly;
 static uint16_t next;      // of the available ring, or descriptor of the packed one
 static bool next_wrap;
+static unsigned in_use; // the queue that these are of
+static struct {
+	uint16_t next;
+	bool wrap;
+} others[QUEUES];
+
+// Where a part of the queue in use is.
+static inline uint64_t part_at(uint64_t part)
+{
+	return part + in_use * (uint64_t)QUEUE_STEP;
+}
+
+static inline void queue_use(unsigned queue)
+{
+	others[in_use].next = next;
+	others[in_use].wrap = next_wrap;
+	next = others[queue].next;
+	next_wrap = others[queue].wrap;
+	in_use = queue;
+}
 
 static inline void bench_configure(struct device *device)
 {
@@ -130,12 +153,23 @@ static inline void bus_master(bool on)
 		PCIDEV_COMMAND_PORT | PCIDEV_COMMAND_MEMORY | (on ? PCIDEV_COMMAND_MASTER : 0));
 }
 
+static inline void msix_on(bool masked)
+{
+	fake_write(&env, PCIDEV_REGION_CONFIG, VIRTIO_CAPABILITY_MSIX + 2, 2,
+		masked ? 0xc000 : 0x8000);
+}
+
 // 3.1.1, up to DRIVER_OK, with MSI-X off.
 static inline void negotiate(uint64_t features)
 {
 	packed = (features & BIT(VIRTIO_F_RING_PACKED)) != 0;
 	next = 0;
 	next_wrap = true;
+	in_use = 0;
+	for (unsigned i = 0; i < QUEUES; i++) {
+		others[i].next = 0;
+		others[i].wrap = true;
+	}
 	memset(env.ram, 0, sizeof(env.ram));
 	bus_master(true);
 	status_set(0);
@@ -149,6 +183,18 @@ static inline void begin(uint64_t features)
 {
 	negotiate(features);
 	queue_place(0, QUEUE_SIZE, RING, DRIVER, DEVICE);
+	status_set(OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
+	assert_false(needs_reset());
+	fake_clear(&env);
+}
+
+// With that many queues.
+static inline void begin_queues(uint64_t features, unsigned count)
+{
+	negotiate(features);
+	for (unsigned i = 0; i < count; i++)
+		queue_place(i, QUEUE_SIZE, RING + i * QUEUE_STEP, DRIVER + i * QUEUE_STEP,
+			DEVICE + i * QUEUE_STEP);
 	status_set(OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
 	assert_false(needs_reset());
 	fake_clear(&env);
@@ -178,8 +224,8 @@ static inline void split_descriptor(uint64_t table, uint64_t index, const struct
 // Makes the chain available whose head is the descriptor `head`.
 static inline void split_offer(uint16_t head)
 {
-	put16(DRIVER + 4 + 2u * (next % QUEUE_SIZE), head);
-	put16(DRIVER + 2, ++next);
+	put16(part_at(DRIVER) + 4 + 2u * (next % QUEUE_SIZE), head);
+	put16(part_at(DRIVER) + 2, ++next);
 }
 
 // The descriptors follow `head` in the table; the flags NEXT are added.
@@ -190,7 +236,8 @@ static inline void split_chain(uint16_t head, const struct part *parts, unsigned
 
 		if (i + 1 < count)
 			part.flags |= NEXT;
-		split_descriptor(RING, head + (uint64_t)i, &part, (uint16_t)(head + i + 1));
+		split_descriptor(part_at(RING), head + (uint64_t)i, &part,
+			(uint16_t)(head + i + 1));
 	}
 	split_offer(head);
 }
@@ -200,12 +247,13 @@ static inline void packed_chain(uint16_t id, const struct part *parts, unsigned 
 	for (unsigned i = 0; i < count; i++) {
 		struct virtio_packed_descriptor descriptor = {parts[i].address, parts[i].bytes, id,
 			parts[i].flags};
+		uint64_t at = part_at(RING) + (uint64_t)next * sizeof(descriptor);
 
 		if (i + 1 < count)
 			descriptor.flags |= NEXT;
 		descriptor.flags |= next_wrap ? VIRTIO_DESCRIPTOR_AVAILABLE
 					      : VIRTIO_DESCRIPTOR_USED;
-		put(RING + (uint64_t)next * sizeof(descriptor), &descriptor, sizeof(descriptor));
+		put(at, &descriptor, sizeof(descriptor));
 		if (++next == QUEUE_SIZE) {
 			next = 0;
 			next_wrap = !next_wrap;
@@ -245,17 +293,17 @@ static inline void request(uint16_t id, uint32_t type, uint64_t sector, uint64_t
 // How many chains came back, and the last one's id and length.
 static inline uint16_t used_count(void)
 {
-	return get16(DEVICE + 2);
+	return get16(part_at(DEVICE) + 2);
 }
 
 static inline void expect_used(unsigned at, uint32_t id, uint32_t bytes)
 {
 	if (packed) {
-		assert_int_equal(get16(RING + at * 16 + 12), id);
-		assert_int_equal(get32(RING + at * 16 + 8), bytes);
+		assert_int_equal(get16(part_at(RING) + at * 16 + 12), id);
+		assert_int_equal(get32(part_at(RING) + at * 16 + 8), bytes);
 	} else {
-		assert_int_equal(get32(DEVICE + 4 + 8 * at), id);
-		assert_int_equal(get32(DEVICE + 8 + 8 * at), bytes);
+		assert_int_equal(get32(part_at(DEVICE) + 4 + 8 * at), id);
+		assert_int_equal(get32(part_at(DEVICE) + 8 + 8 * at), bytes);
 	}
 }
 

@@ -287,12 +287,6 @@ static void rings_go_round(void **state)
 	}
 }
 
-static void msix_on(bool masked)
-{
-	fake_write(&env, PCIDEV_REGION_CONFIG, VIRTIO_CAPABILITY_MSIX + 2, 2,
-		masked ? 0xc000 : 0x8000);
-}
-
 // PCI 3.0, 6.8.2, 6.8.3.
 static void messages_instead_of_the_pin(void **state)
 {

@@ -6,25 +6,12 @@
 #ifndef TESTS_GUEST_LIB_VIRTIO_H
 #define TESTS_GUEST_LIB_VIRTIO_H
 
-#include "payload.h"
+#include "virtio_pci.h"
 
 enum {
 	SIZE = 128,   // of the ring
-	COMMON = 0xfd000000, NOTIFY = COMMON + 0x3000, ISR = COMMON + 0x1000,
-	CONFIG = COMMON + 0x2000, MSIX = 0xfd100000,
-	STATUS = 0x14, FEATURES_OK = 0x0b, DRIVER_OK = 0x0f, NEEDS_RESET = 0x40,
-	WRITE = 2, NEXT = 1,
 	IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8,
-	EVENT_IDX = 1 << 29,
-	PACKED = 1 << 2,  // of the features' second word
-	VERSION_1 = 1,
 	AVAILABLE = 1 << 7, USED = 1 << 15,
-};
-
-struct descriptor {
-	volatile uint64_t address;
-	volatile uint32_t bytes;
-	volatile uint16_t a, b; // split: flags, next; packed: id, flags
 };
 
 static struct descriptor ring[SIZE] __attribute__((aligned(4096)));
@@ -35,37 +22,13 @@ static struct {
 	uint64_t sector;
 } headers[VIRTIO_MANY];
 static volatile uint8_t status[VIRTIO_MANY];
-static uint32_t function; // of CONFIG_ADDRESS
 static bool packed, wrap;
 static uint16_t offered, seen; // chains
 static unsigned packed_at;     // the descriptor that is looked at for an answer
 
-static inline uint32_t config_read(unsigned offset)
-{
-	outl(0xcf8, function | (offset & 0xfc));
-	return inl(0xcfc);
-}
-
-static inline void config_write(unsigned offset, uint32_t value)
-{
-	outl(0xcf8, function | (offset & 0xfc));
-	outl(0xcfc, value);
-}
-
-// False: there is no such disk. Its registers are at COMMON and MSIX then.
 static inline bool find(void)
 {
-	for (unsigned slot = 0; slot < 32; slot++) {
-		function = 0x80000000 | slot << 11;
-		if (config_read(0) != 0x10011af4)
-			continue;
-		config_write(0x14, MSIX);
-		config_write(0x20, COMMON);
-		config_write(0x24, 0);
-		config_write(4, 6);
-		return true;
-	}
-	return false;
+	return find_device(0x1001);
 }
 
 static inline void begin(uint32_t low, uint32_t high, bool messages)
@@ -81,20 +44,11 @@ static inline void begin(uint32_t low, uint32_t high, bool messages)
 		driver[i] = 0;
 	for (unsigned i = 0; i < sizeof(device) / 2; i++)
 		device[i] = 0;
-	write8(COMMON + STATUS, 3);
-	write32(COMMON + 8, 0);
-	write32(COMMON + 0xc, low);
-	write32(COMMON + 8, 1);
-	write32(COMMON + 0xc, VERSION_1 | high);
-	write8(COMMON + STATUS, FEATURES_OK);
+	negotiate(low, high);
 	write16(COMMON + 0x16, 0);
-	write16(COMMON + 0x18, SIZE);
-	write64(COMMON + 0x20, (uintptr_t)ring);
-	write64(COMMON + 0x28, (uintptr_t)driver);
-	write64(COMMON + 0x30, (uintptr_t)device);
 	if (messages)
 		write16(COMMON + 0x1a, 1);
-	write16(COMMON + 0x1c, 1);
+	queue_enable(0, SIZE, ring, driver, device);
 	write8(COMMON + STATUS, DRIVER_OK);
 }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The monitor's commands that set something of a device.
+#include "tests/unit/monitor_fake.h"
+
+static void test_block_resize(void **state)
+{
+	(void)state;
+	machines_add();
+	first->vm = &machine;
+	monitor_machine_select(first);
+	machine.media[1].bytes = 4 * MIB;
+	set_answer = STATUS_OK;
+	check("block_resize data 5", "");
+	check("block_resize data 1536K", "");
+	assert_string_equal(calls, "set 0 5242880 set 0 1572864 ");
+	check("block_resize root 5", "Error: Cannot find device 'root'\r\n");
+	check("block_resize data 5MB", "Error: '5MB' is not a size such as 512M\r\n");
+	check("block_resize data 0", "Error: '0' is not a size such as 512M\r\n");
+	check("block_resize data 1T", "Error: not so much memory is free: 200 MiB\r\n");
+	set_answer = STATUS_INVALID;
+	check("block_resize data 5",
+		"Error: a disk's size is in steps of 512 bytes, up to 64G\r\n");
+	set_answer = STATUS_BUSY;
+	check("block_resize data 5", "Error: the last change has not taken place yet\r\n");
+	set_answer = STATUS_REFUSED;
+	machine.state = VM_CREATED;
+	check("block_resize data 5", "Error: the machine is not running (created)\r\n");
+	first->vm = NULL;
+	check_contains("block_resize data 5", "Error: machine 'one' is not created");
+	check_contains("help block_resize", "block_resize device size -- ");
+}
+
+static void test_balloon(void **state)
+{
+	(void)state;
+	check("balloon 100", "Error: No balloon device has been activated\r\n");
+	check("info balloon", "Error: No balloon device has been activated\r\n");
+	machine.config.balloon = true;
+	set_answer = STATUS_OK;
+	check("balloon 224", "");
+	check("balloon 256M", "");
+	assert_string_equal(calls, "set 1 8192 set 1 0 ");
+	check("balloon 257",
+		"Error: '257' is not a size such as 512M, up to the machine's memory\r\n");
+	check("balloon 0", "Error: '0' is not a size such as 512M, up to the machine's memory\r\n");
+	check("info balloon", "balloon: actual=240 wanted=224 free_mem=100\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_block_resize, setup),
+		cmocka_unit_test_setup(test_balloon, setup),
+	};
+
+	return cmocka_run_group_tests_name("monitor_devices", tests, NULL, NULL);
+}
