@@ -34,6 +34,7 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
 	emul/uart16550.c emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c \
+	emul/virtio_net.c emul/virtio_net_control.c emul/virtio_net_frame.c \
 	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_queue.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
@@ -44,7 +45,7 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 	vmx/vmx_run.S vmx/vmx_state.c vmx/vmx_tsc.c
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/backend.c \
-	vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c \
+	vm/begin.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c vm/bus.c \
 	vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/direct_boot.c vm/e820.c \
 	vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
 	vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c vm/idle.c vm/insn.c vm/insn_alu.c \

@@ -13,8 +13,8 @@ struct virtio_ring_ops {
 	uint64_t (*bytes)(uint16_t size, unsigned part);
 	const char *(*pop)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring, struct virtio_chain *chain, bool *got);
-	const char *(*push)(struct device *device, struct virtio_queue *queue, uint16_t id,
-		uint16_t slots, uint32_t written);
+	const char *(*push)(struct device *device, struct virtio_queue *queue,
+		const struct virtio_used *used, unsigned count);
 	const char *(*listen)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring);
 	const char *(*take_signal)(struct device *device, struct virtio_queue *queue,

@@ -54,6 +54,9 @@ struct fake_env {
 	enum status submit_answer;
 	unsigned drops; // since the last fake_clear; the last one:
 	uint64_t dropped;
+	unsigned sends; // frames since the last fake_clear; the last one:
+	struct device_frame frame;
+	uint8_t frame_bytes[DEVICE_FRAME_MAX];
 	unsigned reports; // since the last fake_clear; the last one:
 	const char *report;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
@@ -77,6 +80,7 @@ void fake_line(struct fake_env *env, unsigned input, bool level);
 void fake_message(struct fake_env *env, const struct interrupt_message *message);
 void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count);
 void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status);
+void fake_packet(struct fake_env *env, unsigned port, const struct device_frame *frame);
 bool fake_level(struct fake_env *env, unsigned output);
 // Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.
 void fake_advance(struct fake_env *env, uint64_t ns);

@@ -12,7 +12,7 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
 	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
 	svm_state svm_step task_switch test_disk turns uart16550 virtio_blk virtio_disk \
-	virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	virtio_hostile virtio_net virtio_net_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -23,7 +23,7 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,virtio_disk virtio_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
+$(foreach u,virtio_disk virtio_hostile virtio_net virtio_net_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
