@@ -188,8 +188,8 @@ struct device_env {
 	void (*drop)(struct device *device, unsigned port, uint64_t request);
 	// Bytes to the character back end of `port`. Never blocks.
 	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
-	// A valid frame to the network of `port`. Never blocks, and as on a wire nobody says whether
-	// it arrives.
+	// A valid frame to the network of `port`. Never blocks, and as on a wire nobody says
+	// whether it arrives.
 	void (*send)(struct device *device, unsigned port, const struct device_frame *frame);
 	// Moves or removes a region of the device's own. Takes effect after the handler. It never
 	// covers one that the board has placed; of two devices' the first device's is seen. A reset

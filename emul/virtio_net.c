@@ -3,8 +3,8 @@
 //
 // Specification: VIRTIO 1.2, 5.1.
 //
-// Frames pass as they are: a checksum that the sender's driver left open is completed for a receiver
-// whose driver does not do that itself, and stays open for another.
+// Frames pass as they are: a checksum that the sender's driver left open is completed for a
+// receiver whose driver does not do that itself, and stays open for another.
 //
 // Left out on purpose: segmentation offload, several pairs of queues, receive-side scaling,
 // announcements, and commands that change offloads while the device runs.

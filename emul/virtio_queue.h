@@ -89,8 +89,8 @@ must_check const char *virtio_queue_listen(struct device *device, struct virtio_
 // Whether the driver wants to know of what was pushed since it was told last; from now on it was.
 must_check const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted);
-// Copies between a buffer and pieces one behind the other, `skip` bytes of which are passed over. False:
-// not all of it is there, or is memory.
+// Copies between a buffer and pieces one behind the other, `skip` bytes of which are passed over.
+// False: not all of it is there, or is memory.
 must_check bool virtio_gather(struct device *device, const struct device_io_piece *pieces,
 	unsigned count, uint64_t skip, void *to, uint64_t bytes);
 must_check bool virtio_scatter(struct device *device, const struct device_io_piece *pieces,

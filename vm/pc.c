@@ -21,14 +21,14 @@
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
 #include "emul/virtio_blk.h"
+#include "emul/virtio_net.h"
 #include "vm/env.h"
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
+#include "vm/pc_internal.h"
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
-
-enum { PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
 
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
@@ -152,7 +152,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
 }
 
-static struct device *device_create(struct vm *vm, const struct device_model *model)
+struct device *pc_device_create(struct vm *vm, const struct device_model *model)
 {
 	struct vm_device *slot = &vm->devices[vm->device_count];
 	struct device *device = calloc(1, model->instance_bytes);
@@ -268,8 +268,8 @@ static void cmos_fill(struct vm *vm)
 	mc146818_set_cmos(vm->rtc, 0x5f, (uint8_t)(vm->config.vcpus - 1)); // as QEMU has it
 }
 
-// A device of PCI bus 0 with one function, whose pin is INTA. Pins are swizzled over the PIRQs.
-static void pci_device_place(struct vm *vm, struct device *device, unsigned number,
+// Pins are swizzled over the PIRQs.
+void pc_card_place(struct vm *vm, struct device *device, unsigned number,
 	struct device *isa)
 {
 	unsigned pirq = (number - 1) % PIIX3_PIRQS;
@@ -280,7 +280,7 @@ static void pci_device_place(struct vm *vm, struct device *device, unsigned numb
 
 unsigned pc_disk_device(const struct vm *vm, uint32_t index)
 {
-	unsigned number = PCI_FIRST_FREE;
+	unsigned number = PC_PCI_FIRST_FREE;
 
 	if (vm->config.disks[index].kind != VM_DISK_VIRTIO)
 		return 0;
@@ -300,15 +300,21 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 
 		if (disk->kind != VM_DISK_VIRTIO)
 			continue;
-		device = device_create(vm, &virtio_blk_model);
+		device = pc_device_create(vm, &virtio_blk_model);
 		if (device == NULL || backend_create(device->owner, ramdisk_submit,
 			vm->ramdisks[i]) != STATUS_OK)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
 		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
 		virtio_blk_configure(device, &medium);
-		pci_device_place(vm, device, pc_disk_device(vm, i), isa);
+		pc_card_place(vm, device, pc_disk_device(vm, i), isa);
 	}
 	return STATUS_OK;
+}
+
+// Each vcpu, disk and NIC has its own.
+static bool is_of_board(const struct device_model *model)
+{
+	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model;
 }
 
 enum status pc_create(struct vm *vm)
@@ -322,12 +328,12 @@ enum status pc_create(struct vm *vm)
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
 		unsigned slot;
 
-		if (model == &lapic_model || model == &virtio_blk_model)
-			continue; // each vcpu has its own, and each disk
+		if (!is_of_board(model))
+			continue;
 		slot = slot_find(model);
 		if (!slot_wanted(vm, slot))
 			continue;
-		slots[slot] = device_create(vm, model);
+		slots[slot] = pc_device_create(vm, model);
 		if (slots[slot] == NULL)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
 	}
@@ -352,7 +358,8 @@ enum status pc_create(struct vm *vm)
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
-	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK)
+	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
@@ -376,6 +383,8 @@ void pc_destroy(struct vm *vm)
 		free(vm->devices[i].device);
 		free(vm->devices[i].wires);
 	}
+	free(vm->packets);
+	vm->packets = NULL;
 	free(vm->devices);
 	vm->devices = NULL;
 	vm->device_count = 0;
@@ -459,6 +468,7 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	bus_enter(&vm->bus);
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		slot_reset(vm, &vm->devices[i]);
+	packet_reset(vm); // their events are gone
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		lapic_reset(vm->vcpus[i], now, kind);
 	// One stimulus for all: what one device drives reaches another when both are reset.

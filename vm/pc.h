@@ -16,6 +16,8 @@ void pc_destroy(struct vm *vm);
 
 // Of a disk of the configuration: its device number on bus 0; 0: it is no PCI device.
 unsigned pc_disk_device(const struct vm *vm, uint32_t index);
+// The same of a NIC: they come behind the disks.
+unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 
 // Power-on or reset line: every device in its reset state, then, for a kernel that is booted
 // directly, what firmware would have set up (virtual wire mode).

@@ -10,9 +10,10 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
 	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
 	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
-	svm_state svm_step task_switch test_disk turns uart16550 virtio_blk virtio_disk \
-	virtio_hostile virtio_net virtio_net_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	snapshot snapshot_backend snapshot_packet snapshot_position state svm_event svm_exit \
+	svm_inflight svm_state svm_step switch task_switch test_disk turns uart16550 \
+	virtio_blk virtio_disk virtio_hostile virtio_net virtio_net_hostile vmx_detect \
+	vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -23,7 +24,7 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,virtio_disk virtio_hostile virtio_net virtio_net_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
+$(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
@@ -73,19 +74,23 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
-unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
-UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
-	vm/bus_regions.c vm/env.c vm/guest_ram.c
+unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
+	vm/outside.c vm/packet.c vm/turns.c
+UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
+	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/packet.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
+	vm/packet.c vm/pc.c vm/pc_nics.c vm/snapshot.c vm/snapshot_backend.c \
+	vm/snapshot_event.c vm/snapshot_packet.c vm/snapshot_ram.c vm/snapshot_position.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
+unit_snapshot_packet := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
+unit_switch := vm/switch.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
 unit_insn_model := $(UNIT_INSN)
@@ -136,7 +141,7 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := backend_threads mailbox_threads ring_threads smp_threads
+THREAD_UNITS := backend_threads mailbox_threads nic_threads ring_threads smp_threads
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread $(WARN) -MMD -MP -MF $@.d $< -lcmocka -o $@

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A virtio network device (emul/virtio_net*.c): frames both ways, buffers that are merged, checksums,
-// filters.
+// A virtio network device (emul/virtio_net*.c): frames both ways, buffers that are merged,
+// checksums, filters.
 #include "tests/unit/virtio_net_bench.h"
 
 static const uint64_t kinds[] = {MODERN, PACKED};
