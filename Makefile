@@ -20,11 +20,11 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/pmu.c kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
 	kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
-	boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
-	boot/efi_files.c boot/efi_mp.c boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c \
-	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
-	boot/quiesce.c boot/relocate.c boot/text.c
+BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
+	boot/config_rr.c boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c \
+	boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/efi_volume.c boot/enter.S \
+	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
+	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
@@ -52,13 +52,13 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
 	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
 	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/nic.c vm/outside.c vm/packet.c \
-	vm/paging.c vm/pc.c vm/pc_nics.c vm/position_test.c vm/ramdisk.c vm/random_seed.c \
-	vm/rate.c vm/run.c vm/save_load_test.c vm/snapshot.c vm/snapshot_backend.c \
-	vm/snapshot_event.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
-	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/nic.c \
+	vm/outside.c vm/packet.c vm/paging.c vm/pc.c vm/pc_nics.c vm/position_test.c \
+	vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c vm/snapshot_position.c \
+	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
+	vm/switch.c vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -193,7 +193,7 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
 	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
 	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
-	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk smp_atomic \
+	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk virtio_net smp_atomic \
 	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)

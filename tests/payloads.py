@@ -28,10 +28,10 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r".*_disk",       # Reprise alone has it, or is given one
+    "svm": r".*_disk|virtio_net",  # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|.*_disk"
+           r"|.*_disk|virtio_net"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
@@ -41,6 +41,7 @@ KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
            for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
+NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
 HOST_CPUS = 4  # of the place "cpus"
@@ -68,12 +69,13 @@ def runs(name, place, engine):
     """Whether the payload says something there. QEMU alone is given several CPUs."""
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
-    return place != "cpus" or vcpus(name) > 1 or name == "test_disk"
+    return place != "cpus" or vcpus(name) > 1 or name in ("test_disk", "virtio_net")
 
 
 def disk_section(name, machine, seed=1):
     """For the beginning of a payload's configuration."""
-    return "\n".join(DISK).format(vm=machine, seed=seed) if name == "virtio_disk" else ""
+    sections = {"virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
+    return "\n".join(sections).format(vm=machine, seed=seed)
 
 
 def read_lines(path):

@@ -3,17 +3,17 @@
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
-	config_firmware config_rr console cpio cpuid cpuid_frozen debug_exit debugcon decode \
-	direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram hash i8042 i8254 \
-	i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	snapshot snapshot_backend snapshot_packet snapshot_position state svm_event svm_exit \
-	svm_inflight svm_state svm_step switch task_switch test_disk turns uart16550 \
-	virtio_blk virtio_disk virtio_hostile virtio_net virtio_net_hostile vmx_detect \
-	vmx_event vmx_exit vmx_inflight vmx_state
+	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
+	debugcon decode direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram \
+	hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
+	monitor monitor_command monitor_host monitor_network monitor_snapshot monitor_vms mtrr \
+	nested paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region \
+	relocate reset_control snapshot snapshot_backend snapshot_packet snapshot_position \
+	state svm_event svm_exit svm_inflight svm_state svm_step switch task_switch test_disk \
+	turns uart16550 virtio_blk virtio_disk virtio_hostile virtio_net virtio_net_hostile \
+	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -24,14 +24,15 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-$(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),$(eval unit_$(u) := $(UNIT_VIRTIO)))
+$(foreach u,disk hostile net net_hostile,$(eval unit_virtio_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
-	boot/config_values.c boot/ini.c boot/path.c boot/text.c
+unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
+	boot/config_rr.c boot/config_values.c boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_disk := $(unit_config)
 unit_config_firmware := $(unit_config)
+unit_config_nic := $(unit_config)
 unit_config_rr := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
@@ -39,9 +40,11 @@ unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	tests/unit/fake_ram.c
+unit_monitor_network := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
