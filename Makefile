@@ -186,8 +186,8 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
-GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr nmi \
-	ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
+GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
+	net_pair nmi ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
 	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights cpu_la57 \
 	cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows cpu_strings cpu_syscalls \
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
@@ -305,7 +305,7 @@ $(B)/checks: Makefile
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	landing landing-vmx monitor linux-pvh linux-smp linux-uefi
+	landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.
@@ -323,10 +323,11 @@ nightly: tests-built
 
 # A Linux guest, and disk images with it.
 LINUX := $(CACHE)/linux/vmlinuz
-$(LINUX): | $(B)/deps.stamp
+LINUX_NET := $(CACHE)/linux/net/virtio-9-net.ko
+$(LINUX) $(LINUX_NET) &: | $(B)/deps.stamp
 	@tools/deps.sh guest
-$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX)
-	@tools/mkinitramfs.sh $@ $(CACHE)/linux/modules/*.ko
+$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX) $(LINUX_NET)
+	@tools/mkinitramfs.sh $@ $(CACHE)/linux/modules/*.ko $(CACHE)/linux/net/*.ko
 ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
 $(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)
 	@tools/mkesp.sh $@ $(B)/BOOTX64.EFI tools/reprise.ini $(ESP_FILES)

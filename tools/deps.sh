@@ -118,7 +118,8 @@ fetch() {
 }
 
 guest() {
-    [ -e "$cache/linux/modules/virtio-6-blk.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
+    [ -e "$cache/linux/modules/virtio-6-blk.ko" ] && [ -e "$cache/linux/net/virtio-9-net.ko" ] &&
+        [ -e "$cache/linux/vmlinuz" ] && return 0
     rm -rf "$cache/linux.new"
     mkdir -p "$cache/linux.new"
     (
@@ -140,6 +141,11 @@ guest() {
         mv drivers/virtio/virtio_pci_modern_dev.ko modules/virtio-4-modern.ko
         mv drivers/virtio/virtio_pci.ko modules/virtio-5-pci.ko
         mv drivers/block/virtio_blk.ko modules/virtio-6-blk.ko
+        # Of guests with a network.
+        mkdir net
+        mv root/lib/modules/*/kernel/net/core/failover.ko net/virtio-7-failover.ko
+        mv drivers/net/net_failover.ko net/virtio-8-net_failover.ko
+        mv drivers/net/virtio_net.ko net/virtio-9-net.ko
         rm -rf drivers
         rm -rf root ./*.deb
     )
