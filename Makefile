@@ -187,14 +187,15 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 
 # Payloads: tiny guests that also run bare.
 GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
-	net_pair nmi ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc uart_flood \
-	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights cpu_la57 \
-	cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows cpu_strings cpu_syscalls \
-	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
-	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
-	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
-	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk virtio_net smp_atomic \
-	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
+	net_pair nmi ports reset_cf9 reset_kbd reset_triple step tasks test_disk timers tsc \
+	uart_flood cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 \
+	cpu_io_rights cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
+	cpu_strings cpu_syscalls cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic \
+	dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_rtc \
+	dev_timer_storm dev_uart det_access det_cpuid det_devices det_instructions det_memory \
+	det_msrs det_pointers det_random det_time det_timers det_tlb det_turns det_xsave \
+	neighbour typed virtio_bench virtio_disk virtio_net smp_atomic smp_bench smp_hostile \
+	smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -228,12 +229,15 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
+FUZZ_NET_SRCS := tests/fuzz/net_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 FUZZ_VIRTIO_SRCS := tests/fuzz/virtio_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
-fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/virtio_fuzz \
-	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
+fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz \
+	$(B)/fuzz/virtio_fuzz $(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp \
+	$(B)/fuzz/net_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -253,11 +257,17 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/net_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_NET_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/virtio_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
 	@mkdir -p $(@:.stamp=)
 	@tests/virtio_seeds.py $(@:.stamp=)
+	@touch $@
+$(B)/fuzz/net_seeds.stamp: tests/net_seeds.py tests/virtio_seeds.py
+	@mkdir -p $(@:.stamp=)
+	@tests/net_seeds.py $(@:.stamp=)
 	@touch $@
 $(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
 	@mkdir -p $(@D)
@@ -295,6 +305,7 @@ clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
+fuzz-net	tools/check-fuzz.sh net 4000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
 endef
 export CHECKS

@@ -122,6 +122,19 @@ static void frames_refuse(struct vm *vm)
 	bus_unlock(&vm->bus);
 }
 
+// Whether this place has as many frames as it may.
+static bool frames_are_enough(struct outside *outside, const struct outside_place *place)
+{
+	const struct outside_place *last = &outside->frames_place;
+
+	if (!position_equal(&last->at, &place->at) || last->time != place->time ||
+		last->vcpu != place->vcpu) {
+		outside->frames_place = *place;
+		outside->frames_here = 0;
+	}
+	return outside->frames_here == FRAME_RING_FRAMES;
+}
+
 // Between an event's injection and its delivery there is no boundary that could be found again.
 bool outside_take(struct vm_vcpu *vcpu)
 {
@@ -141,11 +154,16 @@ bool outside_take(struct vm_vcpu *vcpu)
 		const struct outside_place place = place_here(vcpu, waited);
 
 		while (queue_room(vm) > 0 && next(vm, &event)) {
-			enum status status = recorder == NULL ? STATUS_OK :
-				recorder->event(recorder, vm, &place, &event);
+			enum status status;
 
+			if (event.kind == EVENT_PACKET && frames_are_enough(outside, &place))
+				break;
+			status = recorder == NULL ? STATUS_OK :
+				recorder->event(recorder, vm, &place, &event);
 			if (status == STATUS_BUSY)
 				break;
+			if (event.kind == EVENT_PACKET)
+				outside->frames_here++;
 			if (status == STATUS_OK)
 				arrived_add(vm, &event);
 			else if (event.kind == EVENT_PACKET)

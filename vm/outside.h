@@ -49,6 +49,10 @@ struct outside {
 	struct outside_recorder *recorder; // NULL: none. Changes while the machine rests
 	uint32_t first, count;
 	bool given; // by outside_give, since events were delivered last
+	// Frames that were taken at the last place where any were: who replays gives all that is
+	// of a place before any of it is delivered, and there must be room for that.
+	uint32_t frames_here;
+	struct outside_place frames_place;
 	struct event events[OUTSIDE_MAX];
 };
 
