@@ -3,8 +3,11 @@
 
 linux        two Linux guests ping each other, and fetch files from each other by HTTP and nc
 linux-cores  the same, on three host CPUs: one for each guest, one for the switch
+linux-recorded  one of the two is recorded, and replayed alone
 pair         two machines with the payload net_pair; pair-cores: on three host CPUs
 recorded     one of the two payloads is recorded, and replayed alone: without the switch
+goes         one of them is stopped, saved, loaded, destroyed and made again meanwhile: the other
+             gets its answers all the same; goes-cores: on three host CPUs
 """
 
 import os
@@ -175,6 +178,31 @@ def run_recorded(options, engine, directory, notes):
     return None
 
 
+def run_goes(options, directory, cpus):
+    pins = (0, 1) if cpus > 1 else ()
+    keys = {"a": ["cmdline = rounds=9"], "b": ["cmdline = rounds=9"]}
+    config = pair_config("svm", pins, keys=keys)
+    config[config.index("log = info")] = "log = error\nconsole = monitor"
+    command = qemu.reprise_command(options, directory,
+                                   qemu.cpio_newc(pair_members(options, config)), memory=512,
+                                   icount=cpus == 1, cpus=cpus)
+    with console.Console(command, os.path.join(directory, "serial.log"),
+                         TIMEOUT * options.timeout_scale) as terminal:
+        terminal.expect(monitor.PROMPT)
+        for _ in range(3):
+            for line in ("vm select b", "stop", "cont", "savevm s", "loadvm s", "delvm s",
+                         "info network", "vm destroy b", "vm create b", "vm start b",
+                         "vm select a", "savevm s", "loadvm s", "delvm s", "info network"):
+                monitor.command(terminal, line, timeout=60)
+        machines.wait_state(terminal, "a", "debug exit")
+        said = machines.output(terminal, "a")
+        terminal.send("quit\r")
+        terminal.wait_exit(10)
+        if re.search(rb"reprise: (error|warning|crash)", terminal.output):
+            terminal.fail("the log has errors")
+    return None if "net_pair: answered = 2880" in said else said
+
+
 def cases(options, engine):
     """(name, run, notes)"""
     yield "pair", lambda directory: run_pair(options, engine, directory, ()), []
@@ -182,6 +210,8 @@ def cases(options, engine):
     yield "recorded", lambda directory, n=notes: run_recorded(options, engine, directory, n), notes
     if engine == "vmx":
         return
+    for name, cpus in (("goes", 1), ("goes-cores", 3)):
+        yield name, lambda directory, c=cpus: run_goes(options, directory, c), []
     yield "pair-cores", lambda directory: run_pair(options, engine, directory, (0, 1)), []
     for name, cpus in (("linux", 1), ("linux-cores", 3)):
         notes = []

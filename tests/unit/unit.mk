@@ -9,11 +9,11 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
 	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
 	monitor monitor_command monitor_host monitor_network monitor_snapshot monitor_vms mtrr \
-	nested paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region \
-	relocate reset_control snapshot snapshot_backend snapshot_packet snapshot_position \
-	state svm_event svm_exit svm_inflight svm_state svm_step switch task_switch test_disk \
-	turns uart16550 virtio_blk virtio_disk virtio_hostile virtio_net virtio_net_hostile \
-	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	nested outside_packet paging pci pci_host pcidev piix3 pmu port61 position pvpanic \
+	rate region relocate reset_control snapshot snapshot_backend snapshot_packet \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
+	task_switch test_disk turns uart16550 virtio_blk virtio_disk virtio_hostile virtio_net \
+	virtio_net_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -77,6 +77,7 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
+unit_outside_packet := kernel/event.c vm/backend.c vm/guest_ram.c vm/outside.c vm/packet.c
 unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
 	vm/outside.c vm/packet.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
@@ -134,7 +135,8 @@ $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.
 	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
-	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \
+	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o \
+	$(B)/unit/tests/unit/outside_packet_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
