@@ -25,7 +25,7 @@
 #include "vm/splitmix.h"
 #include "vm/switch.c"
 
-enum { MACHINES = 3, ROUNDS = 20, FRAMES = 400 };
+enum { MACHINES = 3, ROUNDS = 6, FRAMES = 200 };
 
 static struct cpu cores[MACHINES + 1]; // the last is the switch's
 static struct message_queue inbox;
@@ -298,7 +298,7 @@ static void machines_go(void **state)
 	assert_int_equal(pthread_create(&core, NULL, switch_thread, NULL), 0);
 	machine_make(0);
 	assert_int_equal(pthread_create(&thread, NULL, machine_thread, &machines[0]), 0);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 30; i++) {
 		uint8_t bytes[DEVICE_FRAME_MAX];
 
 		machine_make(1);
