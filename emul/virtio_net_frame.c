@@ -122,6 +122,7 @@ static void outgoing_make(const struct virtio_net *net, const struct device_fram
 		checksum_complete(out->bytes + head, frame);
 	}
 	memcpy(out->bytes, &header, head);
+	out->buffers_at[0] = out->buffers_at[1] = (struct gpa){0};
 	out->count = head + frame->count;
 	out->done = 0;
 	out->used_count = 0;
