@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Frames that reach a machine whose position is kept: the recorder hears of each with its frame, one
-// that it refuses is gone, and a place has no more of them than a replay can be given at once.
+// Frames that reach a machine whose position is kept: the recorder hears of each with its frame,
+// one that it refuses is gone, and a place has no more than a replay can be given at once.
 #include "kernel/cpu.h"
 
 #include "tests/unit/fake_env.h"
