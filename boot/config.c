@@ -100,9 +100,19 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };
 
+#define CONFIG_NIC_KEY(member, name, parse, required)                                              \
+	CONFIG_KEY(struct config_nic, member, name, parse, required)
+static const struct config_key config_nic_keys[] = {
+	CONFIG_NIC_KEY(vm, "vm", config_parse_name, true),
+	CONFIG_NIC_KEY(network, "switch", config_parse_name, false),
+	CONFIG_NIC_KEY(mac, "mac", config_parse_mac, false),
+	CONFIG_NIC_KEY(model, "model", config_parse_nic_model, false),
+};
+
 _Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "lines");
 _Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "lines");
 _Static_assert(ARRAY_COUNT(config_disk_keys) <= CONFIG_KEYS_MAX, "lines");
+_Static_assert(ARRAY_COUNT(config_nic_keys) <= CONFIG_KEYS_MAX, "lines");
 
 static const struct ini_slice config_nothing = {NULL, 0};
 
@@ -297,6 +307,16 @@ static bool config_start_disk(struct config_parser *parser, struct ini_slice nam
 	return true;
 }
 
+// The number of VMs: there is none of that name.
+static uint32_t config_vm_index(const struct config *config, const char *name)
+{
+	uint32_t vm = 0;
+
+	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
+		vm++;
+	return vm;
+}
+
 // Disks may stand before their VMs.
 static bool config_check_disks(struct config_parser *parser)
 {
@@ -305,16 +325,73 @@ static bool config_check_disks(struct config_parser *parser)
 
 	for (uint32_t i = 0; i < config->disk_count; i++) {
 		const struct config_disk *disk = &config->disks[i];
-		uint32_t vm = 0;
+		uint32_t vm = config_vm_index(config, disk->vm);
 
-		while (vm < config->vm_count && strcmp(config->vms[vm].name, disk->vm) != 0)
-			vm++;
 		if (vm == config->vm_count)
 			return config_fail(parser, disk->line, config_slice("vm"),
 				"the name of a [vm NAME] section", config_slice(disk->vm));
 		if (counts[vm]++ + (config->vms[vm].test_disk != 0) == CONFIG_VM_DISKS_MAX)
 			return config_fail(parser, disk->line, config_slice("[disk]"),
 				"at most 8 disks of a VM", config_slice(disk->name));
+	}
+	return true;
+}
+
+static bool config_start_nic(struct config_parser *parser, struct ini_slice name)
+{
+	struct config *config = parser->config;
+	struct ini_slice what = config_slice("[nic]");
+	struct config_nic *nic;
+
+	if (name.count == 0)
+		return config_fail(parser, parser->line, what, "[nic NAME], got no name",
+			config_nothing);
+	if (name.count >= CONFIG_NAME_MAX)
+		return config_fail(parser, parser->line, what,
+			"a name of at most 31 characters", name);
+	for (uint32_t i = 0; i < config->nic_count; i++)
+		if (ini_slice_equals(name, config->nics[i].name))
+			return config_fail(parser, parser->line, what,
+				"a name that no other NIC has", name);
+	if (config->nic_count == CONFIG_NICS_MAX)
+		return config_fail(parser, parser->line, what, "at most 32 NICs", name);
+	nic = &config->nics[config->nic_count++];
+	*nic = (struct config_nic){.line = parser->line, .network = "lan"};
+	memcpy(nic->name, name.bytes, name.count);
+	config_start_section(parser, config_nic_keys, ARRAY_COUNT(config_nic_keys), nic);
+	return true;
+}
+
+// Those of one switch would not hear of each other.
+static bool config_check_macs(struct config_parser *parser, const struct config_nic *nic)
+{
+	for (const struct config_nic *other = parser->config->nics; other < nic; other++)
+		if (memcmp(other->mac, nic->mac, sizeof(nic->mac)) == 0 &&
+			strcmp(other->network, nic->network) == 0)
+			return config_fail(parser, nic->line, config_slice("mac"),
+				"an address that no other NIC of the switch has",
+				config_nothing);
+	return true;
+}
+
+static bool config_check_nics(struct config_parser *parser)
+{
+	struct config *config = parser->config;
+	uint32_t counts[CONFIG_VMS_MAX] = {0};
+
+	for (uint32_t i = 0; i < config->nic_count; i++) {
+		struct config_nic *nic = &config->nics[i];
+		uint32_t vm = config_vm_index(config, nic->vm);
+
+		if (vm == config->vm_count)
+			return config_fail(parser, nic->line, config_slice("vm"),
+				"the name of a [vm NAME] section", config_slice(nic->vm));
+		if (counts[vm]++ == CONFIG_VM_NICS_MAX)
+			return config_fail(parser, nic->line, config_slice("[nic]"),
+				"at most 4 NICs of a VM", config_slice(nic->name));
+		config_nic_address(nic);
+		if (!config_check_macs(parser, nic))
+			return false;
 	}
 	return true;
 }
@@ -333,8 +410,10 @@ static bool config_section(void *context, uint32_t line, struct ini_slice kind,
 		return config_start_vm(parser, name);
 	if (ini_slice_equals(kind, "disk"))
 		return config_start_disk(parser, name);
+	if (ini_slice_equals(kind, "nic"))
+		return config_start_nic(parser, name);
 	return config_fail(parser, line, config_slice("section"),
-		"[reprise], [vm NAME] or [disk NAME]", kind);
+		"[reprise], [vm NAME], [disk NAME] or [nic NAME]", kind);
 }
 
 // Names the keys that the section knows.
@@ -402,5 +481,7 @@ enum status config_parse(const char *file_name, const char *text, size_t bytes,
 			"at least one [vm NAME] section, got none", config_nothing);
 		return STATUS_INVALID;
 	}
-	return config_check_disks(&parser) ? STATUS_OK : STATUS_INVALID;
+	if (!config_check_disks(&parser) || !config_check_nics(&parser))
+		return STATUS_INVALID;
+	return STATUS_OK;
 }

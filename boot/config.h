@@ -14,6 +14,9 @@ enum {
 	CONFIG_VMS_MAX = 16,
 	CONFIG_DISKS_MAX = 32,
 	CONFIG_VM_DISKS_MAX = 8, // of one VM, the one for tests included
+	CONFIG_NICS_MAX = 32,
+	CONFIG_VM_NICS_MAX = 4, // of one VM
+	CONFIG_MAC_BYTES = 6,
 	CONFIG_CPUS_MAX = 64,
 	CONFIG_ERROR_MAX = 384,
 };
@@ -146,12 +149,27 @@ struct config_disk {
 	uint64_t delay;           // test_delay = SEED from 1; default 0: none
 };
 
+enum config_nic_model { CONFIG_NIC_VIRTIO };
+
+// [nic NAME]
+struct config_nic {
+	char name[CONFIG_NAME_MAX];
+	uint32_t line;            // of the section header, for messages
+	char vm[CONFIG_NAME_MAX]; // vm = NAME: whose it is; required
+	char network[CONFIG_NAME_MAX]; // switch = NAME; default "lan"
+	// mac = XX:XX:XX:XX:XX:XX; default one that follows from the names of VM and NIC.
+	uint8_t mac[CONFIG_MAC_BYTES];
+	uint32_t model;           // model = virtio, enum config_nic_model; default virtio
+};
+
 struct config {
 	struct config_host host;
 	uint32_t vm_count;
 	struct config_vm vms[CONFIG_VMS_MAX];
 	uint32_t disk_count;
 	struct config_disk disks[CONFIG_DISKS_MAX];
+	uint32_t nic_count;
+	struct config_nic nics[CONFIG_NICS_MAX];
 };
 
 // The configuration of this boot, for whichever code parses it: under UEFI first to learn which

@@ -19,8 +19,15 @@ config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
 // Of disks: config_disk.c.
 config_parse_value config_parse_dataplane, config_parse_interface, config_parse_medium,
 	config_parse_name;
+// Of network devices: config_nic.c.
+config_parse_value config_parse_mac, config_parse_nic_model;
 // Of the test facilities for positions: config_landing.c.
 config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
+
+struct config_nic;
+
+// Gives a NIC that has no address one of its own: locally administered, and the same in every boot.
+void config_nic_address(struct config_nic *nic);
 
 // The number at the start of `value`, decimal or 0x...; *count receives its length, 0 where there
 // is none or it does not fit.

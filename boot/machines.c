@@ -166,6 +166,22 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 				disk_of(info, &boot_config.disks[i]);
 }
 
+_Static_assert((int)CONFIG_VM_NICS_MAX == (int)VM_NICS_MAX, "bounds");
+_Static_assert((int)CONFIG_NAME_MAX == (int)SWITCH_NAME_MAX, "bounds");
+
+static void nics_add(const struct config_vm *vm, struct vm_config *config)
+{
+	for (uint32_t i = 0; i < boot_config.nic_count; i++) {
+		const struct config_nic *nic = &boot_config.nics[i];
+		struct vm_nic_config made = {.name = nic->name, .network = nic->network};
+
+		if (strcmp(nic->vm, vm->name) != 0)
+			continue;
+		memcpy(made.mac, nic->mac, sizeof(made.mac));
+		config->nics[config->nic_count++] = made;
+	}
+}
+
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
 	const char *firmware_path = config_firmware_path(vm->firmware);
@@ -216,6 +232,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 	};
 
 	disks_add(info, vm, &config);
+	nics_add(vm, &config);
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));
 	memcpy(config.pin, vm->pin.cpus, vm->pin.count);
 	if (machine_add(&config, vm->rtc_base == CONFIG_RTC_HOST) != NULL)

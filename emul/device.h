@@ -9,7 +9,8 @@
 //
 // Stimuli, each with the guest time `now`:
 //   reset, read, write, line, message      direct calls
-//   timer, bottom_half, receive, complete, set  events: through the VM's event queue, in every mode
+//   timer, bottom_half, receive, complete, packet, set
+//                                          events: through the VM's event queue, in every mode
 //
 // Who may enter a device: the VM's bus (vm/bus.c), which holds the VM's device lock around every
 // stimulus and every query. An instance is never entered twice at once, and an effect never enters
@@ -121,6 +122,35 @@ struct device_io {
 	const struct device_io_piece *pieces; // of guest memory, one behind the other
 };
 
+enum {
+	// A frame of Ethernet, from the destination's address on, without preamble and CRC. IEEE
+	// 802.3, 3.2.7: 1500 bytes behind a header of 14, and a VLAN tag.
+	DEVICE_FRAME_MIN = 14, // shorter ones than on a wire: nobody pads here
+	DEVICE_FRAME_MAX = 1518,
+};
+
+// Valid as long as the call that it is handed to.
+struct device_frame {
+	const uint8_t *bytes;
+	uint16_t count; // DEVICE_FRAME_MIN to DEVICE_FRAME_MAX
+	// From this byte to the end is the sum of a checksum that has yet to be completed; 0: none
+	// has. What its field has is in the sum already (the pseudo header).
+	uint16_t checksum_start;
+	uint16_t checksum_offset; // of the field, from there
+	uint16_t reserved;
+};
+
+// Of one that is to be completed: it lies in the frame, behind the header.
+static inline bool device_frame_is_valid(const struct device_frame *frame)
+{
+	if (frame->count < DEVICE_FRAME_MIN || frame->count > DEVICE_FRAME_MAX)
+		return false;
+	if (frame->checksum_start == 0)
+		return frame->checksum_offset == 0;
+	return frame->checksum_start >= DEVICE_FRAME_MIN &&
+		(uint32_t)frame->checksum_start + frame->checksum_offset + 2 <= frame->count;
+}
+
 // A zero-copy mapping of guest memory. `address` is valid until device_dma_unmap.
 struct device_dma_map {
 	void *address;
@@ -166,6 +196,9 @@ struct device_env {
 	void (*drop)(struct device *device, unsigned port, uint64_t request);
 	// Bytes to the character back end of `port`. Never blocks.
 	void (*output)(struct device *device, unsigned port, const uint8_t *bytes, size_t count);
+	// A valid frame to the network of `port`. Never blocks, and as on a wire nobody says
+	// whether it arrives.
+	void (*send)(struct device *device, unsigned port, const struct device_frame *frame);
 	// Moves or removes a region of the device's own. Takes effect after the handler. It never
 	// covers one that the board has placed; of two devices' the first device's is seen. A reset
 	// removes all that the board has not placed.
@@ -237,6 +270,9 @@ struct device_model {
 	// `accepts` has said that it takes this.
 	void (*set)(struct device *device, struct guest_time now, enum device_setting setting,
 		uint64_t value);
+	// A valid frame arrived at `port`. What there is no room for is lost, as on hardware.
+	void (*packet)(struct device *device, struct guest_time now, unsigned port,
+		const struct device_frame *frame);
 
 	// QUERIES: change nothing.
 	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
@@ -381,6 +417,12 @@ static inline void device_output(struct device *device, unsigned port, const uin
 	size_t count)
 {
 	device->env->output(device, port, bytes, count);
+}
+
+static inline void device_send(struct device *device, unsigned port,
+	const struct device_frame *frame)
+{
+	device->env->send(device, port, frame);
 }
 
 static inline void device_map_region(struct device *device, unsigned region,

@@ -94,6 +94,8 @@ static void driver_reset(struct virtio *virtio)
 	virtio->config_vector = VIRTIO_NO_VECTOR;
 	virtio->status = virtio->isr = 0;
 	virtio->legacy = false;
+	if (class->driver_reset != NULL)
+		class->driver_reset(virtio);
 	intx_update(virtio);
 }
 
@@ -214,17 +216,35 @@ bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_c
 	return virtio_queue_is_live(virtio, queue) && virtio_pop(virtio, queue, chain);
 }
 
-void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
-	uint32_t written)
+void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_used *used,
+	unsigned count)
 {
 	const char *reason;
 
 	if (!virtio_queue_is_live(virtio, queue))
 		return;
-	reason = virtio_queue_push(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio),
-		id, slots, written);
+	reason = virtio_queue_push_all(&virtio->pci.device, &virtio->queues[queue],
+		ring_of(virtio), used, count);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
+}
+
+void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
+	uint32_t written)
+{
+	const struct virtio_used used = {written, id, slots};
+
+	virtio_push_all(virtio, queue, &used, 1);
+}
+
+struct virtio_queue virtio_mark(const struct virtio *virtio, unsigned queue)
+{
+	return virtio->queues[queue];
+}
+
+void virtio_rewind(struct virtio *virtio, unsigned queue, const struct virtio_queue *mark)
+{
+	virtio->queues[queue] = *mark;
 }
 
 void virtio_signal(struct virtio *virtio, unsigned queue)

@@ -85,6 +85,9 @@ struct virtio_class {
 	bool (*is_idle)(const struct virtio *virtio);
 	// With is_idle: the queue is looked at, as if it had been notified, after this stimulus.
 	void (*look_later)(struct virtio *virtio, unsigned queue);
+	// The driver has reset the device, or the machine has: what drivers set is as at first.
+	// NULL: there is nothing of that kind.
+	void (*driver_reset)(struct virtio *virtio);
 };
 
 #define VIRTIO_STATE(type)                                                                         \
@@ -193,6 +196,13 @@ void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_cha
 // Gives a chain back. virtio_signal is to follow, once for all that are given back.
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
 	uint32_t written);
+// The same of several, 1 at least, which the driver sees at once.
+void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_used *used,
+	unsigned count);
+// Takes back what was popped since the mark, and nothing else was done to the queue: the chains are
+// there again.
+struct virtio_queue virtio_mark(const struct virtio *virtio, unsigned queue);
+void virtio_rewind(struct virtio *virtio, unsigned queue, const struct virtio_queue *mark);
 void virtio_signal(struct virtio *virtio, unsigned queue);
 void virtio_listen(struct virtio *virtio, unsigned queue);
 // The device has changed its configuration.

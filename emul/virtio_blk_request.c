@@ -37,39 +37,6 @@ struct body {
 	uint64_t bytes; // in all
 };
 
-static uint64_t pieces_bytes(const struct device_io_piece *pieces, unsigned count)
-{
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		bytes += pieces[i].bytes;
-	return bytes;
-}
-
-// Copies from memory that may lie in several pieces. False: not memory.
-static bool gather(struct device *device, const struct device_io_piece *pieces, unsigned count,
-	uint64_t skip, void *to, uint64_t bytes)
-{
-	uint8_t *at = to;
-
-	for (unsigned i = 0; i < count && bytes > 0; i++) {
-		uint64_t part;
-
-		if (skip >= pieces[i].bytes) {
-			skip -= pieces[i].bytes;
-			continue;
-		}
-		part = pieces[i].bytes - skip < bytes ? pieces[i].bytes - skip : bytes;
-		if (device_dma_read(device, (struct gpa){pieces[i].at.v + skip}, at, part) !=
-			STATUS_OK)
-			return false;
-		at += part;
-		bytes -= part;
-		skip = 0;
-	}
-	return bytes == 0;
-}
-
 _Static_assert(VIRTIO_BLK_REQUESTS == 32, "bits of blk->used");
 
 static void state_set(struct virtio_blk *blk, struct virtio_blk_request *request,
@@ -172,7 +139,7 @@ static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *
 	if (has_data(request)) {
 		io.piece_count = (uint8_t)pieces_slice(request->pieces, request->piece_count,
 			request->done, DEVICE_IO_BYTES_MAX, pieces, DEVICE_IO_PIECES_MAX);
-		request->part = (uint32_t)pieces_bytes(pieces, io.piece_count);
+		request->part = (uint32_t)virtio_pieces_bytes(pieces, io.piece_count);
 		if (request->part == 0) // a loaded state lies: it would never come to an end
 			return STATUS_RANGE;
 	} else {
@@ -229,7 +196,7 @@ static uint8_t range_prepare(struct virtio_blk *blk, struct virtio_blk_request *
 	struct range range;
 	uint64_t bytes;
 
-	if (body->bytes != sizeof(range) || !gather(&blk->virtio.pci.device, body->pieces,
+	if (body->bytes != sizeof(range) || !virtio_gather(&blk->virtio.pci.device, body->pieces,
 		body->count, body->skip, &range, sizeof(range)))
 		return VIRTIO_BLK_S_IOERR;
 	if (range.flags & ~flags)
@@ -316,14 +283,14 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	const struct device_io_piece *writable = &chain->pieces[chain->readable];
 	const struct device_io_piece *last = &writable[chain->writable - 1];
 	struct body in = {.pieces = writable, .count = chain->writable,
-		.bytes = pieces_bytes(writable, chain->writable)};
+		.bytes = virtio_pieces_bytes(writable, chain->writable)};
 	struct body out = {.pieces = chain->pieces, .count = chain->readable,
 		.skip = sizeof(struct header),
-		.bytes = pieces_bytes(chain->pieces, chain->readable)};
+		.bytes = virtio_pieces_bytes(chain->pieces, chain->readable)};
 	uint8_t status;
 	struct header header;
 
-	if (chain->writable == 0 || !gather(&blk->virtio.pci.device, chain->pieces,
+	if (chain->writable == 0 || !virtio_gather(&blk->virtio.pci.device, chain->pieces,
 		chain->readable, 0, &header, sizeof(header))) {
 		if (!virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER))
 			virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "emul/virtio_chain.h"
 
-static uint64_t pieces_bytes(const struct device_io_piece *pieces, unsigned count)
-{
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		bytes += pieces[i].bytes;
-	return bytes;
-}
-
 uint64_t virtio_chain_readable_bytes(const struct virtio_chain *chain)
 {
-	return pieces_bytes(chain->pieces, chain->readable);
+	return virtio_pieces_bytes(chain->pieces, chain->readable);
 }
 
 uint64_t virtio_chain_writable_bytes(const struct virtio_chain *chain)
 {
-	return pieces_bytes(chain->pieces + chain->readable, chain->writable);
+	return virtio_pieces_bytes(chain->pieces + chain->readable, chain->writable);
 }
 
 // How many of `bytes` lie in the piece, and from where on; what is skipped is taken off *skip.

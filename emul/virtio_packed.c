@@ -121,27 +121,46 @@ static void packed_unpop(struct virtio_queue *queue, uint16_t slots)
 	queue->next = (uint16_t)(queue->next - slots);
 }
 
-// 2.8.8: one descriptor for the whole chain, its flags last; the others are skipped.
-static const char *packed_push(struct device *device, struct virtio_queue *queue, uint16_t id,
-	uint16_t slots, uint32_t written)
+// 2.8.8: one descriptor for a whole chain; the others are skipped. All but its flags.
+static bool used_write(struct device *device, const struct virtio_queue *queue, uint16_t index,
+	const struct virtio_used *used)
 {
-	struct virtio_packed_descriptor descriptor = {.bytes = written, .id = id};
-	struct place place = {queue->used, queue->used_wrap, 0};
-	uint64_t at = descriptor_at(queue, place.index);
+	struct virtio_packed_descriptor descriptor = {.bytes = used->written, .id = used->id};
 	const size_t first = offsetof(struct virtio_packed_descriptor, bytes);
-	uint16_t flags = written != 0 ? VIRTIO_DESCRIPTOR_WRITE : 0;
+
+	return device_dma_write(device, (struct gpa){descriptor_at(queue, index) + first},
+		&descriptor.bytes, offsetof(struct virtio_packed_descriptor, flags) - first) ==
+		STATUS_OK;
+}
+
+static bool used_flags_write(struct device *device, const struct virtio_queue *queue,
+	struct place place, const struct virtio_used *used)
+{
+	uint16_t flags = used->written != 0 ? VIRTIO_DESCRIPTOR_WRITE : 0;
 
 	if (place.wrap)
 		flags |= VIRTIO_DESCRIPTOR_AVAILABLE | VIRTIO_DESCRIPTOR_USED;
-	if (device_dma_write(device, (struct gpa){at + first}, &descriptor.bytes,
-		offsetof(struct virtio_packed_descriptor, flags) - first) != STATUS_OK)
-		return VIRTIO_RING_NOT_RAM;
+	return virtio_put16(device, descriptor_at(queue, place.index) +
+		offsetof(struct virtio_packed_descriptor, flags), flags);
+}
+
+// The flags last, and the first one's behind all others': by these the driver knows.
+static const char *packed_push(struct device *device, struct virtio_queue *queue,
+	const struct virtio_used *used, unsigned count)
+{
+	const struct place first = {queue->used, queue->used_wrap, 0};
+	struct place place = first;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!used_write(device, queue, place.index, &used[i]) ||
+			(i > 0 && !used_flags_write(device, queue, place, &used[i])))
+			return VIRTIO_RING_NOT_RAM;
+		place = place_behind(queue, place, used[i].slots);
+	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	place = place_behind(queue, place, slots);
 	queue->used = place.index;
 	queue->used_wrap = place.wrap;
-	return virtio_put16(device, at + offsetof(struct virtio_packed_descriptor, flags), flags)
-		? NULL : VIRTIO_RING_NOT_RAM;
+	return used_flags_write(device, queue, first, &used[0]) ? NULL : VIRTIO_RING_NOT_RAM;
 }
 
 // 2.8.10 and 2.8.14

@@ -79,15 +79,26 @@ void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
 	ops_of(ring)->unpop(queue, chain->slots);
 }
 
+const char *virtio_queue_push_all(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, const struct virtio_used *used, unsigned count)
+{
+	ASSERT(queue->enabled && count > 0);
+	for (unsigned i = 0; i < count; i++) {
+		// Of a loaded state that lies.
+		if (used[i].id >= queue->size || !virtio_is_flying(queue, used[i].id) ||
+			used[i].slots == 0 || used[i].slots > queue->size)
+			return "a chain comes back that was not in flight";
+		virtio_set_flying(queue, used[i].id, false);
+	}
+	return ops_of(ring)->push(device, queue, used, count);
+}
+
 const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written)
 {
-	ASSERT(queue->enabled);
-	// Of a loaded state that lies.
-	if (id >= queue->size || !virtio_is_flying(queue, id) || slots == 0 || slots > queue->size)
-		return "a chain comes back that was not in flight";
-	virtio_set_flying(queue, id, false);
-	return ops_of(ring)->push(device, queue, id, slots, written);
+	const struct virtio_used used = {written, id, slots};
+
+	return virtio_queue_push_all(device, queue, ring, &used, 1);
 }
 
 const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
@@ -157,4 +168,63 @@ uint32_t virtio_table_entries(uint32_t bytes)
 
 	return bytes % sizeof(struct virtio_descriptor) == 0 && count <= VIRTIO_CHAIN_MAX
 		? count : 0;
+}
+
+uint64_t virtio_pieces_bytes(const struct device_io_piece *pieces, unsigned count)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		bytes += pieces[i].bytes;
+	return bytes;
+}
+
+// The part of a piece behind *skip bytes, at most `bytes`. False: it is passed over.
+static bool part_of(const struct device_io_piece *piece, uint64_t *skip, uint64_t bytes,
+	struct device_io_piece *part)
+{
+	if (*skip >= piece->bytes) {
+		*skip -= piece->bytes;
+		return false;
+	}
+	part->at.v = piece->at.v + *skip;
+	part->bytes = piece->bytes - *skip < bytes ? piece->bytes - *skip : bytes;
+	*skip = 0;
+	return true;
+}
+
+bool virtio_gather(struct device *device, const struct device_io_piece *pieces, unsigned count,
+	uint64_t skip, void *to, uint64_t bytes)
+{
+	uint8_t *at = to;
+
+	for (unsigned i = 0; i < count && bytes > 0; i++) {
+		struct device_io_piece part;
+
+		if (!part_of(&pieces[i], &skip, bytes, &part))
+			continue;
+		if (device_dma_read(device, part.at, at, part.bytes) != STATUS_OK)
+			return false;
+		at += part.bytes;
+		bytes -= part.bytes;
+	}
+	return bytes == 0;
+}
+
+bool virtio_scatter(struct device *device, const struct device_io_piece *pieces, unsigned count,
+	uint64_t skip, const void *from, uint64_t bytes)
+{
+	const uint8_t *at = from;
+
+	for (unsigned i = 0; i < count && bytes > 0; i++) {
+		struct device_io_piece part;
+
+		if (!part_of(&pieces[i], &skip, bytes, &part))
+			continue;
+		if (device_dma_write(device, part.at, at, part.bytes) != STATUS_OK)
+			return false;
+		at += part.bytes;
+		bytes -= part.bytes;
+	}
+	return bytes == 0;
 }

@@ -64,6 +64,12 @@ struct virtio_ring {
 	uint8_t reserved[4];
 };
 
+// A chain that is given back: what virtio_queue_pop said, and how many bytes were written to it.
+struct virtio_used {
+	uint32_t written;
+	uint16_t id, slots;
+};
+
 void virtio_queue_reset(struct virtio_queue *queue, uint16_t size);
 // Enables it with the size and parts that it has. NULL, or the reason why it cannot be.
 const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
@@ -77,6 +83,9 @@ void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
 // Gives a chain back, with how many bytes were written to its memory.
 must_check const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written);
+// The same of several, 1 at least, which the driver sees at once.
+must_check const char *virtio_queue_push_all(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, const struct virtio_used *used, unsigned count);
 // Asks the driver to notify when it makes the next chain available. Chains that came meanwhile were
 // not notified: look again.
 must_check const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
@@ -87,6 +96,13 @@ must_check const char *virtio_queue_hush(struct device *device, struct virtio_qu
 // Whether the driver wants to know of what was pushed since it was told last; from now on it was.
 must_check const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted);
+// Copies between a buffer and pieces one behind the other, `skip` bytes of which are passed over.
+// False: not all of it is there, or is memory.
+must_check bool virtio_gather(struct device *device, const struct device_io_piece *pieces,
+	unsigned count, uint64_t skip, void *to, uint64_t bytes);
+must_check bool virtio_scatter(struct device *device, const struct device_io_piece *pieces,
+	unsigned count, uint64_t skip, const void *from, uint64_t bytes);
+uint64_t virtio_pieces_bytes(const struct device_io_piece *pieces, unsigned count);
 // NULL, or what about a queue cannot be.
 const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring);
 

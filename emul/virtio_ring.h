@@ -14,8 +14,8 @@ struct virtio_ring_ops {
 	const char *(*pop)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring, struct virtio_chain *chain, bool *got);
 	void (*unpop)(struct virtio_queue *queue, uint16_t slots);
-	const char *(*push)(struct device *device, struct virtio_queue *queue, uint16_t id,
-		uint16_t slots, uint32_t written);
+	const char *(*push)(struct device *device, struct virtio_queue *queue,
+		const struct virtio_used *used, unsigned count);
 	const char *(*listen)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring);
 	const char *(*hush)(struct device *device, struct virtio_queue *queue,

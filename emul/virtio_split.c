@@ -108,19 +108,21 @@ static void split_unpop(struct virtio_queue *queue, uint16_t slots)
 	queue->next--;
 }
 
-// 2.7.8: the element before the index.
-static const char *split_push(struct device *device, struct virtio_queue *queue, uint16_t id,
-	uint16_t slots, uint32_t written)
+// 2.7.8: the elements before the index.
+static const char *split_push(struct device *device, struct virtio_queue *queue,
+	const struct virtio_used *used, unsigned count)
 {
-	const struct used_element element = {id, written};
-	uint64_t at = queue->device + VIRTIO_USED_RING +
-		USED_BYTES * (uint64_t)(queue->used % queue->size);
+	for (unsigned i = 0; i < count; i++) {
+		const struct used_element element = {used[i].id, used[i].written};
+		uint64_t at = queue->device + VIRTIO_USED_RING +
+			USED_BYTES * (uint64_t)(queue->used % queue->size);
 
-	(void)slots;
-	if (device_dma_write(device, (struct gpa){at}, &element, sizeof(element)) != STATUS_OK)
-		return VIRTIO_RING_NOT_RAM;
+		if (device_dma_write(device, (struct gpa){at}, &element, sizeof(element)) !=
+			STATUS_OK)
+			return VIRTIO_RING_NOT_RAM;
+		queue->used++;
+	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	queue->used++;
 	return virtio_put16(device, queue->device + VIRTIO_USED_INDEX, queue->used)
 		? NULL : VIRTIO_RING_NOT_RAM;
 }

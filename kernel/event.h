@@ -20,8 +20,8 @@ enum event_kind {
 	EVENT_COMPLETION,  // index: port; value: request; payload[0]: status
 	EVENT_LINE,        // index: input; value: level. From outside: the power button
 	EVENT_MACHINE,     // index: enum of the machine's; a request from monitor or network
-	EVENT_PACKET,      // reserved kinds: their producers come with networks, input and USB
-	EVENT_KEY,
+	EVENT_PACKET,      // index: port; value: a checksum that is open; the frame: vm/packet.h
+	EVENT_KEY,         // reserved kinds: their producers come with input and USB
 	EVENT_USB,
 	EVENT_AUDIO,
 };

@@ -28,7 +28,7 @@ static uint8_t check_of(const uint8_t *bytes, size_t count)
 
 // Walks the pieces of a machine's saved state: of each section its name and length, then the
 // elements of its state table's fields, or 8 bytes at a time where it has none; of what a request
-// has read, which may be long, a CRC.
+// has read, and of frames, which may be long, a CRC.
 struct walk {
 	struct vm *vm;
 	struct snapshot_stream stream;
@@ -36,7 +36,7 @@ struct walk {
 	size_t bytes;  // of `piece`
 	bool in_section; // and `piece` is of its content, but for its head
 	bool is_head;  // it stands for the section itself
-	bool is_bulk;  // the section is what a request has read
+	bool is_bulk;  // the section is what a request has read, or a frame
 	const struct state_table *table; // of the section, or NULL
 	uint32_t field, element; // of `piece`
 	uint64_t offset;         // of it, where there is no table
@@ -72,7 +72,8 @@ static bool head_next(struct walk *walk)
 	walk->bytes = sizeof(head);
 	walk->in_section = walk->is_head = true;
 	walk->table = snapshot_table(walk->vm, section);
-	walk->is_bulk = strcmp(section->name, SNAPSHOT_REQUEST_DATA) == 0;
+	walk->is_bulk = strcmp(section->name, SNAPSHOT_REQUEST_DATA) == 0 ||
+		strcmp(section->name, SNAPSHOT_FRAME) == 0;
 	return true;
 }
 

@@ -59,6 +59,19 @@ static void disks_describe(const struct vm_config *config, struct log_header *he
 	}
 }
 
+static void nics_describe(const struct vm_config *config, struct log_header *header)
+{
+	for (uint32_t i = 0; i < config->nic_count; i++) {
+		char name[LOG_NAME_MAX];
+		uint64_t mac = 0;
+
+		for (unsigned n = 0; n < sizeof(config->nics[i].mac); n++)
+			mac = mac << 8 | config->nics[i].mac[n];
+		snprintf(name, sizeof(name), "nic%u_mac", (unsigned)i);
+		log_header_add_number(header, name, mac);
+	}
+}
+
 void header_describe(const struct vm *vm, struct log_header *header)
 {
 	const struct vm_config *config = &vm->config;
@@ -85,6 +98,7 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	if (config->virtio_console)
 		log_header_add_number(header, "virtio_console", 1);
 	disks_describe(config, header);
+	nics_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));
 	log_header_add_text(header, "cmdline", config->cmdline);
 	seed_describe(&config->random_seed, header);

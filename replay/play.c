@@ -97,25 +97,28 @@ static void diverge(struct session *session, const struct position *here, const 
 		session_hold(session);
 }
 
-// False: it is none of a machine's.
+// False: it is none of a machine's. The payload of a packet is its frame.
 static bool event_of(const struct log_record *record, struct event *event)
 {
+	*event = (struct event){.kind = record->kind, .device = record->device,
+		.index = record->index, .value = record->value};
+	if (record->kind == EVENT_PACKET)
+		return true;
 	if (record->payload_bytes > EVENT_PAYLOAD_MAX)
 		return false;
-	*event = (struct event){.kind = record->kind, .device = record->device,
-		.index = record->index, .value = record->value,
-		.payload_bytes = (uint8_t)record->payload_bytes};
+	event->payload_bytes = (uint8_t)record->payload_bytes;
 	if (record->payload_bytes > 0)
 		memcpy(event->payload, record->payload, record->payload_bytes);
 	return true;
 }
 
-// NULL, or why this machine cannot be given the event of the log. It has been, but where the back
+// NULL, or why this machine cannot be given what the log has. It has been, but where the back
 // end has yet to answer: a machine that is held has waited for that.
 static const char *give(struct session *session)
 {
 	const struct log_record *record = &session->record;
 	const char *problem;
+	struct device_frame frame;
 	struct event event;
 
 	if (!event_of(record, &event))
@@ -128,10 +131,11 @@ static const char *give(struct session *session)
 		session_hold(session);
 		return NULL;
 	}
-	problem = outside_problem(session->vm, &event);
+	frame = packet_frame(&event, record->payload, record->payload_bytes);
+	problem = outside_problem(session->vm, &event, &frame);
 	if (problem != NULL)
 		return problem;
-	outside_give(session->vm, &event);
+	outside_give(session->vm, &event, &frame);
 	session_remember(session, record);
 	session->record_there = false;
 	record_next(session);

@@ -175,14 +175,21 @@ static enum status record_append(struct session *session, const struct log_recor
 enum status record_event(struct session *session, struct vm *vm,
 	const struct outside_place *place, const struct event *event)
 {
-	const struct log_record record = {.kind = event->kind, .halted = place->waiting,
+	struct log_record record = {.kind = event->kind, .halted = place->waiting,
 		.vcpu = (uint8_t)place->vcpu,
 		.device = event->device, .index = event->index, .position = place->at,
 		.time = place->waiting ? place->time : 0, .sequence = vm->queue.sequence,
 		.value = event->value, .payload = event->payload,
 		.payload_bytes = event->payload_bytes};
-	enum status status = record_append(session, &record);
+	enum status status;
 
+	if (event->kind == EVENT_PACKET) {
+		const struct device_frame frame = packet_of(vm, event);
+
+		record.payload = frame.bytes;
+		record.payload_bytes = frame.count;
+	}
+	status = record_append(session, &record);
 	if (status == STATUS_OK)
 		session_remember(session, &record);
 	return status;

@@ -47,13 +47,14 @@ KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
            for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
+NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
 HOST_CPUS = 4  # of the place "cpus"
 CPUS = {"cpus": HOST_CPUS, "plane": 2, "planes": 2}
 THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 # Those that never end: for tests that stop them from outside. det_*: tests/det.py has them.
-NOT_RUN = {"hostile_storm", "neighbour", "typed", "virtio_bench"}
+NOT_RUN = {"hostile_storm", "neighbour", "net_pair", "typed", "virtio_bench"}
 DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
 
 
@@ -77,15 +78,14 @@ def runs(name, place, engine):
         return not re.fullmatch(NOT_BARE[engine], name)
     if place.startswith("plane"):
         return name == "virtio_disk"
-    return place != "cpus" or vcpus(name) > 1 or name == "test_disk"
+    return place != "cpus" or vcpus(name) > 1 or name in ("test_disk", "virtio_net")
 
 
 def disk_section(name, machine, seed=1, plane=None):
-    """For the beginning of a payload's configuration. `plane`: the CPU that serves it."""
-    if name != "virtio_disk":
-        return ""
+    """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk."""
+    sections = {"virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
     keys = [] if plane is None else [f"dataplane = {plane}"]
-    return "\n".join(DISK[:-1] + keys + [""]).format(vm=machine, seed=seed)
+    return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)
 
 
 def read_lines(path):

@@ -32,6 +32,7 @@ import faults  # noqa: E402
 import landing  # noqa: E402
 import log_tool  # noqa: E402
 import machines  # noqa: E402
+import net  # noqa: E402
 import payloads  # noqa: E402
 import qemu  # noqa: E402
 import replay  # noqa: E402
@@ -112,6 +113,11 @@ def suite_machines_cores(options):
             yield Case("machines/" + name, run)
 
 
+def suite_net(options, engine):
+    for name, run, notes in net.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}net/{name}", run, notes)
+
+
 def suite_smp(options, engine):
     for name, run in smp.cases(options, engine):
         yield Case(engines.prefix(engine) + "smp/" + name, run)
@@ -166,7 +172,7 @@ def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
-             "disk": suite_disk, "replay": suite_replay}
+             "disk": suite_disk, "net": suite_net, "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

@@ -118,7 +118,8 @@ fetch() {
 }
 
 guest() {
-    [ -e "$cache/linux/modules/virtio-6-rng.ko" ] && [ -e "$cache/linux/vmlinuz" ] && return 0
+    [ -e "$cache/linux/modules/virtio-6-rng.ko" ] && [ -e "$cache/linux/net/virtio-9-net.ko" ] &&
+        [ -e "$cache/linux/vmlinuz" ] && return 0
     rm -rf "$cache/linux.new"
     mkdir -p "$cache/linux.new"
     (
@@ -143,6 +144,11 @@ guest() {
         mv drivers/char/virtio_console.ko modules/virtio-6-console.ko
         mv drivers/virtio/virtio_balloon.ko modules/virtio-6-balloon.ko
         mv drivers/char/hw_random/virtio-rng.ko modules/virtio-6-rng.ko
+        # Of guests with a network.
+        mkdir net
+        mv root/lib/modules/*/kernel/net/core/failover.ko net/virtio-7-failover.ko
+        mv drivers/net/net_failover.ko net/virtio-8-net_failover.ko
+        mv drivers/net/virtio_net.ko net/virtio-9-net.ko
         rm -rf drivers
         rm -rf root ./*.deb
     )

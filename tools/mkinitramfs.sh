@@ -77,7 +77,7 @@ printf 'root:x:0:\n' >"$work/group"
     member etc/sums 0100644 "$work/sums"
     member data 0100644 "$work/data"
     member init 0100755 "$here/initramfs/init"
-    for script in boot hvc idle selftest; do
+    for script in boot hvc idle nettest selftest; do
         member "scripts/$script" 0100755 "$here/initramfs/$script"
     done
     member etc/acpi/poweroff 0100755 "$here/initramfs/poweroff"

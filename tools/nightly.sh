@@ -72,10 +72,12 @@ done
 shard replay-linux-smp env REPLAY_ALL=1 tests/run.py replay --filter 'replay/linux-[24]$'
 shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
     'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
+shard net-linux-recorded env REPLAY_ALL=1 tests/run.py net --filter linux-recorded
 shard replay-ring-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/ring$'
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
+shard fuzz-net-1000000 tools/check-fuzz.sh net 1000000
 shard fuzz-virtio-1000000 tools/check-fuzz.sh virtio 1000000
 shard fuzz-virtio-devices-1000000 tools/check-fuzz.sh virtio_devices 1000000
 shard planted tests/planted.py

@@ -326,6 +326,9 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 	case EVENT_COMPLETION:
 		backend_deliver(target, event, now);
 		break;
+	case EVENT_PACKET:
+		packet_deliver(target, event, now);
+		break;
 	case EVENT_LINE:
 		device->model->line(device, now, event->index, event->value != 0);
 		break;

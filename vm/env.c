@@ -128,6 +128,13 @@ static void env_output(struct device *device, unsigned port, const uint8_t *byte
 		config->output(config->owner, bytes, count);
 }
 
+// The same.
+static void env_send(struct device *device, unsigned port, const struct device_frame *frame)
+{
+	if (port == 0 && slot_of(device)->nic != NULL)
+		packet_send(slot_of(device), frame);
+}
+
 static void env_map_region(struct device *device, unsigned region, enum device_space space,
 	uint64_t base, uint64_t bytes)
 {
@@ -197,6 +204,7 @@ const struct device_env vm_env = {
 	.submit = env_submit,
 	.drop = env_drop,
 	.output = env_output,
+	.send = env_send,
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.request = env_request,

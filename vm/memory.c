@@ -222,5 +222,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 	}
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
 		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);
+	if (vm->config.nic_count != 0)
+		bytes += sizeof(*vm->packets) + vm->config.nic_count * sizeof(struct nic);
 	return bytes;
 }

@@ -370,6 +370,7 @@ enum status monitor_init(const struct monitor_config *wanted)
 	monitor_machine_register();
 	monitor_info_register();
 	monitor_memory_register();
+	monitor_network_register();
 	monitor_cpus_register();
 	monitor_vms_register();
 	monitor_snapshot_register();

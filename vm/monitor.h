@@ -76,6 +76,7 @@ void monitor_vms_register(void);
 void monitor_vm_continue(struct vm *vm); // as `cont`: starts one that has not been
 void monitor_info_register(void);
 void monitor_memory_register(void);
+void monitor_network_register(void);
 void monitor_machine_register(void);
 void monitor_snapshot_register(void);
 void monitor_host_register(void);

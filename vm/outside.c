@@ -106,16 +106,21 @@ static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
 		.waiting = waiting || vcpu->halted || vcpu->waits_for_startup};
 }
 
-// Who replays gives completions himself.
-static bool completions_wait(const struct vm *vm)
+// Who replays gives completions and frames himself.
+static bool is_replayed(const struct vm *vm)
 {
-	return backend_any_done(&vm->requests_out) &&
-		!(vm->outside.recorder != NULL && vm->outside.recorder->gives);
+	return vm->outside.recorder != NULL && vm->outside.recorder->gives;
 }
 
 static bool anything_waits(const struct vm *vm)
 {
-	return __atomic_load_n(&vm->outside.count, __ATOMIC_RELAXED) != 0 || completions_wait(vm);
+	return __atomic_load_n(&vm->outside.count, __ATOMIC_RELAXED) != 0 ||
+		((backend_any_done(&vm->requests_out) || packet_any(vm)) && !is_replayed(vm));
+}
+
+static bool next_arrived(const struct vm *vm, struct event *event)
+{
+	return backend_completion(vm, event) || packet_next(vm, event);
 }
 
 static bool next(const struct vm *vm, struct event *event)
@@ -123,19 +128,50 @@ static bool next(const struct vm *vm, struct event *event)
 	const struct outside *outside = &vm->outside;
 
 	if (outside->count == 0)
-		return completions_wait(vm) && backend_completion(vm, event);
+		return !is_replayed(vm) && next_arrived(vm, event);
 	*event = outside->events[outside->first];
 	return true;
 }
 
-void outside_take_completions(struct vm *vm)
+// What waits in no list of events is with whom it came from until it is taken.
+static void arrived_add(struct vm *vm, const struct event *event)
+{
+	if (event->kind == EVENT_PACKET)
+		packet_take(vm, event);
+	queue_add(vm, event);
+}
+
+void outside_take_arrived(struct vm *vm)
 {
 	struct event event;
 
 	bus_enter(&vm->bus);
-	while (queue_room(vm) > 0 && backend_completion(vm, &event))
-		queue_add(vm, &event);
+	while (queue_room(vm) > 0 && next_arrived(vm, &event))
+		arrived_add(vm, &event);
 	bus_unlock(&vm->bus);
+}
+
+// Of a machine that is replayed: it gets what it got then, and no more.
+static void frames_refuse(struct vm *vm)
+{
+	if (likely(!packet_any(vm)) || !is_replayed(vm))
+		return;
+	bus_enter(&vm->bus);
+	packet_refuse_all(vm);
+	bus_unlock(&vm->bus);
+}
+
+// Whether this place has as many frames as it may.
+static bool frames_are_enough(struct outside *outside, const struct outside_place *place)
+{
+	const struct outside_place *last = &outside->frames_place;
+
+	if (!position_equal(&last->at, &place->at) || last->time != place->time ||
+		last->vcpu != place->vcpu) {
+		outside->frames_place = *place;
+		outside->frames_here = 0;
+	}
+	return outside->frames_here == FRAME_RING_FRAMES;
 }
 
 // Between an event's injection and its delivery there is no boundary that could be found again.
@@ -146,6 +182,7 @@ bool outside_take(struct vm_vcpu *vcpu)
 	struct outside_recorder *recorder = outside->recorder;
 	struct event event;
 
+	frames_refuse(vm);
 	if (likely(!anything_waits(vm)))
 		return true;
 	if (vcpu_event_pending(vcpu->vcpu))
@@ -156,14 +193,21 @@ bool outside_take(struct vm_vcpu *vcpu)
 		const struct outside_place place = place_here(vcpu, waited);
 
 		while (queue_room(vm) > 0 && next(vm, &event)) {
-			enum status status = recorder == NULL ? STATUS_OK :
-				recorder->event(recorder, vm, &place, &event);
+			enum status status;
 
+			if (event.kind == EVENT_PACKET && frames_are_enough(outside, &place))
+				break;
+			status = recorder == NULL ? STATUS_OK :
+				recorder->event(recorder, vm, &place, &event);
 			if (status == STATUS_BUSY)
 				break;
+			if (event.kind == EVENT_PACKET)
+				outside->frames_here++;
 			if (status == STATUS_OK)
-				queue_add(vm, &event);
-			if (event.kind == EVENT_COMPLETION)
+				arrived_add(vm, &event);
+			else if (event.kind == EVENT_PACKET)
+				packet_refuse(vm, &event);
+			if (event.kind == EVENT_COMPLETION || event.kind == EVENT_PACKET)
 				continue;
 			outside->first = (outside->first + 1) % OUTSIDE_MAX;
 			outside->count--;
@@ -178,7 +222,8 @@ bool outside_is_bound(const struct vm *vm)
 	return vm->outside.recorder != NULL && vm->outside.recorder->binds;
 }
 
-const char *outside_problem(const struct vm *vm, const struct event *event)
+const char *outside_problem(const struct vm *vm, const struct event *event,
+	const struct device_frame *frame)
 {
 	bool known = false;
 
@@ -197,6 +242,8 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 		break;
 	case EVENT_COMPLETION:
 		return backend_problem(vm, event);
+	case EVENT_PACKET:
+		return packet_problem(vm, event, frame);
 	case EVENT_LINE:
 		known = event->device == vm->acpi_pm->id &&
 			event->index == ACPI_PM_INPUT_POWER_BUTTON && event->value <= 1;
@@ -207,9 +254,11 @@ const char *outside_problem(const struct vm *vm, const struct event *event)
 	return known ? NULL : "an event that nothing here takes";
 }
 
-void outside_give(struct vm *vm, const struct event *event)
+void outside_give(struct vm *vm, const struct event *event, const struct device_frame *frame)
 {
 	bus_enter(&vm->bus);
+	if (event->kind == EVENT_PACKET)
+		packet_give(vm, frame);
 	queue_add(vm, event);
 	vm->outside.given = true;
 	bus_unlock(&vm->bus);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What reaches a machine from outside: characters, buttons, requests, completions of back ends.
+// What reaches a machine from outside: characters, buttons, requests, completions of back ends,
+// frames.
 //
 // All of it comes as events, from any core, under the device lock. A machine whose position is not
 // kept takes them into its event queue at once. One whose position is kept takes them at a boundary
@@ -12,6 +13,7 @@
 #include "kernel/event.h"
 #include "kernel/position.h"
 
+struct device_frame;
 struct vm;
 struct vm_vcpu;
 
@@ -30,7 +32,7 @@ struct outside_place {
 // allocate.
 struct outside_recorder {
 	// STATUS_BUSY: not now, ask again at a later boundary. STATUS_REFUSED: it is dropped,
-	// which a completion cannot be.
+	// which a completion cannot be. The frame of an EVENT_PACKET is packet_of's.
 	enum status (*event)(struct outside_recorder *recorder, struct vm *vm,
 		const struct outside_place *place, const struct event *event);
 	// The rate of its time is another from that place on (vm/landing.h). The same answers.
@@ -48,6 +50,10 @@ struct outside {
 	struct outside_recorder *recorder; // NULL: none. Changes while the machine rests
 	uint32_t first, count;
 	bool given; // by outside_give, since events were delivered last
+	// Frames that were taken at the last place where any were: who replays gives all that is
+	// of a place before any of it is delivered, and there must be room for that.
+	uint32_t frames_here;
+	struct outside_place frames_place;
 	struct event events[OUTSIDE_MAX];
 };
 
@@ -68,13 +74,15 @@ void outside_add(struct vm *vm, const struct event *event);
 // queue. False: something waits on, for a boundary where it can be taken.
 must_check bool outside_take(struct vm_vcpu *vcpu);
 // NULL, or why this machine could not be given the event now: of a log, which may say anything.
-const char *outside_problem(const struct vm *vm, const struct event *event);
+// `frame`: of an EVENT_PACKET; others have none.
+const char *outside_problem(const struct vm *vm, const struct event *event,
+	const struct device_frame *frame);
 // For who replays: an event without a problem, at a landing's callback.
-void outside_give(struct vm *vm, const struct event *event);
+void outside_give(struct vm *vm, const struct event *event, const struct device_frame *frame);
 
-// Of a machine whose position is not kept, at home: what back ends have done goes to the event
-// queue.
-void outside_take_completions(struct vm *vm);
+// Of a machine whose position is not kept, at home: what back ends have done, and the frames that
+// networks have brought, go to the event queue.
+void outside_take_arrived(struct vm *vm);
 
 // Whether outside.recorder->binds.
 bool outside_is_bound(const struct vm *vm);

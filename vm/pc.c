@@ -21,6 +21,7 @@
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
 #include "emul/virtio_blk.h"
+#include "emul/virtio_net.h"
 #include "vm/env.h"
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
@@ -28,8 +29,6 @@
 #include "vm/ramdisk.h"
 
 #define IOAPIC_BASE 0xfec00000u
-
-enum { PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
 
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
@@ -269,8 +268,8 @@ static void cmos_fill(struct vm *vm)
 	mc146818_set_cmos(vm->rtc, 0x5f, (uint8_t)(vm->config.vcpus - 1)); // as QEMU has it
 }
 
-// A device of PCI bus 0 with one function, whose pin is INTA. Pins are swizzled over the PIRQs.
-static void pci_device_place(struct vm *vm, struct device *device, unsigned number,
+// Pins are swizzled over the PIRQs.
+void pc_card_place(struct vm *vm, struct device *device, unsigned number,
 	struct device *isa)
 {
 	unsigned pirq = (number - 1) % PIIX3_PIRQS;
@@ -281,17 +280,17 @@ static void pci_device_place(struct vm *vm, struct device *device, unsigned numb
 
 void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa)
 {
-	unsigned number = PCI_FIRST_FREE;
+	unsigned number = PC_PCI_FIRST_FREE;
 
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		if (vm->devices[i].function >> 3 >= number)
 			number = (vm->devices[i].function >> 3) + 1u;
-	pci_device_place(vm, device, number, isa);
+	pc_card_place(vm, device, number, isa);
 }
 
 unsigned pc_disk_device(const struct vm *vm, uint32_t index)
 {
-	unsigned number = PCI_FIRST_FREE;
+	unsigned number = PC_PCI_FIRST_FREE;
 
 	if (vm->config.disks[index].kind != VM_DISK_VIRTIO)
 		return 0;
@@ -319,9 +318,15 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
 		virtio_blk_configure(device, &medium);
 		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
-		pci_device_place(vm, device, pc_disk_device(vm, i), isa);
+		pc_card_place(vm, device, pc_disk_device(vm, i), isa);
 	}
 	return STATUS_OK;
+}
+
+// Each vcpu, disk and NIC has its own.
+static bool is_of_board(const struct device_model *model)
+{
+	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model;
 }
 
 enum status pc_create(struct vm *vm)
@@ -335,9 +340,8 @@ enum status pc_create(struct vm *vm)
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
 		unsigned slot;
 
-		if (model == &lapic_model || model == &virtio_blk_model ||
-			pc_virtio_has_model(model))
-			continue; // each vcpu has its own, and each disk; the others come behind
+		if (!is_of_board(model) || pc_virtio_has_model(model))
+			continue;
 		slot = slot_find(model);
 		if (!slot_wanted(vm, slot))
 			continue;
@@ -367,7 +371,8 @@ enum status pc_create(struct vm *vm)
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK ||
-		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK)
+		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
@@ -392,6 +397,8 @@ void pc_destroy(struct vm *vm)
 		free(vm->devices[i].device);
 		free(vm->devices[i].wires);
 	}
+	free(vm->packets);
+	vm->packets = NULL;
 	free(vm->devices);
 	vm->devices = NULL;
 	vm->device_count = 0;
@@ -475,6 +482,7 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	bus_enter(&vm->bus);
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		slot_reset(vm, &vm->devices[i]);
+	packet_reset(vm); // their events are gone
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		lapic_reset(vm->vcpus[i], now, kind);
 	// One stimulus for all: what one device drives reaches another when both are reset.

@@ -16,6 +16,8 @@ void pc_destroy(struct vm *vm);
 
 // Of a disk of the configuration: its device number on bus 0; 0: it is no PCI device.
 unsigned pc_disk_device(const struct vm *vm, uint32_t index);
+// The same of a NIC: they come behind the disks.
+unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 
 // A PCI disk by its name, and its place in the configuration; NULL: there is none.
 struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index);

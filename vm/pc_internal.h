@@ -4,17 +4,24 @@
 #define VM_PC_INTERNAL_H
 
 #include "emul/device.h"
+#include "kernel/base/status.h"
 
 struct vm;
 
-// NULL: no memory.
-struct device *pc_device_create(struct vm *vm, const struct device_model *model);
-// Behind all PCI devices that are there. `isa`: the ISA bridge.
+enum { PC_PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
+
+// The machine's next device. NULL: no memory.
+must_check struct device *pc_device_create(struct vm *vm, const struct device_model *model);
+// As a device of PCI bus 0 with one function, whose pin is INTA. `isa`: the ISA bridge.
+void pc_card_place(struct vm *vm, struct device *device, unsigned number, struct device *isa);
+// The same, behind all PCI devices that are there.
 void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa);
 
 // pc_virtio.c: virtio devices that a machine has one of, or none. Behind its disks.
 must_check enum status pc_virtio_create(struct vm *vm, struct device *isa);
 // Whether it is one of these.
 bool pc_virtio_has_model(const struct device_model *model);
+
+must_check enum status pc_nics_create(struct vm *vm, struct device *isa); // pc_nics.c
 
 #endif

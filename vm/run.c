@@ -139,13 +139,18 @@ static bool events_deliver(struct vm *vm, struct guest_time now)
 	return done;
 }
 
-static __attribute__((noinline)) void completions_take(struct vm_vcpu *vcpu)
+static bool anything_arrived(const struct vm *vm)
+{
+	return backend_any_done(&vm->requests_out) || packet_any(vm);
+}
+
+static __attribute__((noinline)) void arrived_take(struct vm_vcpu *vcpu)
 {
 	uint64_t start = rdtsc();
 
-	outside_take_completions(vcpu->vm);
+	outside_take_arrived(vcpu->vm);
 	vcpu->vm->delivered += rdtsc() - start;
-	if (backend_any_done(&vcpu->vm->requests_out)) // the event queue is full
+	if (anything_arrived(vcpu->vm)) // the event queue is full
 		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
 }
 
@@ -155,9 +160,9 @@ static void signals_take(struct vm_vcpu *vcpu, struct guest_time now)
 
 	if (unlikely((signals & VM_SIGNAL_TEST) != 0))
 		__atomic_fetch_or(&vcpu->signals, VM_SIGNAL_TEST, __ATOMIC_RELAXED);
-	if (unlikely(backend_any_done(&vcpu->vm->requests_out)) && vcpu->vm->landing == NULL &&
-		vcpu->index == 0)
-		completions_take(vcpu);
+	if (vcpu->index == 0 && vcpu->vm->landing == NULL &&
+		unlikely(anything_arrived(vcpu->vm)))
+		arrived_take(vcpu);
 	if ((signals & VM_SIGNAL_INIT) != 0)
 		vm_vcpu_init(vcpu, now);
 	if ((signals & VM_SIGNAL_STARTUP) != 0)

@@ -110,19 +110,6 @@ static const struct state_field wires_fields[] = {
 static const struct state_table wires_table =
 	STATE_TABLE("wires", 1, struct wires, wires_fields, NULL);
 
-static const struct state_field event_fields[] = {
-	STATE_VALUE(struct event, kind, EVENT_BOTTOM_HALF, EVENT_MACHINE),
-	STATE_VALUE(struct event, payload_bytes, 0, EVENT_PAYLOAD_MAX),
-	STATE_VALUE(struct event, device, 0, VM_DEVICES_MAX - 1),
-	STATE_ANY(struct event, index),
-	STATE_PAD(struct event, reserved),
-	STATE_ANY(struct event, sequence),
-	STATE_ANY(struct event, value),
-	STATE_ARRAY_ANY(struct event, payload),
-};
-static const struct state_table event_table =
-	STATE_TABLE("event", 1, struct event, event_fields, NULL);
-
 static void machine_describe(const struct vm *vm, bool memory, struct kept *machine)
 {
 	memset(machine, 0, sizeof(*machine));
@@ -194,6 +181,7 @@ static void device_write(const struct vm_device *slot, struct snapshot_stream *s
 	snapshot_write_table(stream, model->name, slot->device->id, model->state, slot->device);
 	snapshot_write_table(stream, wires_table.name, slot->device->id, &wires_table, &wires);
 	backend_write(slot, stream);
+	packet_sent_write(slot, stream);
 }
 
 enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *stream,
@@ -214,9 +202,7 @@ enum status snapshot_write(struct vm *vm, bool memory, struct snapshot_stream *s
 		snapshot_vcpu_write(vm->vcpus[i], stream);
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		device_write(&vm->devices[i], stream);
-	for (uint32_t i = 0; i < vm->queue.fifo_count; i++)
-		snapshot_write_table(stream, event_table.name, i, &event_table,
-			event_fifo_at(&vm->queue, i));
+	snapshot_events_write(vm, stream);
 	cost->ticks = rdtsc() - start;
 	start = rdtsc();
 	if (memory) {
@@ -279,75 +265,8 @@ static enum status device_read(struct vm_device *slot, struct snapshot_stream *s
 	slot->bottom_halves = wires.bottom_halves;
 	for (unsigned i = 0; i < model->outputs; i++)
 		slot->wires[i].level = (wires.levels >> i & 1) != 0;
-	return backend_read(slot, stream);
-}
-
-// Whether bus_deliver may hand it out. `halves`: the bottom halves that were met, by device.
-static const char *event_check(const struct vm *vm, const struct event *event, uint32_t *halves)
-{
-	const struct device_model *model;
-
-	if (event->kind == EVENT_MACHINE)
-		return event->index == VM_EVENT_SETTING ? setting_problem(vm, event)
-			: event->index == DEVICE_REQUEST_RESET || (event->index == VM_EVENT_NMI &&
-			event->value < vm->vcpu_count) ? NULL : "index: no such request";
-	if (event->device >= vm->device_count)
-		return "device: no such device";
-	model = vm->devices[event->device].device->model;
-	switch (event->kind) {
-	case EVENT_BOTTOM_HALF:
-		if (event->index >= model->bottom_halves ||
-			(halves[event->device] & BIT(event->index)) != 0)
-			return "index: no such bottom half, or twice";
-		halves[event->device] |= (uint32_t)BIT(event->index);
-		return NULL;
-	case EVENT_CHARACTERS:
-		if (vm->devices[event->device].device != vm->input ||
-			event->index != VM_INPUT_PORT || !vm->receive_pending)
-			return "index: nobody takes characters there";
-		return NULL;
-	case EVENT_COMPLETION:
-		return backend_meet(&vm->devices[event->device], event)
-			? NULL : "value: no such request, or not its completion";
-	case EVENT_LINE:
-		return event->index < model->inputs && model->line != NULL
-			? NULL : "index: no such input";
-	}
-	return "kind: no such event";
-}
-
-static enum status events_read(struct vm *vm, uint32_t count, struct snapshot_stream *stream)
-{
-	uint32_t halves[VM_DEVICES_MAX] = {0};
-	uint64_t next = 0, end = vm->queue.sequence;
-	enum status status;
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct event event = {0};
-		struct state_error error = {.field = NULL};
-
-		status = snapshot_read_table(stream, event_table.name, i, &event_table, &event);
-		if (status != STATUS_OK)
-			return status;
-		error.reason = event_check(vm, &event, halves);
-		if (event.sequence < next || event.sequence >= end)
-			error.reason = "sequence: not behind the event before, or yet to come";
-		if (error.reason != NULL)
-			return snapshot_refuse(stream, event_table.name, i, &error);
-		next = event.sequence + 1;
-		event_restore(&vm->queue, &event);
-	}
-	for (uint32_t i = 0; i < vm->device_count; i++) {
-		if (!backend_all_met(&vm->devices[i]))
-			return snapshot_fail(stream, STATUS_INVALID,
-				"requests %u: state: a completion is not in the queue", i);
-		if (halves[i] != vm->devices[i].bottom_halves)
-			return snapshot_fail(stream, STATUS_INVALID,
-				"%s %u: bottom_halves: 0x%x is not allowed (0x%x to 0x%x)",
-				wires_table.name, i, vm->devices[i].bottom_halves, halves[i],
-				halves[i]);
-	}
-	return STATUS_OK;
+	status = backend_read(slot, stream);
+	return status == STATUS_OK ? packet_sent_read(slot, stream) : status;
 }
 
 // Timers are armed again and outputs driven again: to what they were, or something does not fit.
@@ -401,7 +320,7 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 	for (uint32_t i = 0; i < twin->device_count && status == STATUS_OK; i++)
 		status = device_read(&twin->devices[i], stream);
 	if (status == STATUS_OK)
-		status = events_read(twin, standing.events, stream);
+		status = snapshot_events_read(twin, standing.events, stream);
 	if (status == STATUS_OK)
 		status = devices_loaded(twin, stream);
 	cost->ticks = rdtsc() - start;
@@ -421,7 +340,8 @@ const struct state_table *snapshot_table(const struct vm *vm,
 	const struct snapshot_section *section)
 {
 	const struct state_table *const tables[] = {&machine_table, &standing_table, &wires_table,
-		&event_table, &snapshot_run_table, &snapshot_position_table, &vcpu_state_table};
+		&snapshot_event_table, &snapshot_sent_table, &snapshot_run_table,
+		&snapshot_position_table, &vcpu_state_table};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(tables); i++)
 		if (strcmp(section->name, tables[i]->name) == 0)

@@ -76,6 +76,16 @@ must_check enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DIS
 must_check enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream);
 const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
 
+// snapshot_event.c
+void snapshot_events_write(const struct vm *vm, struct snapshot_stream *stream);
+must_check enum status snapshot_events_read(struct vm *vm, uint32_t count,
+	struct snapshot_stream *stream);
+extern const struct state_table snapshot_event_table;
+
+// The section with a frame.
+#define SNAPSHOT_FRAME "frame"
+extern const struct state_table snapshot_sent_table; // snapshot_packet.c
+
 // snapshot_ram.c
 void snapshot_ram_write(const struct vm *vm, struct snapshot_stream *stream);
 must_check enum status snapshot_ram_read(struct vm *vm, struct snapshot_stream *stream);

@@ -7,6 +7,7 @@
 #include "kernel/base/assert.h"
 #include "kernel/smp.h"
 #include "vm/landing.h"
+#include "vm/nic.h"
 #include "vm/pc.h"
 
 static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
@@ -57,6 +58,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	twin->time_stands = true;
 	twin->holds = 1;
 	memcpy(twin->ramdisks, vm->ramdisks, sizeof(twin->ramdisks)); // have no requests of it
+	memcpy(twin->nics, vm->nics, sizeof(twin->nics));
 	twin->firmware = vm->firmware;
 	event_queue_init(&twin->queue, twin, bus_deliver);
 	status = parts_create(vm, twin, memory);
@@ -153,6 +155,7 @@ static void swap(void *argument)
 	SWAP(isa);
 	SWAP(input);
 	SWAP(pci_host);
+	SWAP(packets);
 	SWAP(devices);
 	SWAP(device_count);
 	SWAP(paused_tsc);
@@ -180,5 +183,7 @@ void twin_swap(struct vm *vm, struct vm *twin)
 	struct pair pair = {vm, twin};
 
 	ASSERT(vm->holds > 0 && twin->holds > 0);
+	nics_hold(vm);
 	smp_call(vm_home(vm), swap, &pair);
+	nics_release(vm);
 }

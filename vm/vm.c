@@ -15,6 +15,7 @@
 #include "vm/firmware.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
+#include "vm/nic.h"
 #include "vm/pc.h"
 #include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
@@ -69,6 +70,15 @@ static enum status planes_create(struct vm *vm)
 	return status;
 }
 
+static enum status nics_create(struct vm *vm)
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->config.nic_count && status == STATUS_OK; i++)
+		status = nic_create(vm, i, &vm->nics[i]);
+	return status;
+}
+
 static enum status parts_create(struct vm *vm)
 {
 	enum status status = memory_create(vm);
@@ -77,6 +87,8 @@ static enum status parts_create(struct vm *vm)
 		status = vcpus_create(vm);
 	if (status == STATUS_OK)
 		status = disks_create(vm);
+	if (status == STATUS_OK)
+		status = nics_create(vm);
 	if (status == STATUS_OK && vm->config.firmware != NULL)
 		status = firmware_info_create(vm, &vm->firmware);
 	if (status == STATUS_OK)
@@ -97,6 +109,8 @@ static void parts_destroy(struct vm *vm)
 		dataplane_destroy(vm->planes[i]);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		ramdisk_destroy(vm->ramdisks[i]);
+	for (uint32_t i = 0; i < VM_NICS_MAX; i++)
+		nic_destroy(vm->nics[i]);
 	save_load_destroy(vm);
 	landing_destroy(vm);
 	vcpus_destroy(vm);

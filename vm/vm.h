@@ -39,6 +39,7 @@
 #include "vm/medium.h"
 #include "vm/mtrr.h"
 #include "vm/outside.h"
+#include "vm/packet.h"
 #include "vm/paging.h"
 #include "vm/random_seed.h"
 #include "vmx/cpuid_frozen.h"
@@ -49,6 +50,7 @@ enum {
 	VM_VCPUS_MAX = 64,
 	VM_DEVICES_MAX = 32,
 	VM_DISKS_MAX = 8,
+	VM_NICS_MAX = 4,
 	VM_DEVICE_TIMERS_MAX = 4,
 	VM_LAST_EXITS = 16,
 	VM_REPORTS_MAX = 16,
@@ -106,6 +108,12 @@ struct vm_disk_config {
 	bool readonly;
 };
 
+struct vm_nic_config {
+	const char *name;
+	const char *network; // the name of its switch, shorter than SWITCH_NAME_MAX
+	uint8_t mac[6];
+};
+
 // Whether RDTSC takes some of the machine's time, beside its tick: it does where it exits, for who
 // waits by it would go round very often else. A replay has to do as the recording did.
 enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
@@ -143,6 +151,8 @@ struct vm_config {
 	struct landing_config landing;
 	uint32_t disk_count;
 	struct vm_disk_config disks[VM_DISKS_MAX];
+	uint32_t nic_count;
+	struct vm_nic_config nics[VM_NICS_MAX];
 	struct random_seed random_seed; // vm_create makes one where there is none
 	uint8_t rdtsc; // enum vm_rdtsc, of a machine whose position is kept
 	// A test facility: see vm/save_load_test.h. 0: not used.
@@ -171,6 +181,8 @@ struct vm_device {
 	struct wire *wires;     // one an output
 	struct backend *backend; // NULL: none
 	uint8_t disk; // (c) the disk that it is, counted from 1; 0: none
+	struct nic *nic;         // (c) NULL: none
+	struct packet_sent sent; // of one with a nic
 	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
 };
 
@@ -300,6 +312,8 @@ struct vm {
 	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
 	struct dataplane *planes[VM_DISKS_MAX];  // (c) by disk; NULL: none
 	bool has_planes; // (c) any
+	struct nic *nics[VM_NICS_MAX];           // (c)
+	struct frame_ring *packets; // of the events in `queue`; NULL: it has no nics
 	struct backend_counts requests_out; // (a)
 	uint64_t with_backend; // (c) devices that have a back end, a bit each
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *pci_host;

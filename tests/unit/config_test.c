@@ -345,7 +345,8 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:2: key: expected one of log, debug_exit, cpus, cpus_from, "
 		"quit_on_exit, console, got \"memory\"");
 	expect_vm_error("[floppy d]",
-		"reprise.ini:4: section: expected [reprise], [vm NAME] or [disk NAME], "
+		"reprise.ini:4: section: expected [reprise], [vm NAME], [disk NAME] or "
+		"[nic NAME], "
 		"got \"floppy\"");
 	expect_vm_error("[vm a]",
 		"reprise.ini:4: [vm]: expected a name that no other VM has, got \"a\"");

@@ -154,6 +154,18 @@ static void fake_output(struct device *device, unsigned port, const uint8_t *byt
 	env->output_bytes += count;
 }
 
+static void fake_send(struct device *device, unsigned port, const struct device_frame *frame)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	(void)port;
+	assert_true(device_frame_is_valid(frame));
+	env->sends++;
+	env->frame = *frame;
+	env->frame.bytes = env->frame_bytes;
+	memcpy(env->frame_bytes, frame->bytes, frame->count);
+}
+
 static void fake_map_region(struct device *device, unsigned region, enum device_space space,
 	uint64_t base, uint64_t bytes)
 {
@@ -220,6 +232,7 @@ static const struct device_env fake_ops = {
 	.submit = fake_submit,
 	.drop = fake_drop,
 	.output = fake_output,
+	.send = fake_send,
 	.map_region = fake_map_region,
 	.unmap_region = fake_unmap_region,
 	.request = fake_request,
@@ -292,6 +305,7 @@ void fake_clear(struct fake_env *env)
 	env->requests = 0;
 	env->submits = 0;
 	env->drops = 0;
+	env->sends = 0;
 	env->reports = 0;
 	env->kicks = 0;
 }
@@ -370,6 +384,13 @@ void fake_set(struct fake_env *env, enum device_setting setting, uint64_t value)
 {
 	stimulus_begin(env);
 	env->device->model->set(env->device, env->now, setting, value);
+	stimulus_end(env);
+}
+
+void fake_packet(struct fake_env *env, unsigned port, const struct device_frame *frame)
+{
+	stimulus_begin(env);
+	env->device->model->packet(env->device, env->now, port, frame);
 	stimulus_end(env);
 }
 

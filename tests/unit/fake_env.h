@@ -57,6 +57,9 @@ struct fake_env {
 	enum status give_answer; // STATUS_UNSUPPORTED at first
 	bool given;              // another core has the queues
 	unsigned kicks;          // since the last fake_clear
+	unsigned sends; // frames since the last fake_clear; the last one:
+	struct device_frame frame;
+	uint8_t frame_bytes[DEVICE_FRAME_MAX];
 	unsigned reports; // since the last fake_clear; the last one:
 	const char *report;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
@@ -85,6 +88,7 @@ bool fake_serve(struct fake_env *env, bool last);
 void fake_recall(struct fake_env *env);
 void fake_complete(struct fake_env *env, unsigned port, uint64_t request, enum status status);
 void fake_set(struct fake_env *env, enum device_setting setting, uint64_t value);
+void fake_packet(struct fake_env *env, unsigned port, const struct device_frame *frame);
 bool fake_level(struct fake_env *env, unsigned output);
 // Runs pending bottom halves, and timers up to `now + ns`, in deadline order; leaves time there.
 void fake_advance(struct fake_env *env, uint64_t ns);

@@ -23,6 +23,7 @@
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "tests/unit/snapshot_nics.h"
 #include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
 #include "vm/snapshot.h"
@@ -416,6 +417,7 @@ static inline int bench_setup(void **state)
 	vm->paused_tsc = 5000000;
 	event_queue_init(&vm->queue, vm, bus_deliver);
 	assert_int_equal(memory_create(vm), STATUS_OK);
+	bench_nics_make(vm);
 	assert_int_equal(vcpus_create(vm), STATUS_OK);
 	assert_int_equal(pc_create(vm), STATUS_OK);
 	pc_reset(vm, DEVICE_RESET_POWER);

@@ -315,7 +315,7 @@ static void impossible_queues_are_refused(void **state)
 		struct event event;
 		const char *what;
 	} bad[] = {
-		{{.kind = EVENT_TIMER}, "event 0: kind"}, {{.kind = EVENT_PACKET}, "event 0: kind"},
+		{{.kind = EVENT_TIMER}, "event 0: kind"}, {{.kind = EVENT_KEY}, "event 0: kind"},
 		{{.kind = EVENT_LINE, .device = 30}, "no such device"},
 		{{.kind = EVENT_LINE, .index = 99}, "no such input"},
 		{{.kind = EVENT_BOTTOM_HALF, .index = 31}, "no such bottom half"},

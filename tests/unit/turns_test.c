@@ -458,15 +458,15 @@ static void only_what_outside_sends_is_given(void **state)
 	vm->acpi_pm = &pm;
 	vm->input = &uart;
 	for (unsigned i = 0; i < ARRAY_COUNT(good); i++)
-		assert_null(outside_problem(vm, &good[i]));
+		assert_null(outside_problem(vm, &good[i], NULL));
 	for (unsigned i = 0; i < ARRAY_COUNT(bad); i++)
-		assert_string_equal(outside_problem(vm, &bad[i]),
+		assert_string_equal(outside_problem(vm, &bad[i], NULL),
 			"an event that nothing here takes");
-	assert_string_equal(outside_problem(vm, &(struct event){.kind = EVENT_COMPLETION}),
+	assert_string_equal(outside_problem(vm, &(struct event){.kind = EVENT_COMPLETION}, NULL),
 		"a completion of what was not asked for");
 	while (event_post(&vm->queue, &good[0]) == STATUS_OK)
 		;
-	assert_string_equal(outside_problem(vm, &good[0]),
+	assert_string_equal(outside_problem(vm, &good[0], NULL),
 		"more events than there is room for");
 }
 

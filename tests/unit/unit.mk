@@ -3,17 +3,19 @@
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
-	config_firmware config_rr console cpio cpuid cpuid_frozen debug_exit debugcon decode \
-	direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram hash i8042 i8254 \
-	i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_devices monitor_host monitor_snapshot monitor_vms mtrr nested \
-	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
-	reset_control snapshot snapshot_backend snapshot_position state svm_event svm_exit \
-	svm_inflight svm_state svm_step task_switch test_disk turns uart16550 virtio_balloon \
-	virtio_blk virtio_console virtio_disk virtio_hostile virtio_order virtio_plane \
-	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
+	debugcon decode direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram \
+	hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
+	monitor monitor_command monitor_devices monitor_host monitor_network monitor_snapshot \
+	monitor_vms mtrr nested outside_packet paging pci pci_host pcidev piix3 pmu port61 \
+	position pvpanic rate region relocate reset_control snapshot snapshot_backend \
+	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step switch task_switch test_disk turns uart16550 virtio_balloon virtio_blk \
+	virtio_console virtio_disk virtio_hostile virtio_net virtio_net_hostile virtio_order \
+	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
+	vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -28,11 +30,12 @@ $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 	$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_rr.c \
-	boot/config_values.c boot/ini.c boot/path.c boot/text.c
+unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
+	boot/config_rr.c boot/config_values.c boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_disk := $(unit_config)
 unit_config_firmware := $(unit_config)
+unit_config_nic := $(unit_config)
 unit_config_rr := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
@@ -41,10 +44,11 @@ unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
 	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_registers.c \
+	vm/monitor_network.c vm/monitor_registers.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	tests/unit/fake_ram.c
 unit_monitor_devices := $(unit_monitor_command)
+unit_monitor_network := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
@@ -77,21 +81,26 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
-unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/setting.c \
-	vm/turns.c
-UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
-	vm/bus_regions.c vm/env.c vm/guest_ram.c vm/setting.c
+unit_outside_packet := kernel/event.c vm/backend.c vm/guest_ram.c vm/outside.c vm/packet.c \
+	vm/setting.c
+unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
+	vm/outside.c vm/packet.c vm/setting.c vm/turns.c
+UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
+	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/packet.c vm/setting.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/pc.c vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/snapshot.c vm/snapshot_backend.c \
+	vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_virtio.c vm/random_seed.c vm/setting.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
+unit_snapshot_packet := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
+unit_switch := vm/switch.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
 unit_insn_model := $(UNIT_INSN)
@@ -132,7 +141,8 @@ $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.
 	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
-	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o: \
+	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o \
+	$(B)/unit/tests/unit/outside_packet_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
@@ -142,7 +152,7 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := backend_threads dataplane_threads mailbox_threads ring_threads smp_threads
+THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads smp_threads
 threads_dataplane := $(UNIT_VIRTIO) vm/backend.c vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
