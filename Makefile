@@ -33,8 +33,10 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
-	emul/uart16550.c emul/virtio.c emul/virtio_blk.c emul/virtio_blk_request.c \
-	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_queue.c emul/virtio_split.c
+	emul/uart16550.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c \
+	emul/vga_render.c emul/vga_window.c emul/virtio.c emul/virtio_blk.c \
+	emul/virtio_blk_request.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_queue.c \
+	emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -45,18 +47,19 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 
 VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/backend.c \
 	vm/begin.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c \
-	vm/bus.c vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/direct_boot.c \
-	vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c \
-	vm/exit_msr.c vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c vm/idle.c \
-	vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
-	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
-	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c vm/monitor_host.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c \
-	vm/position_test.c vm/ramdisk.c vm/random_seed.c vm/rate.c vm/run.c \
-	vm/save_load_test.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_position.c \
-	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
-	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/bus.c vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/device_memory.c \
+	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
+	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c \
+	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
+	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c \
+	vm/medium.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
+	vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
+	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
+	vm/mtrr.c vm/outside.c vm/paging.c vm/pc.c vm/position_test.c vm/ramdisk.c \
+	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/task_switch.c \
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -303,7 +306,7 @@ $(B)/checks: Makefile
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	landing landing-vmx monitor linux-pvh linux-smp linux-uefi
+	display display-vmx landing landing-vmx monitor linux-pvh linux-smp linux-uefi
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

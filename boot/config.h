@@ -88,6 +88,11 @@ enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIR
 // The boot file that an enum config_firmware needs; NULL: none.
 const char *config_firmware_path(uint32_t firmware);
 
+enum config_display { CONFIG_DISPLAY_NONE, CONFIG_DISPLAY_VGA };
+
+// The boot file with the display's BIOS, which SeaBIOS alone runs; NULL: none is needed.
+const char *config_display_path(uint32_t display, uint32_t firmware);
+
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
@@ -102,6 +107,7 @@ struct config_vm {
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
 	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty
 	bool x2apic;       // x2apic = on|off; default on
+	uint32_t display;  // display = none|vga, enum config_display; default none
 	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host

@@ -90,6 +90,9 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 
 		if (config_firmware_path(vm->firmware) != NULL)
 			efi_files_load(boot, root, config_firmware_path(vm->firmware), info);
+		if (config_display_path(vm->display, vm->firmware) != NULL)
+			efi_files_load(boot, root, config_display_path(vm->display, vm->firmware),
+				info);
 		if (vm->kernel[0] != '\0')
 			efi_files_load(boot, root, vm->kernel, info);
 		if (vm->initrd[0] != '\0')

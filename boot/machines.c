@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boot/config.h"
+#include "emul/vga.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
@@ -86,9 +87,26 @@ static bool firmware_check(const struct boot_info *info, const struct config_vm 
 	return false;
 }
 
+static bool display_check(const struct boot_info *info, const struct config_vm *vm)
+{
+	const char *path = config_display_path(vm->display, vm->firmware);
+	const struct boot_file *file;
+
+	if (path == NULL)
+		return true;
+	if (!file_exists(info, vm, "display", path))
+		return false;
+	file = boot_file_find(info, path);
+	if (file->bytes != 0 && file->bytes <= VGA_ROM_BYTES)
+		return true;
+	log_error("%s: [vm %s] (line %u): display: %s: expected at most 64 KiB, got %llu bytes",
+		CONFIG_FILE_NAME, vm->name, vm->line, path, (unsigned long long)file->bytes);
+	return false;
+}
+
 static bool section_check(const struct boot_info *info, const struct config_vm *vm)
 {
-	return firmware_check(info, vm) &&
+	return firmware_check(info, vm) && display_check(info, vm) &&
 		(vm->initrd[0] == '\0' || file_exists(info, vm, "initrd", vm->initrd)) &&
 		pin_is_possible(vm);
 }
@@ -127,6 +145,19 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 		if (strcmp(boot_config.disks[i].vm, vm->name) == 0)
 			config->disks[config->disk_count++] =
 				disk_of(info, &boot_config.disks[i]);
+}
+
+_Static_assert((int)CONFIG_DISPLAY_VGA == (int)VM_DISPLAY_VGA, "order");
+
+static void display_add(const struct boot_info *info, const struct config_vm *vm,
+	struct vm_config *config)
+{
+	const char *path = config_display_path(vm->display, vm->firmware);
+	const struct boot_file *rom = path != NULL ? boot_file_find(info, path) : NULL;
+
+	config->display = (uint8_t)vm->display;
+	config->display_rom = rom != NULL ? rom->data : NULL;
+	config->display_rom_bytes = rom != NULL ? rom->bytes : 0;
 }
 
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
@@ -175,6 +206,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		},
 	};
 
+	display_add(info, vm, &config);
 	disks_add(info, vm, &config);
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));
 	memcpy(config.pin, vm->pin.cpus, vm->pin.count);

@@ -78,6 +78,11 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "x2apic", config->x2apic);
 	log_header_add_number(header, "debugcon", config->debugcon);
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
+	if (config->display != VM_DISPLAY_NONE)
+		log_header_add_number(header, "display", config->display);
+	if (config->display_rom != NULL)
+		log_header_add_hash(header, "display_rom",
+			hash_of(config->display_rom, config->display_rom_bytes));
 	disks_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));
 	log_header_add_text(header, "cmdline", config->cmdline);

@@ -77,6 +77,7 @@ void monitor_vm_continue(struct vm *vm); // as `cont`: starts one that has not b
 void monitor_info_register(void);
 void monitor_memory_register(void);
 void monitor_machine_register(void);
+void monitor_screen_register(void);
 void monitor_snapshot_register(void);
 void monitor_host_register(void);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "emul/uart16550.h"
+#include "emul/vga.h"
 #include "kernel/console.h"
 #include "kernel/crc32c.h"
 #include "kernel/fiber.h"
@@ -293,13 +294,16 @@ enum status memory_create(struct vm *of)
 			return STATUS_NO_MEMORY;
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
-	return STATUS_OK;
+	return of->config.display == VM_DISPLAY_NONE ? STATUS_OK
+		: device_memory_create(&of->device_memory, VGA_MEMORY_BYTES);
 }
 
-void memory_shadow_update(struct vm *of)
+void memory_mark_written(struct vm *of)
 {
-	(void)of;
+	memset(of->ram.written, 1, of->ram.block_count);
 }
+
+void memory_map_update(struct vm *of) { (void)of; }
 
 void memory_destroy(struct vm *of)
 {
@@ -307,6 +311,7 @@ void memory_destroy(struct vm *of)
 		free(of->ram.blocks[i]);
 	free(of->ram.blocks);
 	free(of->ram.written);
+	device_memory_destroy(&of->device_memory);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		medium_destroy(&of->media[i]);
 }

@@ -11,8 +11,8 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
 	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
 	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
-	svm_state svm_step task_switch test_disk turns uart16550 virtio_blk virtio_disk \
-	virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	svm_state svm_step task_switch test_disk turns uart16550 vga vga_render virtio_blk \
+	virtio_disk virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -22,6 +22,7 @@ unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
+$(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,virtio_disk virtio_hostile,$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
@@ -39,8 +40,9 @@ unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_format.c \
 	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_registers.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	tests/unit/fake_ram.c
+	vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c \
+	vm/guest_ram.c vm/paging.c vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
+	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
@@ -75,14 +77,14 @@ unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm
 unit_rate := vm/rate.c
 unit_turns := kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c vm/outside.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
-	vm/bus_regions.c vm/env.c vm/guest_ram.c
+	vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c vm/snapshot_position.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
+	vm/medium.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c \
+	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
