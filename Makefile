@@ -192,7 +192,7 @@ GUESTS := bench cpuid exceptions hlt hostile hostile_storm interrupts isolate mm
 	cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 cpu_io_rights cpu_la57 \
 	cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows cpu_strings cpu_syscalls \
 	cpu_tasks cpu_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
-	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart det_access det_cpuid \
+	dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart dev_vga det_access det_cpuid \
 	det_devices det_instructions det_memory det_msrs det_pointers det_random det_time \
 	det_timers det_tlb det_turns det_xsave neighbour typed virtio_bench virtio_disk smp_atomic \
 	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave
