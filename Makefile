@@ -229,12 +229,15 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
+FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 FUZZ_VIRTIO_SRCS := tests/fuzz/virtio_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
-fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/virtio_fuzz \
-	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
+fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/vga_fuzz \
+	$(B)/fuzz/virtio_fuzz $(B)/fuzz/disk_seeds.stamp $(B)/fuzz/log_seeds.stamp \
+	$(B)/fuzz/vga_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -254,11 +257,13 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/vga_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VGA_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/virtio_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
+$(B)/fuzz/vga_seeds.stamp $(B)/fuzz/virtio_seeds.stamp: $(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@mkdir -p $(@:.stamp=)
-	@tests/virtio_seeds.py $(@:.stamp=)
+	@tests/$*_seeds.py $(@:.stamp=)
 	@touch $@
 $(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
 	@mkdir -p $(@D)
@@ -296,6 +301,7 @@ clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
+fuzz-vga	tools/check-fuzz.sh vga 4000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
 endef
 export CHECKS

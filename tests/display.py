@@ -2,52 +2,58 @@
 """A guest's display: what the monitor says that it shows.
 
 seabios   SeaBIOS' banner, by the VGA BIOS of the ESP: as text, and as a picture
+ovmf      the prompt of UEFI's shell, in the mode that the display's EDID prefers
 """
 
 import os
 import re
 import sys
+import time
 
 import console
+import engines
 import monitor
 import qemu
-import system
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import screendump  # noqa: E402
 
-TIMEOUT = 120
-SEABIOS = "/usr/share/seabios"
-FIRMWARE = ("bios-256k.bin", "vgabios-stdvga.bin")
+TIMEOUT = 180
+FIRMWARE = {
+    "seabios": ["/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/vgabios-stdvga.bin"],
+    "ovmf": ["/usr/share/ovmf/OVMF.fd"],
+}
 BANNER = r"^SeaBIOS \(version "
 PICTURE = r"(?s)screendump begin.*?screendump end\r?\n"
 
 
 def cases(options, engine):
-    for name, run in (("seabios", run_seabios),):
-        yield name, lambda directory, r=run: talk(options, directory, engine, r)
+    yield "seabios", lambda directory: talk(options, directory, engine, "seabios", run_seabios)
+    if engine == "svm":  # in Bochs it would take many minutes
+        yield "ovmf", lambda directory: talk(options, directory, engine, "ovmf", run_ovmf)
 
 
-def configuration(emulator, keys=()):
+def configuration(emulator, firmware):
     return "\n".join(["[reprise]", f"debug_exit = {emulator.DEBUG_EXIT}", "console = monitor",
-                      "[vm t]", "memory = 32M", "firmware = seabios", "display = vga",
-                      "rtc_base = 1704067200", *keys, ""])
+                      "[vm t]", "memory = 128M", f"firmware = {firmware}", "display = vga",
+                      "rtc_base = 1704067200", ""])
 
 
-def firmware_members():
-    for name in FIRMWARE:
-        path = os.path.join(SEABIOS, name)
+def firmware_members(firmware):
+    for path in FIRMWARE[firmware]:
         if not os.path.exists(path):
-            raise qemu.MissingTool(f"{path}: not found (install seabios)")
+            raise qemu.MissingTool(f"{path}: not found (install {firmware})")
         with open(path, "rb") as file:
-            yield "firmware/" + name, file.read()
+            yield "firmware/" + os.path.basename(path), file.read()
 
 
-def talk(options, directory, engine, run):
-    emulator = system.engines.EMULATORS[engine]
-    archive = qemu.cpio_newc([("reprise.ini", configuration(emulator).encode()),
-                              *firmware_members()])
+def talk(options, directory, engine, firmware, run):
+    emulator = engines.EMULATORS[engine]
+    archive = qemu.cpio_newc([("reprise.ini", configuration(emulator, firmware).encode()),
+                              *firmware_members(firmware)])
     command = emulator.reprise_command(options, directory, archive)
+    if firmware == "ovmf":  # which waits for whole seconds
+        command[command.index("shift=0,sleep=off")] = "shift=4,sleep=off"
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),
                              TIMEOUT * options.timeout_scale, emulator) as terminal:
@@ -84,3 +90,14 @@ def run_seabios(terminal):
     colours = {pixels[i:i + 3] for i in range(0, len(pixels), 3)}
     if (width, height) != (720, 400) or colours != {b"\0\0\0", b"\xaa\xaa\xaa"}:
         terminal.fail(f"expected grey text on black, got {width}x{height} with {colours}")
+
+
+def run_ovmf(terminal):
+    """The shell's prompt is yellow, and its greeting is not."""
+    for _ in range(60):
+        time.sleep(2)
+        width, height, pixels = picture(terminal)
+        colours = {pixels[i:i + 3] for i in range(0, len(pixels), 3)}
+        if (width, height) == (1280, 800) and b"\xff\xff\0" in colours:
+            return
+    terminal.fail(f"the display never showed a prompt, but {width}x{height} with {colours}")

@@ -76,6 +76,7 @@ shard replay-ring-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
+shard fuzz-vga-1000000 tools/check-fuzz.sh vga 1000000
 shard fuzz-virtio-1000000 tools/check-fuzz.sh virtio 1000000
 shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh

@@ -4,15 +4,16 @@
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
 	config_firmware config_rr console cpio cpuid cpuid_frozen debug_exit debugcon decode \
-	direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram hash i8042 i8254 \
-	i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
+	device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram hash \
+	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
 	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
 	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
 	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
 	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	snapshot snapshot_backend snapshot_position state svm_event svm_exit svm_inflight \
-	svm_state svm_step task_switch test_disk turns uart16550 vga vga_render virtio_blk \
-	virtio_disk virtio_hostile vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	screen_code snapshot snapshot_backend snapshot_display snapshot_position state \
+	svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns \
+	uart16550 vga vga_render virtio_blk virtio_disk virtio_hostile vmx_detect vmx_event \
+	vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -80,12 +81,15 @@ UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/event.c vm/backend.c vm/bus.c \
 	vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
+unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
 	vm/medium.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c \
 	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+unit_screen_code := vm/screen_code.c
 unit_snapshot_backend := $(unit_snapshot)
+unit_snapshot_display := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
 unit_paging := vm/paging.c vm/guest_ram.c
