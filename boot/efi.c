@@ -13,6 +13,7 @@
 #include "boot/efi_exit.h"
 #include "boot/efi_files.h"
 #include "boot/efi_mp.h"
+#include "boot/efi_screen.h"
 #include "boot/efi_volume.h"
 #include "boot/enter.h"
 #include "boot/quiesce.h"
@@ -116,6 +117,7 @@ static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_in
 	info->image_bytes = (uint64_t)(image_end - image_start);
 	info->rsdp.v = efi_find_rsdp(system);
 	efi_mp_read(boot, info);
+	efi_screen_read(boot, info);
 	if (boot->HandleProtocol(handle, &efi_loaded_image, (void **)&image) == EFI_SUCCESS) {
 		efi_read_command_line(image, info);
 		volume = image->DeviceHandle;

@@ -84,7 +84,7 @@ static void picture_print(struct vm *vm, const struct vga_screen *screen, uint32
 		uint32_t *row = rows + line % 2 * screen->width;
 		const uint32_t *before = rows + (line + 1) % 2 * screen->width;
 
-		while (!screen_pixels(vm, screen, line, row, &same))
+		while (!screen_pixels(vm, screen, line, screen->width, row, &same))
 			monitor_pause();
 		if (same)
 			screen_code_row(&code, row, line != 0 ? before : NULL, screen->width);

@@ -23,13 +23,13 @@ static bool is_same(const struct vm *vm, const struct vga_screen *screen)
 }
 
 bool screen_pixels(struct vm *vm, const struct vga_screen *screen, uint32_t line,
-	uint32_t *pixels, bool *same)
+	uint32_t count, uint32_t *pixels, bool *same)
 {
 	if (!bus_try_enter(&vm->bus))
 		return false;
 	*same = is_same(vm, screen);
 	if (*same)
-		vga_pixels(vm->display, screen, line, 0, screen->width, pixels);
+		vga_pixels(vm->display, screen, line, 0, count, pixels);
 	bus_unlock(&vm->bus);
 	return true;
 }

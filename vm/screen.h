@@ -10,9 +10,10 @@ struct vm;
 
 // False: somebody has the lock, and nothing was done. Look again soon.
 must_check bool screen_look(struct vm *vm, struct vga_screen *screen);
-// *same false: the screen is not as `screen` says any more, and nothing was read.
+// The first `count` pixels of a line, at most all. *same false: the screen is not as `screen` says
+// any more, and nothing was read.
 must_check bool screen_pixels(struct vm *vm, const struct vga_screen *screen, uint32_t line,
-	uint32_t *pixels, bool *same);
+	uint32_t count, uint32_t *pixels, bool *same);
 // A row of text: bytes as the display's code page has them, screen->columns of them.
 must_check bool screen_text(struct vm *vm, const struct vga_screen *screen, uint32_t row,
 	uint8_t *codes, bool *same);

@@ -5,13 +5,13 @@
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
 	config_firmware config_rr console cpio cpuid cpuid_frozen debug_exit debugcon decode \
 	device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram hash \
-	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging pci \
-	pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	screen_code snapshot snapshot_backend snapshot_display snapshot_position state \
-	svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns \
+	host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
+	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging \
+	pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
+	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_position \
+	state svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns \
 	uart16550 vga vga_render virtio_blk virtio_disk virtio_hostile vmx_detect vmx_event \
 	vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
@@ -87,6 +87,7 @@ unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
 	vm/medium.c vm/mtrr.c vm/pc.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_ram.c \
 	vm/snapshot_position.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+unit_host_screen := vm/host_screen_fit.c
 unit_screen_code := vm/screen_code.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_display := $(unit_snapshot)
