@@ -8,12 +8,12 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
 	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
 	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
-	monitor monitor_command monitor_host monitor_snapshot monitor_vms mtrr nested paging \
-	pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
-	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_position \
-	state svm_event svm_exit svm_inflight svm_state svm_step task_switch test_disk turns \
-	uart16550 vga vga_render virtio_blk virtio_disk virtio_hostile vmx_detect vmx_event \
-	vmx_exit vmx_inflight vmx_state
+	monitor monitor_command monitor_host monitor_screen monitor_snapshot monitor_vms mtrr \
+	nested paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region \
+	relocate reset_control screen_code snapshot snapshot_backend snapshot_display \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step task_switch \
+	test_disk turns uart16550 vga vga_render virtio_blk virtio_disk virtio_hostile \
+	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -44,6 +44,7 @@ unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_f
 	vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c \
 	vm/guest_ram.c vm/paging.c vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
 	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
+unit_monitor_screen := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
