@@ -22,9 +22,9 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 
 BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
 	boot/config_rr.c boot/config_values.c boot/cpio.c boot/efi.c boot/efi_console.c \
-	boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/efi_volume.c boot/enter.S \
-	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
-	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
+	boot/efi_exit.c boot/efi_files.c boot/efi_mp.c boot/efi_screen.c boot/efi_volume.c \
+	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
+	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
@@ -33,11 +33,12 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c emul/test_disk.c \
-	emul/uart16550.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
-	emul/virtio_blk_request.c emul/virtio_chain.c emul/virtio_console.c emul/virtio_net.c \
-	emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c \
-	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c \
-	emul/virtio_split.c
+	emul/uart16550.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c \
+	emul/vga_render.c emul/vga_window.c emul/virtio.c emul/virtio_balloon.c \
+	emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_chain.c emul/virtio_console.c \
+	emul/virtio_net.c emul/virtio_net_control.c emul/virtio_net_frame.c \
+	emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c \
+	emul/virtio_rng.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -49,19 +50,20 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/backend.c \
 	vm/begin.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c \
 	vm/bus.c vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/dataplane.c \
-	vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c \
-	vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/firmware.c vm/guest_ram.c vm/hold.c \
-	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
-	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c \
-	vm/medium.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
-	vm/monitor_format.c vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c \
-	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_snapshot.c \
+	vm/device_memory.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c \
+	vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/firmware.c \
+	vm/guest_ram.c vm/hold.c vm/host_screen.c vm/host_screen_fit.c vm/idle.c vm/insn.c \
+	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
+	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
+	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c vm/monitor_format.c \
+	vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
+	vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c \
 	vm/monitor_vms.c vm/mtrr.c vm/nic.c vm/outside.c vm/packet.c vm/paging.c vm/pc.c \
 	vm/pc_nics.c vm/pc_virtio.c vm/position_test.c vm/ramdisk.c vm/random_seed.c vm/rate.c \
-	vm/run.c vm/save_load_test.c vm/setting.c vm/snapshot.c vm/snapshot_backend.c \
-	vm/snapshot_event.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
-	vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c vm/snapshot_position.c \
+	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
+	vm/switch.c vm/task_switch.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -195,11 +197,11 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	det_instructions det_memory det_msrs det_pointers det_random det_time det_timers \
 	det_tlb det_turns det_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes \
 	dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart \
-	exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr neighbour \
-	net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench smp_hostile \
-	smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks test_disk \
-	timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console virtio_disk \
-	virtio_net virtio_rng
+	dev_vga exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
+	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
+	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
+	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
+	virtio_disk virtio_net virtio_rng
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -233,12 +235,15 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
+FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
 fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz \
-	$(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz $(B)/fuzz/disk_seeds.stamp \
+	$(B)/fuzz/vga_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
+	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/vga_seeds.stamp \
 	$(B)/fuzz/log_seeds.stamp $(B)/fuzz/net_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
@@ -259,6 +264,12 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/vga_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VGA_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/vga_seeds.stamp: tests/vga_seeds.py
+	@mkdir -p $(@:.stamp=)
+	@tests/vga_seeds.py $(@:.stamp=)
+	@touch $@
 $(B)/fuzz/net_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz: $(B)/fuzz/%: \
 		$(B)/fuzz/tests/fuzz/%.c.o $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_COMMON))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
@@ -307,6 +318,7 @@ fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 fuzz-net	tools/check-fuzz.sh net 4000
+fuzz-vga	tools/check-fuzz.sh vga 4000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
 fuzz-virtio-devices	tools/check-fuzz.sh virtio_devices 8000
 endef
@@ -318,7 +330,7 @@ $(B)/checks: Makefile
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi
+	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

@@ -68,6 +68,7 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),
 	CONFIG_VM_KEY(cmdline, "cmdline", config_parse_text),
 	CONFIG_VM_KEY(x2apic, "x2apic", config_parse_bool),
+	CONFIG_VM_KEY(display, "display", config_parse_display),
 	CONFIG_VM_KEY(debugcon, "debugcon", config_parse_debugcon),
 	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
 	CONFIG_VM_KEY(balloon, "balloon", config_parse_bool),

@@ -93,6 +93,11 @@ const char *config_firmware_path(uint32_t firmware);
 
 enum config_console { CONFIG_CONSOLE_UART, CONFIG_CONSOLE_VIRTIO };
 
+enum config_display { CONFIG_DISPLAY_NONE, CONFIG_DISPLAY_VGA };
+
+// The boot file with the display's BIOS, which SeaBIOS alone runs; NULL: none is needed.
+const char *config_display_path(uint32_t display, uint32_t firmware);
+
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
 	char name[CONFIG_NAME_MAX];
@@ -107,6 +112,7 @@ struct config_vm {
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty
 	char cmdline[CONFIG_CMDLINE_MAX]; // cmdline = the rest of the line; may be empty
 	bool x2apic;       // x2apic = on|off; default on
+	uint32_t display;  // display = none|vga, enum config_display; default none
 	uint32_t debugcon; // debugcon = on|off|PORT, to the VM's console; on: 0xE9; default off
 	bool debug_exit;   // isa_debug_exit = on|off: port 0x501 ends the VM; default off
 	uint32_t console_device; // console_device = uart|virtio, enum config_console; default uart

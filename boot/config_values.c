@@ -306,6 +306,23 @@ const char *config_firmware_path(uint32_t firmware)
 	}
 }
 
+const char *config_parse_display(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_DISPLAY_NONE] = "none",
+		[CONFIG_DISPLAY_VGA] = "vga",
+	};
+
+	(void)capacity;
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "none or vga";
+}
+
+const char *config_display_path(uint32_t display, uint32_t firmware)
+{
+	return display == CONFIG_DISPLAY_VGA && firmware == CONFIG_FIRMWARE_SEABIOS
+		? "firmware/vgabios-stdvga.bin" : NULL;
+}
+
 const char *config_parse_log(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {

@@ -13,6 +13,7 @@
 #include "boot/efi_exit.h"
 #include "boot/efi_files.h"
 #include "boot/efi_mp.h"
+#include "boot/efi_screen.h"
 #include "boot/efi_volume.h"
 #include "boot/enter.h"
 #include "boot/quiesce.h"
@@ -90,6 +91,9 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 
 		if (config_firmware_path(vm->firmware) != NULL)
 			efi_files_load(boot, root, config_firmware_path(vm->firmware), info);
+		if (config_display_path(vm->display, vm->firmware) != NULL)
+			efi_files_load(boot, root, config_display_path(vm->display, vm->firmware),
+				info);
 		if (vm->kernel[0] != '\0')
 			efi_files_load(boot, root, vm->kernel, info);
 		if (vm->initrd[0] != '\0')
@@ -113,6 +117,7 @@ static void efi_load(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system, struct boot_in
 	info->image_bytes = (uint64_t)(image_end - image_start);
 	info->rsdp.v = efi_find_rsdp(system);
 	efi_mp_read(boot, info);
+	efi_screen_read(boot, info);
 	if (boot->HandleProtocol(handle, &efi_loaded_image, (void **)&image) == EFI_SUCCESS) {
 		efi_read_command_line(image, info);
 		volume = image->DeviceHandle;

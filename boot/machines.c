@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boot/config.h"
+#include "emul/vga.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/mem.h"
@@ -121,9 +122,26 @@ static bool firmware_check(const struct boot_info *info, const struct config_vm 
 	return false;
 }
 
+static bool display_check(const struct boot_info *info, const struct config_vm *vm)
+{
+	const char *path = config_display_path(vm->display, vm->firmware);
+	const struct boot_file *file;
+
+	if (path == NULL)
+		return true;
+	if (!file_exists(info, vm, "display", path))
+		return false;
+	file = boot_file_find(info, path);
+	if (file->bytes != 0 && file->bytes <= VGA_ROM_BYTES)
+		return true;
+	log_error("%s: [vm %s] (line %u): display: %s: expected at most 64 KiB, got %llu bytes",
+		CONFIG_FILE_NAME, vm->name, vm->line, path, (unsigned long long)file->bytes);
+	return false;
+}
+
 static bool section_check(const struct boot_info *info, const struct config_vm *vm)
 {
-	return firmware_check(info, vm) &&
+	return firmware_check(info, vm) && display_check(info, vm) &&
 		(vm->initrd[0] == '\0' || file_exists(info, vm, "initrd", vm->initrd)) &&
 		pin_is_possible(vm);
 }
@@ -182,6 +200,19 @@ static void nics_add(const struct config_vm *vm, struct vm_config *config)
 	}
 }
 
+_Static_assert((int)CONFIG_DISPLAY_VGA == (int)VM_DISPLAY_VGA, "order");
+
+static void display_add(const struct boot_info *info, const struct config_vm *vm,
+	struct vm_config *config)
+{
+	const char *path = config_display_path(vm->display, vm->firmware);
+	const struct boot_file *rom = path != NULL ? boot_file_find(info, path) : NULL;
+
+	config->display = (uint8_t)vm->display;
+	config->display_rom = rom != NULL ? rom->data : NULL;
+	config->display_rom_bytes = rom != NULL ? rom->bytes : 0;
+}
+
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
 	const char *firmware_path = config_firmware_path(vm->firmware);
@@ -231,6 +262,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		},
 	};
 
+	display_add(info, vm, &config);
 	disks_add(info, vm, &config);
 	nics_add(vm, &config);
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));

@@ -24,6 +24,7 @@
 #include "replay/session.h"
 #include "vm/console.h"
 #include "vm/core.h"
+#include "vm/host_screen.h"
 #include "vm/machine.h"
 #include "vm/monitor.h"
 #include "vm/position_test.h"
@@ -148,6 +149,7 @@ void boot_main(struct boot_info *info)
 		else {
 			position_self_test();
 			started = machines_start(info, entry_tsc);
+			host_screen_start(&info->screen);
 		}
 	}
 	if (monitor_init(&monitor) != STATUS_OK)

@@ -27,6 +27,12 @@
 //
 // Guest memory is reached by device_dma_*() alone. Data is copied once to a local, validated, and
 // only the copy is used.
+//
+// A model may have memory of its own (a frame buffer) that is too large for its struct. The machine
+// has it: zeros at power-on, untouched by resets, saved, loaded, hashed and exchanged with guest
+// memory, and not in the state table. The device reaches it by device_memory_*() alone. One of its
+// regions shows it: there guests read and write it without a stimulus, so a device sees no more
+// than what it finds; elsewhere (a window, a port) it answers for it as for anything.
 #ifndef EMUL_DEVICE_H
 #define EMUL_DEVICE_H
 
@@ -205,6 +211,10 @@ struct device_env {
 	void (*map_region)(struct device *device, unsigned region, enum device_space space,
 		uint64_t base, uint64_t bytes);
 	void (*unmap_region)(struct device *device, unsigned region);
+	// Copies to or from the device's own memory; all bytes are in it. A query may read.
+	void (*memory_read)(const struct device *device, uint64_t offset, void *to, size_t bytes);
+	void (*memory_write)(struct device *device, uint64_t offset, const void *from,
+		size_t bytes);
 	void (*request)(struct device *device, enum device_request request, uint32_t argument);
 	// From now on another core serves the queues. STATUS_BUSY: not before what has been dropped
 	// is done. STATUS_UNSUPPORTED: there is none.
@@ -241,6 +251,8 @@ struct device_model {
 	uint8_t bottom_halves;
 	uint8_t inputs;  // lines into the device
 	uint8_t outputs; // lines out of it
+	uint32_t memory_bytes;  // of its own: whole blocks of 2 MiB; 0: none
+	uint32_t memory_region; // what shows all of it; no `read` and `write` come for that
 	const struct state_table *state;
 	const struct pcidev_info *pci; // of a PCI function: emul/pcidev.h; NULL: it is none
 
@@ -434,6 +446,18 @@ static inline void device_map_region(struct device *device, unsigned region,
 static inline void device_unmap_region(struct device *device, unsigned region)
 {
 	device->env->unmap_region(device, region);
+}
+
+static inline void device_memory_read(const struct device *device, uint64_t offset, void *to,
+	size_t bytes)
+{
+	device->env->memory_read(device, offset, to, bytes);
+}
+
+static inline void device_memory_write(struct device *device, uint64_t offset, const void *from,
+	size_t bytes)
+{
+	device->env->memory_write(device, offset, from, bytes);
 }
 
 static inline void device_request(struct device *device, enum device_request request,

@@ -330,3 +330,12 @@ const char *pcidev_check(const struct pcidev *pci, const struct pcidev_info *inf
 			return "a read-only bit of configuration space differs";
 	return NULL;
 }
+
+uint64_t pcidev_rom_read(const uint8_t *contents, uint32_t bytes, uint64_t offset, unsigned size)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < size && offset + i < bytes; i++)
+		value |= (uint64_t)contents[offset + i] << 8 * i;
+	return value;
+}

@@ -12,6 +12,7 @@
 //   level   pcidev_level
 //   loaded  pcidev_loaded, once its own registers are as they were
 //   check   pcidev_check
+//   read    PCIDEV_REGION_ROM, where it has one: pcidev_rom_read, from what its configuration gave
 //
 // Regions that base address registers place are mapped and unmapped here. Accesses to them come
 // with the number of the register as their region.
@@ -121,5 +122,7 @@ static inline bool pcidev_is_master(const struct pcidev *pci)
 }
 void pcidev_loaded(struct pcidev *pci);
 const char *pcidev_check(const struct pcidev *pci, const struct pcidev_info *info);
+// PCIDEV_REGION_ROM, which has `bytes` of contents and zeros behind them. Writes change nothing.
+uint64_t pcidev_rom_read(const uint8_t *contents, uint32_t bytes, uint64_t offset, unsigned size);
 
 #endif

@@ -45,6 +45,14 @@ struct boot_volume {
 	uint8_t boot_sector[BOOT_SECTOR_BYTES]; // its first bytes
 };
 
+// The host's screen: a linear frame buffer of 32 bits a pixel.
+struct boot_screen {
+	struct hpa base;
+	uint32_t width, height; // 0: there is none
+	uint32_t line_pixels;   // from one line to the next
+	bool red_first;         // in memory; or else blue
+};
+
 enum boot_path { BOOT_PATH_UEFI, BOOT_PATH_PVH };
 
 struct boot_info {
@@ -59,6 +67,7 @@ struct boot_info {
 	struct boot_range ranges[BOOT_RANGES_MAX]; // ascending, not overlapping
 	struct boot_file files[BOOT_FILES_MAX];
 	struct boot_volume volume;
+	struct boot_screen screen;
 	char command_line[BOOT_COMMAND_LINE_MAX]; // zero-terminated; empty where there is none
 	char problem[BOOT_PROBLEM_MAX]; // what went wrong on the way here; empty: nothing did
 };

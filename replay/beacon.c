@@ -326,7 +326,7 @@ static void piece_tell(struct vm *vm, uint32_t wanted, char text[BEACON_TEXT_MAX
 static void memory_tell(const struct vm *vm, const struct beacon *here,
 	const struct beacon *recorded, char text[BEACON_TEXT_MAX])
 {
-	uint64_t pages = vm->ram.block_count * (LARGE_PAGE_BYTES / PAGE_BYTES), page;
+	uint64_t pages = vm_memory_blocks(vm) * (LARGE_PAGE_BYTES / PAGE_BYTES), page;
 	bool accessed = memory_equals(here, recorded), found;
 
 	if (accessed)

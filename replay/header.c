@@ -97,6 +97,11 @@ void header_describe(const struct vm *vm, struct log_header *header)
 		log_header_add_number(header, "balloon", 1);
 	if (config->virtio_console)
 		log_header_add_number(header, "virtio_console", 1);
+	if (config->display != VM_DISPLAY_NONE)
+		log_header_add_number(header, "display", config->display);
+	if (config->display_rom != NULL)
+		log_header_add_hash(header, "display_rom",
+			hash_of(config->display_rom, config->display_rom_bytes));
 	disks_describe(config, header);
 	nics_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));

@@ -28,7 +28,7 @@ struct memory_hash_cache {
 enum status memory_hash_cache_create(const struct vm *vm, struct memory_hash_cache **cache)
 {
 	struct memory_hash_cache *created = calloc(1, sizeof(*created));
-	uint64_t count = vm->ram.block_count;
+	uint64_t count = vm_memory_blocks(vm);
 
 	if (created == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -80,7 +80,8 @@ static void block_take(const struct vm *vm, uint64_t block, struct memory_hash *
 {
 	memset(hash, 0, sizeof(*hash));
 	for (uint64_t i = 0; i < BLOCK_PAGES; i++)
-		page_add(hash, vm->ram.blocks[block] + i * PAGE_BYTES, block * BLOCK_PAGES + i);
+		page_add(hash, vm_memory_block(vm, block) + i * PAGE_BYTES,
+			block * BLOCK_PAGES + i);
 }
 
 static void hash_add(struct memory_hash *hash, const struct memory_hash *more)
@@ -98,10 +99,10 @@ void memory_hash_take(struct vm *vm, struct memory_hash_cache *cache, struct mem
 	struct memory_hash fresh;
 
 	memset(hash, 0, sizeof(*hash));
-	for (uint64_t i = 0; i < vm->ram.block_count; i++) {
+	for (uint64_t i = 0; i < vm_memory_blocks(vm); i++) {
 		struct cached_block *cached = cache != NULL ? &cache->blocks[i] : NULL;
 
-		if (vm->ram.blocks[i] == NULL)
+		if (vm_memory_block(vm, i) == NULL)
 			continue;
 		if (cached == NULL) {
 			block_take(vm, i, &fresh);

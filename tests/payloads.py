@@ -44,7 +44,8 @@ DEVICES = {"virtio_balloon": ["balloon = on"],
 # Of the configuration. QEMU's CPU cannot scale.
 KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
-           for engine in ("svm", "vmx")}}
+           for engine in ("svm", "vmx")},
+        **{(engine, "dev_vga"): ["display = vga"] for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
@@ -178,6 +179,8 @@ def bare_command(options, name, directory, engine):
     payload = os.path.join(options.build, "guest", name + ".elf")
     several = {"icount": False, "cpus": vcpus(name)} if vcpus(name) > 1 else {}
     several.update(features(name, engine))
+    if "display = vga" in KEYS.get((engine, name), []):
+        several["vga"] = True
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
                                                   memory_mib(name), **several)
 

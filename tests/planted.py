@@ -218,6 +218,18 @@ FAULTS = (
      "unit/virtio_disk$"),
     ("part-not-counted", "emul/virtio_blk_request.c", "request->done += request->part;",
      "request->done = request->bytes;", "unit", "unit/virtio_disk$"),
+    ("video-memory-not-mapped", "vm/memory.c", "if (at != DEVICE_MEMORY_NOWHERE &&",
+     "if (false &&", "payloads", "reprise/dev_vga$"),
+    ("video-memory-not-saved", "vm/vm.h",
+     "return vm->ram.block_count + vm->device_memory.block_count;",
+     "return vm->ram.block_count;", "state", "state/dev_vga$"),
+    ("video-memory-stays", "vm/memory.c",
+     "\t\tif (memory->mapped[i] != DEVICE_MEMORY_NOWHERE)\n", "\t\tif (false)\n", "payloads",
+     "reprise/dev_vga$"),
+    ("latches-not-loaded", "emul/vga_window.c", "(uint64_t)at * 4, &vga->latch, ",
+     "(uint64_t)at * 4, &(uint32_t){0}, ", "payloads", "reprise/dev_vga$"),
+    ("palette-by-components", "emul/vga_registers.c", "if (vga->dac_component < 2) {",
+     "if (vga->dac_component < 1) {", "unit", "unit/vga$"),
 )
 
 

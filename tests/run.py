@@ -27,6 +27,7 @@ import bench  # noqa: E402
 import console  # noqa: E402
 import det  # noqa: E402
 import disk  # noqa: E402
+import display  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
 import landing  # noqa: E402
@@ -128,6 +129,11 @@ def suite_disk(options, engine):
         yield Case(f"{engines.prefix(engine)}disk/{name}", run)
 
 
+def suite_display(options, engine):
+    for name, run in display.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}display/{name}", run)
+
+
 def suite_landing(options, engine):
     for name, run in landing.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
@@ -172,7 +178,8 @@ def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
-             "disk": suite_disk, "net": suite_net, "replay": suite_replay}
+             "disk": suite_disk, "display": suite_display, "net": suite_net,
+             "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

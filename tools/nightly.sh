@@ -78,6 +78,7 @@ shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
 shard fuzz-net-1000000 tools/check-fuzz.sh net 1000000
+shard fuzz-vga-1000000 tools/check-fuzz.sh vga 1000000
 shard fuzz-virtio-1000000 tools/check-fuzz.sh virtio 1000000
 shard fuzz-virtio-devices-1000000 tools/check-fuzz.sh virtio_devices 1000000
 shard planted tests/planted.py

@@ -73,7 +73,7 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 			local_apic_lint0(vm->vcpus[0], effect->level, now);
 			break;
 		case WIRE_SHADOW:
-			vm_request(vm, VM_REQUEST_SHADOW, 0);
+			vm_request(vm, VM_REQUEST_MAP, 0);
 			break;
 		}
 	}
@@ -98,6 +98,13 @@ const struct device *bus_effects_map(struct vm *vm)
 	return other;
 }
 
+// Until the request is carried out, accesses to what has moved exit.
+static void regions_changed(struct vm *vm)
+{
+	if (!device_memory_is_placed(vm))
+		vm_request(vm, VM_REQUEST_MAP, 0);
+}
+
 void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 {
 	struct bus *bus = &vm->bus;
@@ -116,9 +123,11 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 			break;
 		case BUS_EFFECT_MAP:
 			bus_move(bus, &effect);
+			regions_changed(vm);
 			break;
 		case BUS_EFFECT_UNMAP:
 			bus_unmap(bus, effect.device, effect.number);
+			regions_changed(vm);
 			break;
 		}
 	}
@@ -171,7 +180,7 @@ static const struct bus_region *behind_window(const struct bus *bus,
 {
 	uint64_t target;
 
-	if (region == NULL || region->max_bytes != 0)
+	if (region == NULL || region->max_bytes != 0 || region->memory)
 		return region;
 	target = pci_host_decode(region->device, region->region, *at - region->base);
 	if (target == PCI_HOST_ECAM_NOWHERE)
@@ -184,16 +193,27 @@ static const struct bus_region *behind_window(const struct bus *bus,
 // way. Accesses that cross a doubleword have no meaning there.
 static bool is_one_register(const struct bus_region *window, uint64_t at, unsigned bytes)
 {
-	return window != NULL && window->max_bytes == 0 &&
+	return window != NULL && window->max_bytes == 0 && !window->memory &&
 		at - window->base + bytes <= window->bytes && at % 4 + bytes <= 4;
+}
+
+// A device's memory where guests do not have it in their memory map.
+static bool is_memory(const struct bus_region *region, uint64_t at, unsigned bytes)
+{
+	return region != NULL && region->memory && at - region->base + bytes <= region->bytes;
 }
 
 static uint64_t access_split_read(struct vm *vm, enum device_space space, uint64_t at,
 	unsigned bytes, struct guest_time now)
 {
-	unsigned part = is_one_register(region_find(&vm->bus, space, at), at, bytes) ? bytes : 1;
+	const struct bus_region *first = region_find(&vm->bus, space, at);
+	unsigned part = is_one_register(first, at, bytes) ? bytes : 1;
 	uint64_t value = 0;
 
+	if (is_memory(first, at, bytes)) {
+		device_memory_get(&vm->device_memory, at - first->base, &value, bytes);
+		return value;
+	}
 	for (unsigned i = 0; i < bytes; i += part) {
 		uint64_t to = at + i, read = UINT64_MAX;
 		const struct bus_region *region =
@@ -210,8 +230,13 @@ static uint64_t access_split_read(struct vm *vm, enum device_space space, uint64
 static void access_split_write(struct vm *vm, enum device_space space, uint64_t at, unsigned bytes,
 	uint64_t value, struct guest_time now)
 {
-	unsigned part = is_one_register(region_find(&vm->bus, space, at), at, bytes) ? bytes : 1;
+	const struct bus_region *first = region_find(&vm->bus, space, at);
+	unsigned part = is_one_register(first, at, bytes) ? bytes : 1;
 
+	if (is_memory(first, at, bytes)) {
+		device_memory_put(&vm->device_memory, at - first->base, &value, bytes);
+		return;
+	}
 	for (unsigned i = 0; i < bytes; i += part) {
 		uint64_t to = at + i, written = value >> 8 * i;
 		const struct bus_region *region =

@@ -29,7 +29,7 @@ enum wire_sink_kind {
 	WIRE_NOWHERE,
 	WIRE_DEVICE,
 	WIRE_LOCAL_APIC, // LINT0 of the bootstrap processor
-	WIRE_SHADOW,     // shadow RAM of the part `input`, as memory_shadow_update finds it
+	WIRE_SHADOW,     // shadow RAM, as memory_map_update finds it
 };
 
 struct wire_sink {
@@ -48,9 +48,10 @@ struct bus_region {
 	struct device *device; // NULL: free
 	uint64_t base, bytes;
 	uint8_t region;    // number in its device
-	uint8_t max_bytes; // wider accesses are split; 0: a window of the PCI host's
+	uint8_t max_bytes; // wider accesses are split; 0: a window of the PCI host's, or `memory`
 	uint8_t space;     // enum device_space
 	bool placed;       // by the board
+	bool memory;       // shows the device's own memory
 };
 
 // Indexes of a space's regions: the first that has an address answers.

@@ -105,14 +105,16 @@ void bus_map(struct bus *bus, struct device *device, unsigned number, enum devic
 {
 	bus_unmap(bus, device, number);
 	region_add(bus, &(struct bus_region){device, base, bytes, (uint8_t)number,
-		(uint8_t)max_bytes, (uint8_t)space, true});
+		(uint8_t)max_bytes, (uint8_t)space, true, false});
 }
 
 // The board's keep their widest access, and their precedence.
 void bus_move(struct bus *bus, const struct bus_effect *effect)
 {
+	const struct device_model *model = effect->device->model;
+	bool memory = model->memory_bytes != 0 && model->memory_region == effect->number;
 	struct bus_region moved = {effect->device, effect->map.base, effect->map.bytes,
-		effect->number, sizeof(uint64_t), effect->space, false};
+		effect->number, memory ? 0 : sizeof(uint64_t), effect->space, false, memory};
 
 	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
 		const struct bus_region *region = &bus->regions[i];

@@ -149,6 +149,19 @@ static void env_unmap_region(struct device *device, unsigned region)
 		.kind = BUS_EFFECT_UNMAP, .number = (uint8_t)region});
 }
 
+static void env_memory_read(const struct device *device, uint64_t offset, void *to, size_t bytes)
+{
+	const struct vm_device *slot = device->owner;
+
+	device_memory_get(&slot->vm->device_memory, offset, to, bytes);
+}
+
+static void env_memory_write(struct device *device, uint64_t offset, const void *from,
+	size_t bytes)
+{
+	device_memory_put(&slot_of(device)->vm->device_memory, offset, from, bytes);
+}
+
 static void env_request(struct device *device, enum device_request request, uint32_t argument)
 {
 	vm_request(slot_of(device)->vm, request, argument);
@@ -207,6 +220,8 @@ const struct device_env vm_env = {
 	.send = env_send,
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
+	.memory_read = env_memory_read,
+	.memory_write = env_memory_write,
 	.request = env_request,
 	.give_queues = env_give_queues,
 	.take_queues = env_take_queues,

@@ -132,7 +132,8 @@ enum status firmware_info_create(const struct vm *vm, struct firmware_info **cre
 	item_add(contents, FW_CFG_SIGNATURE, "QEMU", 4);
 	item_add(contents, FW_CFG_ID, &contents->id, sizeof(contents->id));
 	item_add(contents, FW_CFG_RAM_SIZE, &contents->ram_bytes, sizeof(contents->ram_bytes));
-	item_add(contents, FW_CFG_NOGRAPHIC, &contents->one16, sizeof(contents->one16));
+	item_add(contents, FW_CFG_NOGRAPHIC, vm->config.display == VM_DISPLAY_NONE
+		? &contents->one16 : &contents->zero16, sizeof(contents->one16));
 	item_add(contents, FW_CFG_CPUS, &contents->cpus, sizeof(contents->cpus));
 	item_add(contents, FW_CFG_BOOT_MENU, &contents->zero16, sizeof(contents->zero16));
 	item_add(contents, FW_CFG_MAX_CPUS, &contents->cpus, sizeof(contents->cpus));

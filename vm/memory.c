@@ -4,6 +4,7 @@
 
 #include "emul/lapic.h"
 #include "emul/pci_host.h"
+#include "emul/vga.h"
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
@@ -131,13 +132,12 @@ static enum status map_create(struct vm *vm)
 	return status;
 }
 
-void memory_shadow_update(struct vm *vm)
+static bool shadow_update(struct vm *vm)
 {
 	const struct wire *wires = ((const struct vm_device *)vm->pci_host->owner)->wires;
 	struct guest_ram *ram = &vm->ram;
 	bool changed = false;
 
-	ASSERT(vcpus_rest(vm));
 	for (unsigned i = 0; i < GUEST_SHADOW_PARTS; i++) {
 		unsigned part = i < PCI_HOST_SHADOW_PARTS ? i : PCI_HOST_SHADOW_PARTS - 1;
 		uint8_t shadow = (uint8_t)(
@@ -153,10 +153,44 @@ void memory_shadow_update(struct vm *vm)
 		shadow_map(vm, i);
 		changed = true;
 	}
-	if (!changed)
-		return;
-	guest_ram_mark_written(ram, (struct gpa){GUEST_ROM_START}); // the map forgot who wrote
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+	if (changed) // the map forgot who wrote
+		guest_ram_mark_written(ram, (struct gpa){GUEST_ROM_START});
+	return changed;
+}
+
+// Without memory for a table the block stays where accesses exit: slower, and nothing else.
+static bool device_memory_update(struct vm *vm)
+{
+	struct device_memory *memory = &vm->device_memory;
+
+	if (device_memory_is_placed(vm))
+		return false;
+	for (uint64_t i = 0; i < memory->block_count; i++) {
+		if (memory->mapped[i] != DEVICE_MEMORY_NOWHERE)
+			nested_map_remove(vm->nested, (struct gpa){memory->mapped[i]},
+				LARGE_PAGE_BYTES);
+		memory->mapped[i] = DEVICE_MEMORY_NOWHERE;
+		memory->written[i] = 1; // the map forgot who wrote
+	}
+	for (uint64_t i = 0; i < memory->block_count; i++) {
+		uint64_t at = device_memory_place(vm, i);
+
+		if (at != DEVICE_MEMORY_NOWHERE &&
+			nested_map_add(vm->nested, (struct gpa){at}, hpa_of(memory->blocks[i]),
+				LARGE_PAGE_BYTES, NESTED_READ_WRITE) == STATUS_OK)
+			memory->mapped[i] = at;
+	}
+	return true;
+}
+
+void memory_map_update(struct vm *vm)
+{
+	bool changed;
+
+	ASSERT(vcpus_rest(vm));
+	changed = shadow_update(vm);
+	changed |= device_memory_update(vm);
+	for (uint32_t i = 0; i < vm->vcpu_count && changed; i++)
 		vm_vcpu_forget_memory(vm->vcpus[i]);
 }
 
@@ -180,6 +214,8 @@ enum status memory_create(struct vm *vm)
 		status = rom_create(vm);
 	if (status == STATUS_OK)
 		status = map_create(vm);
+	if (status == STATUS_OK && vm->config.display == VM_DISPLAY_VGA)
+		status = device_memory_create(&vm->device_memory, VGA_MEMORY_BYTES);
 	return status == STATUS_OK ? media_create(vm) : status;
 }
 
@@ -188,14 +224,37 @@ void memory_destroy(struct vm *vm)
 	if (vm->nested != NULL)
 		nested_map_destroy(vm->nested);
 	ram_destroy(&vm->ram);
+	device_memory_destroy(&vm->device_memory);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		medium_destroy(&vm->media[i]);
 }
 
+void memory_mark_written(struct vm *vm)
+{
+	for (uint64_t i = 0; i < vm->ram.block_count; i++)
+		vm->ram.written[i] = 1;
+	for (uint64_t i = 0; i < vm->device_memory.block_count; i++)
+		vm->device_memory.written[i] = 1;
+}
+
+static bool device_memory_take_written(struct vm *vm, uint64_t block)
+{
+	struct device_memory *memory = &vm->device_memory;
+	uint64_t at = memory->mapped[block];
+	bool by_host = memory->written[block] != 0;
+
+	memory->written[block] = 0;
+	return (at != DEVICE_MEMORY_NOWHERE &&
+		nested_map_take_written(vm->nested, (struct gpa){at})) || by_host;
+}
+
 bool vm_memory_take_written(struct vm *vm, uint64_t block)
 {
-	bool by_host = vm->ram.written[block] != 0;
+	bool by_host;
 
+	if (block >= vm->ram.block_count)
+		return device_memory_take_written(vm, block - vm->ram.block_count);
+	by_host = vm->ram.written[block] != 0;
 	vm->ram.written[block] = 0;
 	return nested_map_take_written(vm->nested, (struct gpa){block * LARGE_PAGE_BYTES}) ||
 		by_host;
@@ -215,6 +274,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		vm->ram.block_count * (sizeof(*vm->ram.blocks) + sizeof(*vm->ram.written)) +
 		nested_map_table_bytes(vm->nested) + ALIGN_UP(vm->ram.rom_bytes, LARGE_PAGE_BYTES);
 
+	bytes += vm->device_memory.block_count * LARGE_PAGE_BYTES;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;
 		if (vm->devices[i].backend != NULL)

@@ -373,6 +373,7 @@ enum status monitor_init(const struct monitor_config *wanted)
 	monitor_network_register();
 	monitor_cpus_register();
 	monitor_vms_register();
+	monitor_screen_register();
 	monitor_snapshot_register();
 	monitor_host_register();
 	monitor_devices_register();

@@ -78,6 +78,7 @@ void monitor_info_register(void);
 void monitor_memory_register(void);
 void monitor_network_register(void);
 void monitor_machine_register(void);
+void monitor_screen_register(void);
 void monitor_snapshot_register(void);
 void monitor_host_register(void);
 void monitor_devices_register(void);

@@ -20,6 +20,7 @@
 #include "emul/reset_control.h"
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
+#include "emul/vga.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_net.h"
 #include "vm/env.h"
@@ -30,10 +31,12 @@
 
 #define IOAPIC_BASE 0xfec00000u
 
+enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
+
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
 	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK,
+	PC_TEST_DISK, PC_VGA,
 	PC_SLOTS
 };
 
@@ -45,7 +48,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
-	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model,
+	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -79,16 +82,20 @@ static const struct pc_place {
 		FW_CFG_DMA_PORT_BYTES},
 	{PC_TEST_DISK, TEST_DISK_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, TEST_DISK_PORT,
 		TEST_DISK_PORT_BYTES},
+	{PC_VGA, VGA_REGION_PORTS, DEVICE_SPACE_PORT, 1, VGA_PORT, VGA_PORT_BYTES},
+	{PC_VGA, VGA_REGION_DISPI, DEVICE_SPACE_PORT, 2, VGA_DISPI_PORT, VGA_DISPI_PORT_BYTES},
+	{PC_VGA, VGA_REGION_WINDOW, DEVICE_SPACE_MMIO, 8, VGA_WINDOW, VGA_WINDOW_BYTES},
 	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
 };
 
-// Functions of bus 0 that are always there: where QEMU's PC has them.
+// Functions of bus 0: where QEMU's PC has them.
 static const struct pc_function {
 	uint8_t slot, device, function;
 } functions[] = {
 	{PC_PCI_HOST, 0, 0},
 	{PC_ISA, 1, 0},
 	{PC_ACPI_PM, 1, 3},
+	{PC_VGA, PCI_DISPLAY, 0},
 };
 
 // Lines from device to device. ISA interrupts lead to the 8259 pair and to the I/O APIC; IRQ 0 is
@@ -149,6 +156,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 	return (slot != PC_DEBUGCON || vm->config.debugcon != 0) &&
 		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
 		(slot != PC_FW_CFG || vm->firmware != NULL) &&
+		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
 		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
 }
 
@@ -357,8 +365,9 @@ enum status pc_create(struct vm *vm)
 		bus_map(&vm->bus, slots[PC_DEBUGCON], DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT,
 			vm->config.debugcon, 1, 1);
 	for (unsigned i = 0; i < ARRAY_COUNT(functions); i++)
-		function_place(vm, slots[functions[i].slot], functions[i].device,
-			functions[i].function);
+		if (slots[functions[i].slot] != NULL)
+			function_place(vm, slots[functions[i].slot], functions[i].device,
+				functions[i].function);
 	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++) {
 		if (slots[wires[i].from] == NULL) // an optional one
 			continue;
@@ -383,6 +392,10 @@ enum status pc_create(struct vm *vm)
 	vm->pci_host = slots[PC_PCI_HOST];
 	if (vm->input == NULL)
 		vm->input = slots[PC_UART];
+	vm->display = slots[PC_VGA];
+	if (vm->display != NULL)
+		vga_configure(vm->display, vm->config.display_rom,
+			(uint32_t)vm->config.display_rom_bytes);
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	if (slots[PC_FW_CFG] != NULL)
 		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);

@@ -65,7 +65,7 @@ struct standing {
 #define REQUESTS                                                                                   \
 	((uint32_t)(BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_POWER_OFF) |                    \
 		BIT(DEVICE_REQUEST_EXIT) | BIT(DEVICE_REQUEST_PANICKED) |                          \
-		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_SHADOW) | BIT(VM_REQUEST_FAILED)))
+		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_MAP) | BIT(VM_REQUEST_FAILED)))
 
 static const char *standing_check(const void *instance)
 {
@@ -327,7 +327,7 @@ enum status snapshot_read(struct vm *twin, bool memory, struct snapshot_stream *
 	start = rdtsc();
 	// A twin that shares the machine's memory finds it mapped as it was.
 	if (memory && status == STATUS_OK)
-		memory_shadow_update(twin);
+		memory_map_update(twin);
 	if (memory && status == STATUS_OK)
 		status = snapshot_media_read(twin, stream);
 	if (memory && status == STATUS_OK)
@@ -375,7 +375,8 @@ enum status snapshot_save(struct vm *vm, struct snapshot_stream *stream,
 // What its memory and its disks take of the host's.
 static uint64_t blocks_bytes(const struct vm *vm)
 {
-	uint64_t bytes = vm->config.memory_bytes;
+	uint64_t bytes = vm->config.memory_bytes +
+		vm->device_memory.block_count * LARGE_PAGE_BYTES;
 
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
 		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);

@@ -20,16 +20,14 @@ static bool page_is_zero(const uint8_t *page)
 
 static void block_write(const struct vm *vm, uint32_t block, struct snapshot_stream *stream)
 {
-	const struct guest_ram *ram = &vm->ram;
+	const uint8_t *bytes = vm_memory_block(vm, block);
 	uint16_t pages[BLOCK_PAGES];
 	uint32_t count = 0;
 
-	if (ram->blocks[block] == NULL)
+	if (bytes == NULL)
 		return;
 	for (uint32_t i = 0; i < BLOCK_PAGES; i++) {
-		const uint8_t *page = ram->blocks[block] + i * PAGE_BYTES;
-
-		if (!page_is_zero(page))
+		if (!page_is_zero(bytes + i * PAGE_BYTES))
 			pages[count++] = (uint16_t)i;
 	}
 	if (count == 0)
@@ -40,7 +38,7 @@ static void block_write(const struct vm *vm, uint32_t block, struct snapshot_str
 		uint64_t page = pages[i];
 
 		snapshot_put(stream, &page, sizeof(page));
-		snapshot_put(stream, ram->blocks[block] + pages[i] * PAGE_BYTES, PAGE_BYTES);
+		snapshot_put(stream, bytes + pages[i] * PAGE_BYTES, PAGE_BYTES);
 	}
 	snapshot_section_end(stream);
 }
@@ -54,10 +52,24 @@ static void pause_between(void)
 
 void snapshot_ram_write(const struct vm *vm, struct snapshot_stream *stream)
 {
-	for (uint32_t i = 0; i < vm->ram.block_count; i++) {
+	for (uint32_t i = 0; i < vm_memory_blocks(vm); i++) {
 		block_write(vm, i, stream);
 		pause_between();
 	}
+}
+
+// False: there is no memory.
+static bool page_put(struct vm *vm, uint64_t block, uint64_t page,
+	const uint8_t bytes[PAGE_BYTES])
+{
+	uint64_t at = page * PAGE_BYTES, first = vm->ram.block_count;
+
+	if (block < first)
+		return guest_ram_write_rom(&vm->ram, (struct gpa){block * LARGE_PAGE_BYTES + at},
+			bytes, PAGE_BYTES) == STATUS_OK;
+	device_memory_put(&vm->device_memory, (block - first) * LARGE_PAGE_BYTES + at, bytes,
+		PAGE_BYTES);
+	return true;
 }
 
 static enum status block_read(struct vm *vm, uint32_t block, struct snapshot_stream *stream)
@@ -81,10 +93,7 @@ static enum status block_read(struct vm *vm, uint32_t block, struct snapshot_str
 				BLOCK_PAGES - 1);
 		next = page + 1;
 		status = snapshot_get(stream, bytes, sizeof(bytes));
-		if (status == STATUS_OK &&
-			guest_ram_write_rom(&vm->ram,
-				(struct gpa){block * LARGE_PAGE_BYTES + page * PAGE_BYTES}, bytes,
-				sizeof(bytes)) != STATUS_OK)
+		if (status == STATUS_OK && !page_put(vm, block, page, bytes))
 			return snapshot_fail(stream, STATUS_INVALID,
 				"%s %u: page: 0x%llx is not memory", name, block,
 				(unsigned long long)page);
@@ -100,11 +109,11 @@ enum status snapshot_ram_read(struct vm *vm, struct snapshot_stream *stream)
 	while (status == STATUS_OK && strcmp(stream->section.name, name) == 0) {
 		uint32_t block = stream->section.instance;
 
-		if (block < next || block >= vm->ram.block_count)
+		if (block < next || block >= vm_memory_blocks(vm))
 			return snapshot_fail(stream, STATUS_INVALID,
 				"%s: block: 0x%x is not allowed (0x%llx to 0x%llx)", name, block,
 				(unsigned long long)next,
-				(unsigned long long)vm->ram.block_count - 1);
+				(unsigned long long)vm_memory_blocks(vm) - 1);
 		next = (uint64_t)block + 1;
 		status = block_read(vm, block, stream);
 		if (status == STATUS_OK)

@@ -17,10 +17,11 @@ static enum status parts_create(struct vm *vm, struct vm *twin, bool memory)
 	if (memory) {
 		status = memory_create(twin);
 		if (status == STATUS_OK) // even a page of zeros may be news to whoever has a look
-			memset(twin->ram.written, 1, twin->ram.block_count);
+			memory_mark_written(twin);
 	} else {
 		twin->ram = vm->ram;
 		twin->nested = vm->nested;
+		twin->device_memory = vm->device_memory;
 		memcpy(twin->media, vm->media, sizeof(twin->media));
 	}
 	if (status == STATUS_OK)
@@ -147,6 +148,7 @@ static void swap(void *argument)
 	exchange(vm->media, twin->media, sizeof(vm->media));
 	SWAP(ram);
 	SWAP(nested);
+	SWAP(device_memory);
 	SWAP(requests_out);
 	SWAP(pic);
 	SWAP(ioapic);
@@ -156,6 +158,7 @@ static void swap(void *argument)
 	SWAP(input);
 	SWAP(pci_host);
 	SWAP(packets);
+	SWAP(display);
 	SWAP(devices);
 	SWAP(device_count);
 	SWAP(paused_tsc);

@@ -241,8 +241,8 @@ static uint64_t worked_here(void)
 static void board_reset(struct vm *vm, enum device_reset kind)
 {
 	pc_reset(vm, kind);
-	memory_shadow_update(vm);
-	__atomic_fetch_and(&vm->requests, ~(uint32_t)BIT(VM_REQUEST_SHADOW), __ATOMIC_RELAXED);
+	memory_map_update(vm);
+	__atomic_fetch_and(&vm->requests, ~(uint32_t)BIT(VM_REQUEST_MAP), __ATOMIC_RELAXED);
 }
 
 struct start_call {
@@ -354,8 +354,8 @@ void vm_carry_out_requests(struct vm *vm)
 		end(vm, VM_END_POWER_OFF, 0);
 	else if ((requests & (BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_INIT))) != 0)
 		reset_carry_out(vm);
-	else if ((requests & BIT(VM_REQUEST_SHADOW)) != 0)
-		memory_shadow_update(vm);
+	else if ((requests & BIT(VM_REQUEST_MAP)) != 0)
+		memory_map_update(vm);
 }
 
 // Where the vcpus take turns, whoever runs looks.

@@ -35,6 +35,7 @@
 #include "kernel/loop.h"
 #include "vm/backend.h"
 #include "vm/bus.h"
+#include "vm/device_memory.h"
 #include "vm/guest_ram.h"
 #include "vm/medium.h"
 #include "vm/mtrr.h"
@@ -118,6 +119,9 @@ struct vm_nic_config {
 // waits by it would go round very often else. A replay has to do as the recording did.
 enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
 
+// What the machine shows its text and pictures on.
+enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_VGA };
+
 // Pointers must stay valid as long as the machine: a reset loads the kernel again.
 struct vm_config {
 	const char *name;
@@ -136,6 +140,9 @@ struct vm_config {
 	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
 	uint8_t pin[VM_VCPUS_MAX];
 	bool x2apic;
+	uint8_t display; // enum vm_display
+	const uint8_t *display_rom; // its BIOS; NULL: none
+	uint64_t display_rom_bytes; // at most VGA_ROM_BYTES
 	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
 	bool rng;        // emul/virtio_rng.h
@@ -308,6 +315,7 @@ struct vm {
 	struct guest_ram ram;
 	struct nested_map *nested;
 	struct firmware_info *firmware; // (c) NULL: none
+	struct device_memory device_memory;      // of `display`
 	struct medium media[VM_DISKS_MAX];       // by disk
 	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
 	struct dataplane *planes[VM_DISKS_MAX];  // (c) by disk; NULL: none
@@ -318,6 +326,7 @@ struct vm {
 	uint64_t with_backend; // (c) devices that have a back end, a bit each
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *pci_host;
 	struct device *input; // which typed characters go to, at VM_INPUT_PORT
+	struct device *display; // NULL: none
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;
@@ -335,7 +344,7 @@ struct vm {
 
 // Requests of the machine's own.
 enum {
-	VM_REQUEST_SHADOW = 30, // what shadow RAM shall be has changed
+	VM_REQUEST_MAP = 30,    // what addresses shall lead to has changed: memory_map_update
 	VM_REQUEST_FAILED = 31, // an entry failed
 };
 
@@ -377,7 +386,21 @@ size_t vm_receive(struct vm *vm, const uint8_t *bytes, size_t count);
 const char *vm_state_name(const struct vm *vm);
 // Host memory that the machine takes beside the guest's own.
 uint64_t vm_overhead_bytes(const struct vm *vm);
-// Of a block of 2 MiB of RAM (guest_ram.h): whether it may have been written, by the guest or for
+// The machine's memory in blocks of 2 MiB: RAM as in guest_ram.h, and behind it what a device has
+// of its own.
+static inline uint64_t vm_memory_blocks(const struct vm *vm)
+{
+	return vm->ram.block_count + vm->device_memory.block_count;
+}
+
+// NULL: there is none.
+static inline uint8_t *vm_memory_block(const struct vm *vm, uint64_t block)
+{
+	return block < vm->ram.block_count ? vm->ram.blocks[block]
+					   : vm->device_memory.blocks[block - vm->ram.block_count];
+}
+
+// Of such a block: whether it may have been written, by the guest or for
 // it, since its creation, full of zeros, or the last call. The machine rests; a caller that has
 // asked says so when it is done, before the guest runs on.
 must_check bool vm_memory_take_written(struct vm *vm, uint64_t block);
@@ -422,8 +445,10 @@ must_check enum status vm_begin(struct vm *vm, char error[VM_ERROR_MAX]);
 
 must_check enum status memory_create(struct vm *vm); // memory.c
 void memory_destroy(struct vm *vm);
-// Makes of 0xc0000 to 0xfffff what the host bridge says. All vcpus rest.
-void memory_shadow_update(struct vm *vm);
+// Makes of 0xc0000 to 0xfffff what the host bridge says, and has devices' memory where its region
+// is. All vcpus rest.
+void memory_map_update(struct vm *vm);
+void memory_mark_written(struct vm *vm); // all of it
 
 // vcpu.c
 must_check enum status vcpus_create(struct vm *vm);

@@ -192,13 +192,14 @@ static uint64_t *entry_get(const struct nested_map *map, uint64_t gpa, unsigned 
 void nested_map_remove(struct nested_map *map, struct gpa gpa, uint64_t bytes)
 {
 	ASSERT(((gpa.v | bytes) & (PAGE_BYTES - 1)) == 0);
-	for (uint64_t i = 0; i < bytes; i += PAGE_BYTES) {
+	for (uint64_t i = 0, step; i < bytes; i += step) {
 		uint64_t *entry = entry_get(map, gpa.v + i, 1);
+		bool large = entry != NULL && (*entry & format->large) != 0;
 
-		if (entry == NULL)
-			continue;
-		ASSERT((*entry & format->large) == 0);
-		*entry = 0;
+		step = large ? LARGE_PAGE_BYTES : PAGE_BYTES;
+		ASSERT(!large || ((gpa.v + i) % LARGE_PAGE_BYTES == 0 && bytes - i >= step));
+		if (entry != NULL)
+			*entry = 0;
 	}
 }
 

@@ -19,8 +19,8 @@ void nested_map_destroy(struct nested_map *map);
 must_check enum status nested_map_add(struct nested_map *map, struct gpa gpa, struct hpa hpa,
 	uint64_t bytes, enum nested_access access);
 
-// What is mapped of `bytes` (multiples of 4 KiB) in pages of 4 KiB is no longer. CPUs remember:
-// vcpu_forget_nested for every vcpu comes before its next entry.
+// What is mapped of `bytes` (multiples of 4 KiB) is no longer; a page of 2 MiB goes as a whole.
+// CPUs remember: vcpu_forget_nested for every vcpu comes before its next entry.
 void nested_map_remove(struct nested_map *map, struct gpa gpa, uint64_t bytes);
 
 // Whether the guest may have written to what is mapped in the 2 MiB from `gpa` on, since the map

@@ -39,11 +39,28 @@ static void test_debugcon(void **state)
 		"reprise.ini:4: debugcon: expected on, off or a port, got \"65536\"");
 }
 
+static void test_display(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM), STATUS_OK);
+	assert_int_equal(config.vms[0].display, CONFIG_DISPLAY_NONE);
+	assert_int_equal(parse(VM "display = vga\n"), STATUS_OK);
+	assert_int_equal(config.vms[0].display, CONFIG_DISPLAY_VGA);
+	assert_null(config_display_path(CONFIG_DISPLAY_VGA, CONFIG_FIRMWARE_NONE));
+	assert_null(config_display_path(CONFIG_DISPLAY_VGA, CONFIG_FIRMWARE_OVMF));
+	assert_null(config_display_path(CONFIG_DISPLAY_NONE, CONFIG_FIRMWARE_SEABIOS));
+	assert_string_equal(config_display_path(CONFIG_DISPLAY_VGA, CONFIG_FIRMWARE_SEABIOS),
+		"firmware/vgabios-stdvga.bin");
+	expect_vm_error("display = std",
+		"reprise.ini:4: display: expected none or vga, got \"std\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_firmware),
 		cmocka_unit_test(test_debugcon),
+		cmocka_unit_test(test_display),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,26 @@ static void fake_unmap_region(struct device *device, unsigned region)
 	env->region_calls++;
 }
 
+static void fake_memory_read(const struct device *device, uint64_t offset, void *to, size_t bytes)
+{
+	const struct fake_env *env = device->owner;
+
+	assert_true(offset <= device->model->memory_bytes &&
+		bytes <= device->model->memory_bytes - offset);
+	memcpy(to, env->memory + offset, bytes);
+}
+
+static void fake_memory_write(struct device *device, uint64_t offset, const void *from,
+	size_t bytes)
+{
+	struct fake_env *env = env_in_stimulus(device);
+
+	assert_true(offset <= device->model->memory_bytes &&
+		bytes <= device->model->memory_bytes - offset);
+	memcpy(env->memory + offset, from, bytes);
+	env->memory_writes++;
+}
+
 static void fake_request(struct device *device, enum device_request request, uint32_t argument)
 {
 	struct fake_env *env = env_in_stimulus(device);
@@ -235,6 +255,8 @@ static const struct device_env fake_ops = {
 	.send = fake_send,
 	.map_region = fake_map_region,
 	.unmap_region = fake_unmap_region,
+	.memory_read = fake_memory_read,
+	.memory_write = fake_memory_write,
 	.request = fake_request,
 	.report = fake_report,
 	.give_queues = fake_give_queues,
@@ -284,6 +306,10 @@ struct device *fake_create(struct fake_env *env, const struct device_model *mode
 {
 	*env = (struct fake_env){.now = {1000000}, .give_answer = STATUS_UNSUPPORTED};
 	env->device = instance_create(env, model);
+	if (model->memory_bytes != 0) {
+		env->memory = calloc(1, model->memory_bytes);
+		assert_non_null(env->memory);
+	}
 	fake_reset(env, DEVICE_RESET_POWER);
 	assert_int_equal(state_check(model->state, env->device, NULL), STATUS_OK);
 	return env->device;
@@ -292,7 +318,9 @@ struct device *fake_create(struct fake_env *env, const struct device_model *mode
 void fake_destroy(struct fake_env *env)
 {
 	free(env->device);
+	free(env->memory);
 	env->device = NULL;
+	env->memory = NULL;
 }
 
 void fake_clear(struct fake_env *env)
@@ -306,6 +334,7 @@ void fake_clear(struct fake_env *env)
 	env->submits = 0;
 	env->drops = 0;
 	env->sends = 0;
+	env->memory_writes = 0;
 	env->reports = 0;
 	env->kicks = 0;
 }

@@ -63,6 +63,8 @@ struct fake_env {
 	unsigned reports; // since the last fake_clear; the last one:
 	const char *report;
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
+	uint8_t *memory; // the device's own, where its model has any
+	unsigned memory_writes; // since the last fake_clear
 	bool in_stimulus;
 };
 

@@ -14,17 +14,19 @@
 enum { BLOCKS = 3, PAGES = BLOCKS * 512 };
 
 static struct vm *vm;
-static bool by_guest[BLOCKS];
+static bool by_guest[BLOCKS + 1]; // and a device's
 static unsigned asked, told;
 static bool no_memory;
 
 bool vm_memory_take_written(struct vm *of, uint64_t block)
 {
-	bool written = by_guest[block] || of->ram.written[block] != 0;
+	uint8_t *by_host = block < BLOCKS ? &of->ram.written[block]
+					  : &of->device_memory.written[block - BLOCKS];
+	bool written = by_guest[block] || *by_host != 0;
 
 	asked++;
 	by_guest[block] = false;
-	of->ram.written[block] = 0;
+	*by_host = 0;
 	return written;
 }
 
@@ -167,6 +169,29 @@ static void what_nobody_wrote_is_not_read_again(void **state)
 	memory_hash_cache_destroy(NULL);
 }
 
+static void a_devices_memory_counts(void **state)
+{
+	static uint8_t block[LARGE_PAGE_BYTES] __attribute__((aligned(8)));
+	struct memory_hash_cache *cache;
+	struct memory_hash before, after;
+	uint64_t page;
+
+	(void)state;
+	vm->device_memory.block_count = 1;
+	vm->device_memory.blocks[0] = block;
+	assert_int_equal(memory_hash_cache_create(vm, &cache), STATUS_OK);
+	before = take(cache);
+	block[3 * PAGE_BYTES + 5] = 1;
+	after = take(cache); // nobody has said so
+	assert_true(memory_hash_equals(&before, &after));
+	by_guest[BLOCKS] = true;
+	after = take(cache);
+	assert_false(memory_hash_equals(&before, &after));
+	assert_true(memory_hash_find(&after, &before, PAGES + 512, &page));
+	assert_int_equal(page, PAGES + 3);
+	memory_hash_cache_destroy(cache);
+}
+
 static void there_may_be_no_memory(void **state)
 {
 	struct memory_hash_cache *cache;
@@ -209,6 +234,7 @@ int main(void)
 		TEST(the_page_is_found),
 		TEST(accessed_bits_are_apart),
 		TEST(what_nobody_wrote_is_not_read_again),
+		TEST(a_devices_memory_counts),
 		TEST(there_may_be_no_memory),
 		TEST(words_are_summed_alike_by_table),
 	};

@@ -145,6 +145,26 @@ static void what_was_written_is_told_once(void **state)
 	nested_map_destroy(map);
 }
 
+static void pages_of_any_size_go(void **state)
+{
+	(void)state;
+	pages_left = 100;
+	nested_format_set(&nested_format_ept);
+	fill();
+	nested_map_remove(map, (struct gpa){0x1000}, PAGE_BYTES);
+	nested_map_remove(map, (struct gpa){0x40000000}, LARGE_PAGE_BYTES);
+	nested_map_remove(map, (struct gpa){0x60000000}, LARGE_PAGE_BYTES); // there is nothing
+	assert_null(nested_map_pointer(map, (struct gpa){0x1000}));
+	assert_non_null(nested_map_pointer(map, (struct gpa){0x2000}));
+	assert_null(nested_map_pointer(map, (struct gpa){0x40000000}));
+	assert_null(nested_map_pointer(map, (struct gpa){0x401fffff}));
+	assert_non_null(nested_map_pointer(map, (struct gpa){0x40200000}));
+	expect_assert_failure(nested_map_remove(map, (struct gpa){0x40200000}, PAGE_BYTES));
+	add(0x40000000, 0x70000000, LARGE_PAGE_BYTES, NESTED_READ_WRITE);
+	assert_ptr_equal(nested_map_pointer(map, (struct gpa){0x40000123}), (void *)0x70000123);
+	nested_map_destroy(map);
+}
+
 static void memory_may_run_out(void **state)
 {
 	(void)state;
@@ -166,6 +186,7 @@ int main(void)
 		cmocka_unit_test(amd_entries),
 		cmocka_unit_test(intel_entries),
 		cmocka_unit_test(what_was_written_is_told_once),
+		cmocka_unit_test(pages_of_any_size_go),
 		cmocka_unit_test(memory_may_run_out),
 	};
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "emul/uart16550.h"
+#include "emul/vga.h"
 #include "kernel/console.h"
 #include "kernel/crc32c.h"
 #include "kernel/fiber.h"
@@ -38,8 +39,8 @@ __asm__(".section .data.models, \"aw\"\n"
 	".globl device_models_start, device_models_end\n"
 	"device_models_start: .quad i8259_model, ioapic_model, i8254_model, port61_model,"
 	" mc146818_model, acpi_pm_model, pci_host_model, piix3_model, reset_control_model,"
-	" i8042_model, uart16550_model, pvpanic_model, debugcon_model, debug_exit_model,"
-	" test_disk_model\n"
+	" vga_model, i8042_model, uart16550_model, pvpanic_model, debugcon_model,"
+	" debug_exit_model, test_disk_model\n"
 	"device_models_end:\n"
 	".previous\n");
 
@@ -295,13 +296,13 @@ enum status memory_create(struct vm *of)
 			return STATUS_NO_MEMORY;
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
-	return STATUS_OK;
+	return of->config.display == VM_DISPLAY_NONE ? STATUS_OK
+		: device_memory_create(&of->device_memory, VGA_MEMORY_BYTES);
 }
 
-void memory_shadow_update(struct vm *of)
-{
-	(void)of;
-}
+void memory_mark_written(struct vm *of) { memset(of->ram.written, 1, of->ram.block_count); }
+
+void memory_map_update(struct vm *of) { (void)of; }
 
 void memory_destroy(struct vm *of)
 {
@@ -309,6 +310,7 @@ void memory_destroy(struct vm *of)
 		free(of->ram.blocks[i]);
 	free(of->ram.blocks);
 	free(of->ram.written);
+	device_memory_destroy(&of->device_memory);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		medium_destroy(&of->media[i]);
 }
@@ -397,6 +399,7 @@ static inline void registers_fill(struct vm *of, unsigned index)
 	fake->fpu[512] = 7;
 }
 
+static uint8_t bench_display; // enum vm_display
 static inline int bench_setup(void **state)
 {
 	static const char name[] = "bench";
@@ -411,7 +414,8 @@ static inline int bench_setup(void **state)
 	strcpy(vm->name, name);
 	vm->config = (struct vm_config){.name = vm->name, .memory_bytes = 2 * LARGE_PAGE_BYTES,
 		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = 0xe9, .debug_exit = true,
-		.disk_count = 1, .disks = {{.bytes = 64, .kind = VM_DISK_TEST}}};
+		.display = bench_display, .disk_count = 1,
+		.disks = {{.bytes = 64, .kind = VM_DISK_TEST}}};
 	vm->state = VM_RUNNING;
 	vm->time_stands = true;
 	vm->paused_tsc = 5000000;

@@ -4,15 +4,16 @@
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
 	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
-	debugcon decode direct_boot direct_boot_elf e820 env event fat fw_cfg gpt guest_ram \
-	hash i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
-	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
-	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
-	monitor monitor_command monitor_devices monitor_host monitor_network monitor_snapshot \
-	monitor_vms mtrr nested outside_packet paging pci pci_host pcidev piix3 pmu port61 \
-	position pvpanic rate region relocate reset_control snapshot snapshot_backend \
-	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step switch task_switch test_disk turns uart16550 virtio_balloon virtio_blk \
+	debugcon decode device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg \
+	gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random \
+	ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check \
+	log_header log_index log_reader log_record log_store log_writer mc146818 mem \
+	memory_hash memory_map message monitor monitor_command monitor_devices monitor_host \
+	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested outside_packet \
+	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
+	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_packet \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
+	task_switch test_disk turns uart16550 vga vga_render virtio_balloon virtio_blk \
 	virtio_console virtio_disk virtio_hostile virtio_net virtio_net_hostile virtio_order \
 	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
 	vmx_state
@@ -25,6 +26,7 @@ unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
+$(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 	$(eval unit_$(u) := $(UNIT_VIRTIO)))
@@ -44,11 +46,13 @@ unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
 	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_network.c vm/monitor_registers.c \
+	vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	tests/unit/fake_ram.c
+	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
+	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
 unit_monitor_devices := $(unit_monitor_command)
 unit_monitor_network := $(unit_monitor_command)
+unit_monitor_screen := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
 unit_monitor_vms := $(unit_monitor_command)
 unit_monitor_host := vm/monitor_host.c drivers/gpt.c
@@ -86,18 +90,22 @@ unit_outside_packet := kernel/event.c vm/backend.c vm/guest_ram.c vm/outside.c v
 unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
 	vm/outside.c vm/packet.c vm/setting.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/packet.c vm/setting.c
+	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/packet.c vm/setting.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
+unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
+	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
 	vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_virtio.c vm/random_seed.c vm/setting.c \
 	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_packet := $(unit_snapshot)
+unit_host_screen := vm/host_screen_fit.c
+unit_screen_code := vm/screen_code.c
+unit_snapshot_display := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
 unit_switch := vm/switch.c
