@@ -218,7 +218,7 @@ static void frames_are_sent(void **state)
 	for (unsigned i = 0; i < FRAME_RING_FRAMES + 2; i++)
 		vm_env.send(device(1)->device, 0, &sent);
 	vm_env.send(device(1)->device, 1, &sent); // no such port
-	vm_env.send(vm->uart, 0, &sent);          // no network
+	vm_env.send(vm->input, 0, &sent);          // no network
 	assert_int_equal(wakes, 1);
 	assert_int_equal(vm->nics[1]->lost, 2);
 	assert_int_equal(frame_ring_count(&vm->nics[1]->from_guest), FRAME_RING_FRAMES);
