@@ -87,6 +87,8 @@ enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIR
 
 // The boot file that an enum config_firmware needs; NULL: none.
 const char *config_firmware_path(uint32_t firmware);
+// Where it puts the ports of ACPI's power management; 0: none does.
+uint16_t config_firmware_pm_base(uint32_t firmware);
 
 // [vm NAME]. Paths are as path_normalize leaves them: the names of boot files.
 struct config_vm {
