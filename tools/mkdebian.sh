@@ -92,15 +92,15 @@ debootstrap --variant=minbase --cache-dir="$folder/packages" --include="$package
     "$suite" "$root" "$archive" 9>&- </dev/null 2>&1 | tee "$log" |
     awk '/^I: (Retrieving|Unpacking|Configuring) / && ++n % 40 == 0 { print "mkdebian: " n " steps"
         fflush() }' >&2
-[ -e "$root/sbin/init" ] && [ ! -e "$root/debootstrap" ] || {
+if [ ! -e "$root/sbin/init" ] || [ -e "$root/debootstrap" ]; then
     grep -v '^I: \(Validating\|Extracting\|Unpacking\|Configuring\)' "$log" | tail -20 >&2
     [ ! -e "$root/debootstrap/debootstrap.log" ] ||
         tail -20 "$root/debootstrap/debootstrap.log" >&2
     die "debootstrap failed: is $archive to be reached? What was loaded is kept: try again"
-}
+fi
 
 say "configuring it"
-cp -r "$here/debian/root/." "$root/"
+cp -r "$here/debian/files/." "$root/"
 chmod -R go=u-w "$root/etc/fstab" "$root/etc/initramfs-tools" "$root/usr/local/sbin"
 run "setting the password" chroot "$root" sh -c 'echo root:reprise | chpasswd'
 echo 52455052495345000000000000000003 >"$root/etc/machine-id"
@@ -111,9 +111,10 @@ done
 # What is large and what no test needs.
 (
     cd "$root"
-    rm -rf usr/share/doc/* usr/share/man/* usr/share/locale/* usr/share/info/* usr/share/zoneinfo/* \
-        usr/lib/x86_64-linux-gnu/gconv usr/lib/udev/hwdb.* var/cache/apt/*.bin \
-        var/cache/apt/archives/*.deb var/lib/apt/lists/* var/cache/debconf/*-old var/log/*
+    rm -rf usr/share/doc/* usr/share/man/* usr/share/locale/* usr/share/info/* \
+        usr/share/zoneinfo/* usr/lib/x86_64-linux-gnu/gconv usr/lib/udev/hwdb.* \
+        var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* \
+        var/cache/debconf/*-old var/log/*
     cd usr/lib/modules/*/kernel
     rm -rf arch/x86/kvm drivers/comedi drivers/infiniband drivers/md drivers/target \
         fs/btrfs fs/nfs fs/smb fs/xfs
