@@ -41,7 +41,7 @@ def leave(line):
 
 
 def run_grub(options, directory, firmware):
-    text = debian.command(options, directory, firmware, icount=False)
+    text = debian.command(options, directory, firmware)
     with debian.terminal(options, directory, text) as line:
         titles = TITLES[firmware]
         line.expect(r"\*" + titles[0] + " ", debian.BOOT_SECONDS)
@@ -57,7 +57,7 @@ def run_grub(options, directory, firmware):
 
 
 def run_ipxe(options, directory, image):
-    text = debian.command(options, directory, "seabios", icount=False, image=image)
+    text = debian.command(options, directory, "seabios", image=image)
     with debian.terminal(options, directory, text) as line:
         if image is None:
             line.expect(debian.MENU, debian.BOOT_SECONDS)
@@ -77,7 +77,7 @@ def run_ipxe(options, directory, image):
 
 
 def run_memtest(options, directory, notes):
-    text = debian.command(options, directory, "seabios", icount=False, memory=MEMTEST_MIB)
+    text = debian.command(options, directory, "seabios", memory=MEMTEST_MIB)
     with debian.terminal(options, directory, text, 2 * MEMTEST_SECONDS) as line:
         line.expect(debian.MENU, debian.BOOT_SECONDS)
         line.send("m")
