@@ -77,8 +77,15 @@ run() { # WHAT COMMAND...: its output is shown if it fails
 }
 
 # The archive, and how to reach it, as this machine's apt has it.
-archive=$(apt-get indextargets --format "\$(RELEASE) \$(COMPONENT) \$(REPO_URI)" \
-    'Created-By: Packages' | sed -n "s/^$suite main //p" | head -n 1)
+find_archive() {
+    archive=$(apt-get indextargets --format "\$(RELEASE) \$(COMPONENT) \$(REPO_URI)" \
+        'Created-By: Packages' | sed -n "s/^$suite main //p" | head -n 1)
+}
+find_archive
+if [ -z "$archive" ]; then # as before the first update
+    run "apt-get update" apt-get -q update
+    find_archive
+fi
 [ -n "$archive" ] || die "no Debian 12 ($suite) archive in this machine's apt sources"
 for scheme in http https; do
     proxy=
