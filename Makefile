@@ -327,15 +327,21 @@ $(B)/checks: Makefile
 	@mkdir -p $(B)
 	@printf '%s\n' "$$CHECKS" >$@
 
+# A Debian that firmware boots.
+DEBIAN := $(CACHE)/debian/disk.img
+$(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stamp
+	@tools/mkdebian.sh $@
+
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi
+	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi \
+	debian
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.
 tests-built: all guests $(B)/smp_test.efi $(B)/la57_test.elf $(B)/disk_test.efi \
-	$(CHECK_BUILT) fuzzers $(B)/esp.img $(B)/u-boot.rom
+	$(CHECK_BUILT) fuzzers $(B)/esp.img $(B)/u-boot.rom $(DEBIAN)
 check: all $(CHECK_BUILT) fuzzers
 	@tests/run.py check unit log-tool
 test: tests-built

@@ -90,6 +90,8 @@ enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIR
 
 // The boot file that an enum config_firmware needs; NULL: none.
 const char *config_firmware_path(uint32_t firmware);
+// Where it puts the ports of ACPI's power management; 0: none does.
+uint16_t config_firmware_pm_base(uint32_t firmware);
 
 enum config_console { CONFIG_CONSOLE_UART, CONFIG_CONSOLE_VIRTIO };
 

@@ -323,6 +323,18 @@ const char *config_display_path(uint32_t display, uint32_t firmware)
 		? "firmware/vgabios-stdvga.bin" : NULL;
 }
 
+uint16_t config_firmware_pm_base(uint32_t firmware)
+{
+	switch (firmware) {
+	case CONFIG_FIRMWARE_SEABIOS:
+		return 0x600;
+	case CONFIG_FIRMWARE_OVMF:
+		return 0xb000;
+	default:
+		return 0;
+	}
+}
+
 const char *config_parse_log(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {

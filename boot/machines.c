@@ -226,6 +226,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.firmware = firmware != NULL ? firmware->data : NULL,
 		.firmware_bytes = firmware != NULL ? firmware->bytes : 0,
 		.firmware_name = firmware_path,
+		.pm_base = config_firmware_pm_base(vm->firmware),
 		.kernel = kernel != NULL ? kernel->data : NULL,
 		.kernel_bytes = kernel != NULL ? kernel->bytes : 0,
 		.initrd = initrd != NULL ? initrd->data : NULL,

@@ -32,23 +32,26 @@ def require(program, remedy="install qemu-system-x86 or set QEMU"):
     return path
 
 
-def cpio_newc(files):
-    """A newc cpio archive of (name, bytes) pairs, as Linux and Reprise read it."""
+def cpio_parts(files):
+    """The parts of a newc cpio archive of (name, bytes) pairs, as Linux and Reprise read it."""
 
     def member(name, data, mode, inode):
         name = name.encode() + b"\0"
         fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
-        header = b"070701" + b"".join(b"%08X" % field for field in fields)
-        out = header + name
-        out += b"\0" * (-len(out) % 4)
-        return out + data + b"\0" * (-len(data) % 4)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+        return header + b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)
 
-    archive = bytearray()
-    for inode, (name, data) in enumerate(files, 1):
-        archive += member(name, data, 0o100644, inode)
-    archive += member("TRAILER!!!", b"", 0, 0)
-    archive += b"\0" * (-len(archive) % 512)
-    return bytes(archive)
+    count = 0
+    members = [(name, data, 0o100644, inode) for inode, (name, data) in enumerate(files, 1)]
+    for arguments in [*members, ("TRAILER!!!", b"", 0, 0)]:
+        for part in member(*arguments):
+            count += len(part)
+            yield part
+    yield b"\0" * (-count % 512)
+
+
+def cpio_newc(files):
+    return b"".join(cpio_parts(files))
 
 
 def base_command(memory="512", cpu="EPYC,+svm", icount=True, cpus=1, features="",

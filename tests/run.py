@@ -25,11 +25,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
 import console  # noqa: E402
+import debian  # noqa: E402
 import det  # noqa: E402
 import disk  # noqa: E402
 import display  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
+import guests  # noqa: E402
 import landing  # noqa: E402
 import log_tool  # noqa: E402
 import machines  # noqa: E402
@@ -119,6 +121,16 @@ def suite_net(options, engine):
         yield Case(f"{engines.prefix(engine)}net/{name}", run, notes)
 
 
+def suite_debian(name, options):
+    for case, run, notes in debian.cases(options, name):
+        yield Case(case, run, notes)
+
+
+def suite_guests(options):
+    for name, run, notes in guests.cases(options):
+        yield Case("guests/" + name, run, notes)
+
+
 def suite_smp(options, engine):
     for name, run in smp.cases(options, engine):
         yield Case(engines.prefix(engine) + "smp/" + name, run)
@@ -187,7 +199,10 @@ def suites_of_engine(engine):
 
 
 SUITES = {"unit": suite_unit, "check": suite_check, "log-tool": suite_log_tool,
-          "machines": suite_machines, "machines-cores": suite_machines_cores}
+          "machines": suite_machines, "machines-cores": suite_machines_cores,
+          "debian": functools.partial(suite_debian, "debian"),
+          "debian-more": functools.partial(suite_debian, "debian-more"),
+          "guests": suite_guests}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))
 

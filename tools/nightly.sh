@@ -43,6 +43,10 @@ for seed in 1 2; do
         tests/run.py linux-smp linux-smp-more --jobs 1
     shard "linux-uefi-seed-$seed" env QEMU_SEED="$seed" tests/run.py linux-uefi monitor
 done
+for seed in 1 2; do
+    shard "debian-seed-$seed" env QEMU_SEED="$seed" tests/run.py debian debian-more
+done
+shard guests tests/run.py guests
 shard machines-cores tests/run.py machines-cores --jobs 1
 shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
 shard linux-smp-vmx tests/run.py linux-smp-vmx linux-smp-more-vmx

@@ -116,6 +116,27 @@ static void patch_status(struct writer *writer, const char *name, bool present)
 	writer->image->tables[writer->start + at] = 0;
 }
 
+static uint16_t pm_base(const struct acpi_config *config)
+{
+	return config->pm_base != 0 ? config->pm_base : ACPI_PM_BASE;
+}
+
+// Moves the ports of power management among the board's resources (6.4.2.5, I/O port descriptor).
+static void patch_pm_base(struct writer *writer, uint16_t base)
+{
+	const uint8_t low = (uint8_t)ACPI_PM_BASE, high = ACPI_PM_BASE >> 8;
+	const uint8_t sought[] = {0x47, 0x01, low, high, low, high};
+	uint8_t *table = writer->image->tables + writer->start;
+	uint32_t at = 0;
+
+	while (at + sizeof(sought) < acpi_aml_dsdt_bytes
+		&& memcmp(&acpi_aml_dsdt[at], sought, sizeof(sought)) != 0)
+		at++;
+	ASSERT(at + sizeof(sought) < acpi_aml_dsdt_bytes);
+	table[at + 2] = table[at + 4] = (uint8_t)base;
+	table[at + 3] = table[at + 5] = (uint8_t)(base >> 8);
+}
+
 static uint32_t write_dsdt(struct writer *writer, const struct acpi_config *config)
 {
 	const uint32_t header = sizeof(struct acpi_header);
@@ -126,6 +147,7 @@ static uint32_t write_dsdt(struct writer *writer, const struct acpi_config *conf
 	patch_status(writer, "KBST", config->keyboard);
 	patch_status(writer, "HPST", config->hpet);
 	patch_status(writer, "PVST", config->pvpanic);
+	patch_pm_base(writer, pm_base(config));
 	return table_end(writer, "DSDT", 2);
 }
 
@@ -139,12 +161,12 @@ static struct acpi_address port_address(uint32_t port, uint8_t bytes, uint8_t ac
 	};
 }
 
-static void fill_fadt_registers(struct acpi_fadt *fadt)
+static void fill_fadt_registers(struct acpi_fadt *fadt, uint32_t base)
 {
-	fadt->pm1a_event = ACPI_PM_BASE + ACPI_PM_EVENT;
-	fadt->pm1a_control = ACPI_PM_BASE + ACPI_PM_CONTROL;
-	fadt->pm_timer = ACPI_PM_BASE + ACPI_PM_TIMER;
-	fadt->gpe0 = ACPI_PM_BASE + ACPI_PM_GPE0;
+	fadt->pm1a_event = base + ACPI_PM_EVENT;
+	fadt->pm1a_control = base + ACPI_PM_CONTROL;
+	fadt->pm_timer = base + ACPI_PM_TIMER;
+	fadt->gpe0 = base + ACPI_PM_GPE0;
 	fadt->pm1_event_bytes = ACPI_PM_EVENT_BYTES;
 	fadt->pm1_control_bytes = ACPI_PM_CONTROL_BYTES;
 	fadt->pm_timer_bytes = ACPI_PM_TIMER_BYTES;
@@ -180,7 +202,7 @@ static uint32_t write_fadt(struct writer *writer, const struct acpi_config *conf
 		fadt.boot_flags |= BOOT_8042;
 	if (!config->vga)
 		fadt.boot_flags |= BOOT_NO_VGA;
-	fill_fadt_registers(&fadt);
+	fill_fadt_registers(&fadt, pm_base(config));
 	table_begin(writer);
 	at = table_append(writer, &fadt, sizeof(fadt));
 	pointer_add(writer, at + offsetof(struct acpi_fadt, facs), 4, ACPI_BLOB_FACS);

@@ -130,6 +130,7 @@ struct vm_config {
 	const uint8_t *firmware; // NULL: none
 	uint64_t firmware_bytes;
 	const char *firmware_name;
+	uint16_t pm_base; // where it puts the ports of power management; 0: ACPI_PM_BASE
 	const uint8_t *kernel;
 	uint64_t kernel_bytes;
 	const uint8_t *initrd; // NULL: none

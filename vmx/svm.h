@@ -67,6 +67,7 @@ struct svm_vcpu {
 	struct svm_step step;
 	uint64_t shadow_rip;     // of an entry in an interrupt shadow: SVM_PRECISE_SHADOWED
 	uint64_t run_ticks;      // of this vcpu_enter, while counting
+	bool tpr_wanted;         // vcpu_intercept_tpr
 	uint32_t limit;          // of the next entry, for the host's timer; 0: none
 	uint8_t software_length; // of the INT n that `event` is
 	// Where its ASID comes from; another core, or a later generation: it needs a new one.
@@ -127,6 +128,8 @@ must_check enum status svm_write_cr0(struct vcpu *vcpu, uint64_t value);
 must_check enum status svm_write_cr4(struct vcpu *vcpu, uint64_t value, uint64_t allowed);
 void svm_set_tpr(struct vcpu *vcpu, uint8_t cr8);
 void svm_intercept_tpr(struct vcpu *vcpu, bool intercept);
+// Writes of CR8 exit if that is wanted, or a window is open. See svm_event.c.
+void svm_update_tpr_intercept(struct svm_vcpu *svm);
 void svm_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which);
 void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 uint64_t svm_tsc_offset(const struct vcpu *vcpu);

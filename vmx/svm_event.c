@@ -11,6 +11,9 @@
 // at the next entry. So while an event waits and the shadow is on, the guest runs one instruction
 // (svm_step.c), and its end is the end of the shadow. The same step passes the IRET that ends an
 // NMI when another NMI waits.
+//
+// CR8: one known implementation ends itself when the guest writes it while V_IRQ is the window (as
+// handlers of UEFI firmware do at their end). So these writes exit meanwhile.
 #include "vmx/svm.h"
 
 #include "kernel/base/assert.h"
@@ -156,6 +159,7 @@ void svm_event_prepare_slow(struct vcpu *vcpu)
 		vmcb->virtual_interrupt |= V_OFFER;
 		vmcb->intercept3 |= SVM_INTERCEPT_VINTR;
 	}
+	svm_update_tpr_intercept(svm);
 	if (iret)
 		vmcb->intercept3 |= SVM_INTERCEPT_IRET;
 	svm->windows_armed = window || iret;

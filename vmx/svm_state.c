@@ -334,6 +334,7 @@ void svm_reset(struct vcpu *vcpu)
 	svm->precise &= SVM_PRECISE_COUNT;
 	svm->interrupt_window = svm->nmi_window = false;
 	svm->vmcb->intercept3 &= ~(uint32_t)(SVM_INTERCEPT_VINTR | SVM_INTERCEPT_IRET);
+	svm_update_tpr_intercept(svm);
 	svm->vmcb->intercept_exceptions = SVM_EXCEPTIONS_INTERCEPTED;
 }
 
@@ -351,18 +352,23 @@ void svm_set_tpr(struct vcpu *vcpu, uint8_t cr8)
 	svm_dirty(vcpu, SVM_CLEAN_TPR);
 }
 
-void svm_intercept_tpr(struct vcpu *vcpu, bool intercept)
+void svm_update_tpr_intercept(struct svm_vcpu *svm)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
+	bool window = (svm->vmcb->intercept3 & SVM_INTERCEPT_VINTR) != 0;
 	uint32_t before = svm->vmcb->intercept_cr;
-
 	uint32_t after = (before & ~(uint32_t)SVM_INTERCEPT_CR8_WRITE) |
-		(intercept ? (uint32_t)SVM_INTERCEPT_CR8_WRITE : 0);
+		(svm->tpr_wanted || window ? (uint32_t)SVM_INTERCEPT_CR8_WRITE : 0);
 
 	if (likely(after == before))
 		return;
 	svm->vmcb->intercept_cr = after;
-	svm_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
+	svm_dirty(&svm->vcpu, SVM_CLEAN_INTERCEPTS);
+}
+
+void svm_intercept_tpr(struct vcpu *vcpu, bool intercept)
+{
+	svm_of(vcpu)->tpr_wanted = intercept;
+	svm_update_tpr_intercept(svm_of(vcpu));
 }
 
 // A PAUSE that comes more than the threshold's ticks after the one before begins a new count: APM

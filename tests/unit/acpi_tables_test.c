@@ -169,6 +169,31 @@ static void test_fadt(void **state)
 	fake_ram_destroy(ram);
 }
 
+// Firmware moves the ports; both tables say where to.
+static void test_pm_base(void **state)
+{
+	static const uint8_t moved[] = {0x47, 1, 0, 0xb0, 0, 0xb0, 1, 0x40};
+	struct acpi_config config = full;
+	struct table fadt, dsdt;
+	struct guest_ram *ram;
+	uint32_t at = 0;
+
+	(void)state;
+	config.pm_base = 0xb000;
+	ram = build(&config);
+	assert_true(find_table(ram, "FACP", &fadt) != 0);
+	check_register(&fadt, 56, 148, 0xb000, 32);
+	check_register(&fadt, 64, 172, 0xb004, 16);
+	check_register(&fadt, 76, 208, 0xb008, 32);
+	check_register(&fadt, 80, 220, 0xb020, 32);
+	read_table(ram, get32(&fadt, 40), &dsdt);
+	while (at + sizeof(moved) < dsdt.count
+		&& memcmp(&dsdt.bytes[at], moved, sizeof(moved)) != 0)
+		at++;
+	assert_true(at + sizeof(moved) < dsdt.count);
+	fake_ram_destroy(ram);
+}
+
 static void test_boot_flags_follow_configuration(void **state)
 {
 	struct acpi_config config = full;
@@ -430,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_rsdp),
 		cmocka_unit_test(test_root_tables_agree),
 		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_pm_base),
 		cmocka_unit_test(test_boot_flags_follow_configuration),
 		cmocka_unit_test(test_facs_lies_in_reserved_ram),
 		cmocka_unit_test(test_mcfg),

@@ -6,7 +6,9 @@ static void test_firmware(void **state)
 {
 	static const struct {
 		const char *value, *path;
-	} good[] = {{"seabios", "firmware/bios-256k.bin"}, {"ovmf", "firmware/OVMF.fd"}};
+		uint16_t pm_base;
+	} good[] = {{"seabios", "firmware/bios-256k.bin", 0x600},
+		{"ovmf", "firmware/OVMF.fd", 0xb000}};
 	char text[128];
 
 	(void)state;
@@ -15,9 +17,11 @@ static void test_firmware(void **state)
 			good[i].value);
 		assert_int_equal(parse(text), STATUS_OK);
 		assert_string_equal(config_firmware_path(config.vms[0].firmware), good[i].path);
+		assert_int_equal(config_firmware_pm_base(config.vms[0].firmware), good[i].pm_base);
 		assert_string_equal(config.vms[0].kernel, "");
 	}
 	assert_null(config_firmware_path(CONFIG_FIRMWARE_NONE));
+	assert_int_equal(config_firmware_pm_base(CONFIG_FIRMWARE_NONE), 0);
 	expect_vm_error("firmware = bios",
 		"reprise.ini:4: firmware: expected none, seabios or ovmf, got \"bios\"");
 	expect_error("[vm a]\nmemory = 64M\nfirmware = none\n",

@@ -284,6 +284,36 @@ static void the_window_is_a_virtual_interrupt(void **state)
 	assert_int_equal(VMCB->virtual_interrupt & SVM_V_TPR_MASK, 9);
 }
 
+static bool cr8_exits(void)
+{
+	return (VMCB->intercept_cr & SVM_INTERCEPT_CR8_WRITE) != 0;
+}
+
+// While V_IRQ is the window, and besides whenever it is asked for.
+static void writes_of_cr8_exit_in_a_window(void **state)
+{
+	struct vmexit exit;
+
+	(void)state;
+	VMCB->rflags &= ~RFLAGS_IF;
+	prepare();
+	assert_false(cr8_exits());
+	vcpu_request_interrupt_window(VCPU);
+	prepare();
+	assert_true(cr8_exits());
+	vcpu_intercept_tpr(VCPU, false);
+	assert_true(cr8_exits());
+	exit_with(SVM_EXIT_VINTR, &exit);
+	prepare();
+	assert_false(cr8_exits());
+	vcpu_intercept_tpr(VCPU, true);
+	vcpu_request_interrupt_window(VCPU);
+	prepare();
+	exit_with(SVM_EXIT_VINTR, &exit);
+	prepare();
+	assert_true(cr8_exits());
+}
+
 static void a_shadow_is_stepped_over(void **state)
 {
 	struct vmexit exit;
@@ -512,6 +542,7 @@ int main(void)
 		TEST(a_kept_fault_escalates),
 		TEST(injection_follows_flags_and_shadow),
 		TEST(the_window_is_a_virtual_interrupt),
+		TEST(writes_of_cr8_exit_in_a_window),
 		TEST(a_shadow_is_stepped_over),
 		TEST(only_what_waits_is_stepped_for),
 		TEST(a_pending_event_goes_before_a_step),
