@@ -22,8 +22,8 @@
 // (device_take_queues) before it does what concerns them, and kicks who serves them when the driver
 // notifies. On that core `serve` and `complete` run without the device lock, beside stimuli, and
 // touch nothing else of the device; of the effects they have dma_read, dma_write and submit. What
-// else is to happen (interrupts, an error) they note, and `served` does it as a stimulus. There is no
-// such core for a recorded machine.
+// else is to happen (interrupts, an error) they note, and `served` does it as a stimulus. No such
+// core is there for a recorded machine.
 //
 // Guest memory is reached by device_dma_*() alone. Data is copied once to a local, validated, and
 // only the copy is used.

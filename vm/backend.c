@@ -68,8 +68,8 @@ void backend_done_at_once(struct backend_request *request, enum status status)
 void backend_done(struct backend_request *request, enum status status)
 {
 	const struct backend *backend = request->backend;
-	struct cpu *waits = backend->plane != NULL && request->kind != BACKEND_RESIZE ? backend->plane
-						    : vm_home(backend->device->vm);
+	bool is_planes = backend->plane != NULL && request->kind != BACKEND_RESIZE;
+	struct cpu *waits = is_planes ? backend->plane : vm_home(backend->device->vm);
 
 	backend_done_at_once(request, status);
 	cpu_kick(waits);

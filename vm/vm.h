@@ -43,143 +43,14 @@
 #include "vm/packet.h"
 #include "vm/paging.h"
 #include "vm/random_seed.h"
+#include "vm/vm_config.h"
 #include "vmx/cpuid_frozen.h"
 #include "vmx/vcpu.h"
-
-enum {
-	VM_NAME_MAX = 32,
-	VM_VCPUS_MAX = 64,
-	VM_DEVICES_MAX = 32,
-	VM_DISKS_MAX = 8,
-	VM_NICS_MAX = 4,
-	VM_DEVICE_TIMERS_MAX = 4,
-	VM_LAST_EXITS = 16,
-	VM_REPORTS_MAX = 16,
-	VM_RESETS_TOLD = 16, // a guest can reset itself, or panic, as often as it likes
-};
-
-enum { VM_PIN_ANY = 0xff };
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
 // Why a machine ended.
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_DEBUG_EXIT, VM_END_FAILED };
-
-// Test facilities that keep a machine's position: docs/configuration.md.
-struct landing_config {
-	bool step_all;                  // every instruction is a single step
-	uint64_t step_from, step_count; // those between these ticks are
-	uint64_t test_seed, test_count; // stops at random positions
-	uint64_t shape_seed;            // not 0: as hardware counts, with skid
-	bool trace;                     // tells each of those positions
-};
-
-// Recording and replaying. The names and their meanings are QEMU's where it has them.
-enum vm_rr_mode { VM_RR_NONE, VM_RR_RECORD, VM_RR_REPLAY };
-enum vm_rr_sink {
-	VM_RR_SINK_NONE,
-	VM_RR_SINK_RAM,       // the last `bytes`
-	VM_RR_SINK_DISK,      // host disk `disk`, all of it
-	VM_RR_SINK_PARTITION, // `name`: the label or GUID of a GPT partition
-	VM_RR_SINK_FILE,      // `name`: a path on the ESP
-};
-struct vm_rr {
-	uint8_t mode; // enum vm_rr_mode
-	uint8_t sink; // enum vm_rr_sink
-	uint32_t disk;
-	uint64_t bytes;
-	uint64_t beacon_ticks; // from one to the next; 0: as the recorder likes
-	const char *name;
-};
-
-// What the machine has before it: a disk whose medium is in RAM.
-enum vm_disk_kind {
-	VM_DISK_TEST,   // emul/test_disk.h: one at most
-	VM_DISK_VIRTIO, // emul/virtio_blk.h
-};
-
-struct vm_disk_config {
-	const char *name;
-	uint64_t bytes;       // a multiple of 512, not 0
-	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
-	uint64_t image_bytes;
-	uint64_t seed;        // of the times that requests take; 0: none
-	uint8_t kind;         // enum vm_disk_kind
-	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
-	bool readonly;
-};
-
-struct vm_nic_config {
-	const char *name;
-	const char *network; // the name of its switch, shorter than SWITCH_NAME_MAX
-	uint8_t mac[6];
-};
-
-// Whether RDTSC takes some of the machine's time, beside its tick: it does where it exits, for who
-// waits by it would go round very often else. A replay has to do as the recording did.
-enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
-
-// What the machine shows its text and pictures on.
-enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_VGA };
-
-// Pointers must stay valid as long as the machine: a reset loads the kernel again.
-struct vm_config {
-	const char *name;
-	uint64_t memory_bytes; // multiple of 2 MiB
-	// What the guest begins with: the image of a firmware, vm_firmware_fits, or else a kernel.
-	const uint8_t *firmware; // NULL: none
-	uint64_t firmware_bytes;
-	const char *firmware_name;
-	uint16_t pm_base; // where it puts the ports of power management; 0: ACPI_PM_BASE
-	const uint8_t *kernel;
-	uint64_t kernel_bytes;
-	const uint8_t *initrd; // NULL: none
-	uint64_t initrd_bytes;
-	const char *cmdline;
-	uint32_t vcpus;    // 1 to VM_VCPUS_MAX
-	uint64_t tsc_hz;   // of the guest's TSC, at most LAPIC_TSC_HZ_MAX; 0: as the host's
-	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
-	uint8_t pin[VM_VCPUS_MAX];
-	bool x2apic;
-	uint8_t display; // enum vm_display
-	const uint8_t *display_rom; // its BIOS; NULL: none
-	uint64_t display_rom_bytes; // at most VGA_ROM_BYTES
-	uint16_t debugcon; // port of a debug console; 0: none
-	bool debug_exit; // isa-debug-exit at port 0x501
-	bool rng;        // emul/virtio_rng.h
-	bool balloon;    // emul/virtio_balloon.h
-	bool virtio_console; // emul/virtio_console.h, which typed characters go to
-	uint64_t rtc_epoch; // seconds since 1970 at creation
-	// Its execution can be repeated to the instruction: its time is its position, and its CPU
-	// has nothing that would not be the same again (docs/replay_determinism.md). `rr` and
-	// `landing` imply it: vm_config_keeps_position.
-	bool recordable;
-	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
-	struct vm_rr rr;
-	struct landing_config landing;
-	uint32_t disk_count;
-	struct vm_disk_config disks[VM_DISKS_MAX];
-	uint32_t nic_count;
-	struct vm_nic_config nics[VM_NICS_MAX];
-	struct random_seed random_seed; // vm_create makes one where there is none
-	uint8_t rdtsc; // enum vm_rdtsc, of a machine whose position is kept
-	// A test facility: see vm/save_load_test.h. 0: not used.
-	uint32_t save_load_exits;  // after how many exits the machine is saved and loaded
-	uint32_t save_load_memory; // every how many of these times its memory is too; 0: never
-	// Characters of the guest's serial port and debug console. On any core, under the device
-	// lock.
-	void (*output)(void *owner, const uint8_t *bytes, size_t count);
-	// The machine ended. On its home, which must not be made to wait. May be NULL.
-	void (*ended)(void *owner);
-	void *owner;
-};
-
-// Whole pages, from what is seen below 1 MiB up.
-static inline bool vm_firmware_fits(uint64_t bytes)
-{
-	return bytes % PAGE_BYTES == 0 && bytes >= GUEST_ROM_END - GUEST_BIOS_START &&
-		bytes <= GUEST_FIRMWARE_MAX;
-}
 
 struct vm_device {
 	struct vm *vm;

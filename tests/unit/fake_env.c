@@ -323,22 +323,6 @@ void fake_destroy(struct fake_env *env)
 	env->memory = NULL;
 }
 
-void fake_clear(struct fake_env *env)
-{
-	memset(env->line_rises, 0, sizeof(env->line_rises));
-	env->line_calls = 0;
-	env->region_calls = 0;
-	env->messages = 0;
-	env->output_bytes = 0;
-	env->requests = 0;
-	env->submits = 0;
-	env->drops = 0;
-	env->sends = 0;
-	env->memory_writes = 0;
-	env->reports = 0;
-	env->kicks = 0;
-}
-
 uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size)
 {
 	uint64_t value;
@@ -507,35 +491,4 @@ struct device *fake_save_and_load(struct fake_env *env)
 	env->requests = before.requests;
 	free(old);
 	return env->device;
-}
-
-static void check_refused(struct fake_env *env, const struct state_field *field, uint64_t value)
-{
-	const struct state_table *table = env->device->model->state;
-	struct device *copy = malloc(table->struct_bytes);
-	struct state_error error = {0};
-
-	assert_non_null(copy);
-	memcpy(copy, env->device, table->struct_bytes);
-	state_field_set(field, copy, field->count - 1, value);
-	assert_int_equal(state_check(table, copy, &error), STATUS_INVALID);
-	assert_ptr_equal(error.field, field->name);
-	assert_int_equal(error.index, field->count - 1);
-	free(copy);
-}
-
-void fake_check_ranges(struct fake_env *env)
-{
-	const struct state_table *table = env->device->model->state;
-
-	for (uint32_t i = 0; i < table->field_count; i++) {
-		const struct state_field *field = &table->fields[i];
-
-		if (field->kind != STATE_FIELD_SAVED)
-			continue;
-		if (field->max < UINT64_MAX >> (64 - 8 * field->width))
-			check_refused(env, field, field->max + 1);
-		if (field->min > 0)
-			check_refused(env, field, field->min - 1);
-	}
 }

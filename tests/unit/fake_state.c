@@ -1,8 +1,56 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Checks of a device's state table alone.
+// The record of effects forgotten, and checks of a device's state table.
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/unit/fake_env.h"
+
+void fake_clear(struct fake_env *env)
+{
+	memset(env->line_rises, 0, sizeof(env->line_rises));
+	env->line_calls = 0;
+	env->region_calls = 0;
+	env->messages = 0;
+	env->output_bytes = 0;
+	env->requests = 0;
+	env->submits = 0;
+	env->drops = 0;
+	env->sends = 0;
+	env->memory_writes = 0;
+	env->reports = 0;
+	env->kicks = 0;
+}
+
+static void check_refused(struct fake_env *env, const struct state_field *field, uint64_t value)
+{
+	const struct state_table *table = env->device->model->state;
+	struct device *copy = malloc(table->struct_bytes);
+	struct state_error error = {0};
+
+	assert_non_null(copy);
+	memcpy(copy, env->device, table->struct_bytes);
+	state_field_set(field, copy, field->count - 1, value);
+	assert_int_equal(state_check(table, copy, &error), STATUS_INVALID);
+	assert_ptr_equal(error.field, field->name);
+	assert_int_equal(error.index, field->count - 1);
+	free(copy);
+}
+
+void fake_check_ranges(struct fake_env *env)
+{
+	const struct state_table *table = env->device->model->state;
+
+	for (uint32_t i = 0; i < table->field_count; i++) {
+		const struct state_field *field = &table->fields[i];
+
+		if (field->kind != STATE_FIELD_SAVED)
+			continue;
+		if (field->max < UINT64_MAX >> (64 - 8 * field->width))
+			check_refused(env, field, field->max + 1);
+		if (field->min > 0)
+			check_refused(env, field, field->min - 1);
+	}
+}
 
 void fake_check_coverage(const struct device_model *model)
 {

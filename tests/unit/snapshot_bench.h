@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A machine that can be saved and loaded on the build machine: the real devices, board, bus, queue
-// and snapshot code; the CPU and its core are fakes.
+// A machine that can be saved and loaded: real devices, board, bus, queue; a fake CPU and core.
 #ifndef TESTS_UNIT_SNAPSHOT_BENCH_H
 #define TESTS_UNIT_SNAPSHOT_BENCH_H
 

@@ -90,14 +90,16 @@ unit_outside_packet := kernel/event.c vm/backend.c vm/guest_ram.c vm/outside.c v
 unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
 	vm/outside.c vm/packet.c vm/setting.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/packet.c vm/setting.c
+	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/packet.c \
+	vm/setting.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c \
-	vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_virtio.c vm/random_seed.c vm/setting.c \
+	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
+	vm/medium.c vm/mtrr.c vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c \
+	vm/random_seed.c vm/setting.c \
 	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
@@ -160,7 +162,8 @@ $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
-THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads smp_threads
+THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads \
+	smp_threads
 threads_dataplane := $(UNIT_VIRTIO) vm/backend.c vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
