@@ -136,13 +136,25 @@ def boot(line, key):
     line.expect(SHELL, 60)
 
 
+def dmesg_lines(line):
+    """Of a message in several lines, dmesg pads all but the first."""
+    lines, prefix = [], ""
+    for text in shell(line, "dmesg -r").splitlines():
+        match = re.match(r"<\d+>\[ *\d+\.\d+\] ", text)
+        if match is not None:
+            prefix = match.group()
+        elif text.startswith(" " * len(prefix)):
+            text = prefix + text[len(prefix):]
+        lines.append(text)
+    return lines
+
+
 def check_dmesg(options, line, firmware, notes):
     folder = os.path.join(options.top, "tests", "system")
     names = ["dmesg.allow", "dmesg.smp.allow"] + ["dmesg.uefi.allow"] * (SHIFT[firmware] > 0)
     allowed = [difference for name in names
                for difference in payloads.read_differences(os.path.join(folder, name))]
-    said = shell(line, "dmesg -r")
-    problems = system.check_dmesg(["=== dmesg begin", *said.splitlines(), "=== dmesg end"],
+    problems = system.check_dmesg(["=== dmesg begin", *dmesg_lines(line), "=== dmesg end"],
                                   allowed, [])
     failed = shell(line, "systemctl --failed --no-legend --plain").strip()
     if failed:
@@ -300,7 +312,7 @@ def run_replay(options, directory, notes):
         return failure
     here = os.path.join(directory, "replay")
     with terminal(options, here, replay_command(options, here, "replay", disk, True)) as line:
-        line.expect(replay.REPLAYED + "|diverged", TIMEOUT)
+        line.expect(replay.REPLAYED + "|the last beacon that matched[^\r]*", TIMEOUT)
         match = re.search(replay.REPLAYED, line.output.decode("ascii", "replace"))
         if match is None or match.groups()[:2] != recorded.groups()[1:3]:
             line.fail(f"it was not replayed; recorded {recorded.group(0)}")
