@@ -236,14 +236,16 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
+FUZZ_BOARD_SRCS := tests/fuzz/board_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c emul/acpi_pm.c \
+	emul/fw_cfg.c emul/pci_host.c emul/pcidev.c emul/piix3.c
 FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
-fuzzers: $(B)/fuzz/fat_fuzz $(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz \
-	$(B)/fuzz/vga_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
+fuzzers: $(B)/fuzz/board_fuzz $(B)/fuzz/board_seeds.stamp $(B)/fuzz/fat_fuzz \
+	$(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz $(B)/fuzz/vga_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
 	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/vga_seeds.stamp \
 	$(B)/fuzz/log_seeds.stamp $(B)/fuzz/net_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
@@ -265,6 +267,12 @@ $(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/board_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_BOARD_SRCS))
+	@clang $(FUZZ_CFLAGS) $^ -o $@
+$(B)/fuzz/board_seeds.stamp: tests/board_seeds.py
+	@mkdir -p $(@:.stamp=)
+	@tests/board_seeds.py $(@:.stamp=)
+	@touch $@
 $(B)/fuzz/vga_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VGA_SRCS))
 	@clang $(FUZZ_CFLAGS) $^ -o $@
 $(B)/fuzz/vga_seeds.stamp: tests/vga_seeds.py
@@ -315,6 +323,7 @@ folders	tools/check-folders.sh
 headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
 clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
+fuzz-board	tools/check-fuzz.sh board 20000
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000

@@ -78,6 +78,7 @@ shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
     'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
 shard net-linux-recorded env REPLAY_ALL=1 tests/run.py net --filter linux-recorded
 shard replay-ring-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/ring$'
+shard fuzz-board-1000000 tools/check-fuzz.sh board 1000000
 shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
 shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
 shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000

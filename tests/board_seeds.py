@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writes seeds for tests/fuzz/board_fuzz.c: what firmware does first.
+
+    tests/board_seeds.py FOLDER
+"""
+
+import os
+import struct
+import sys
+
+FW_CFG, PCI_HOST, PIIX3, ACPI_PM = range(4)
+SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
+WRITE = 0x40
+
+
+def access(count, region, size, offset, value=None):
+    """A step: `count` is how many regions the device has."""
+    kind = (WRITE if value is not None else 0) | SIZES[size] << 3
+    while (kind & 0x7f) % count != region:  # its low bits are free
+        kind += 1
+    data = b"" if value is None else value.to_bytes(size, "big")
+    return bytes([kind, offset]) + data
+
+
+def memory(at, data):
+    return bytes([0xe0]) + struct.pack(">H", at) + data.ljust(16, b"\0")[:16]
+
+
+def transfer(control, count, to):
+    """A description at 0x100, and its address in little-endian ports, big-endian in them."""
+    swapped = int.from_bytes((0x100).to_bytes(4, "big"), "little")
+    return (memory(0x100, struct.pack(">IIQ", control, count, to)) +
+            access(2, 1, 4, 0, 0) + access(2, 1, 4, 4, swapped) + b"\xd0" * 4)
+
+
+def config(count, values):
+    return b"".join(access(count, 0, size, offset, value) + access(count, 0, size, offset)
+                    for size, offset, value in values)
+
+
+SEEDS = {
+    "fw_cfg_ports": bytes([FW_CFG]) + access(2, 0, 2, 0, 0) + access(2, 0, 1, 1) * 5 +
+                    access(2, 0, 2, 0, 0x20) + access(2, 0, 1, 1) * 5,
+    "fw_cfg_dma": bytes([FW_CFG]) + transfer(0x20000a, 40000, 0x1000) +
+                  transfer(0x4, 7, 0) + transfer(0x10, 7, 0) + transfer(0x2, 1 << 20, 0x1000),
+    "fw_cfg_loaded": bytes([FW_CFG | 0x80]) + bytes(range(1, 64)),
+    "pci_host": bytes([PCI_HOST]) + access(2, 1, 4, 0, 0x80000059) + access(2, 1, 4, 0) +
+                config(2, [(1, offset, 0x33) for offset in range(0x59, 0x60)] +
+                       [(2, 4, 0xffff), (4, 0x10, 0xffffffff), (1, 0x72, 0x7a)]),
+    "pci_host_loaded": bytes([PCI_HOST | 0x80]) + b"\x80\x00\x00\xfc" + bytes(40),
+    "piix3": bytes([PIIX3]) + config(1, [(4, 0x60, 0x0b0b0a0a), (1, 0x60, 0x80)]) +
+             b"".join(bytes([0xc0 | level, line]) for level in (1, 0) for line in (3, 40, 99)),
+    "acpi_pm": bytes([ACPI_PM]) + config(3, [(4, 0x40, 0x601), (1, 0x80, 1), (4, 0x58, 0)]) +
+               access(3, 1, 2, 2, 0x0121) + access(3, 1, 2, 4, 0x2001) + access(3, 2, 1, 0, 0xf1) +
+               access(3, 1, 4, 8) + b"\xf0\xff\xff\xff\xff\xd8" + access(3, 1, 2, 0, 0xffff),
+    "acpi_pm_loaded": bytes([ACPI_PM | 0x80]) + bytes(range(100)),
+}
+
+
+def main():
+    for name, data in SEEDS.items():
+        with open(os.path.join(sys.argv[1], name), "wb") as file:
+            file.write(data)
+
+
+if __name__ == "__main__":
+    main()
