@@ -245,7 +245,8 @@ FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log
 fuzzers: $(B)/fuzz/board_fuzz $(B)/fuzz/board_seeds.stamp $(B)/fuzz/fat_fuzz \
-	$(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz $(B)/fuzz/vga_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
+	$(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz $(B)/fuzz/vga_fuzz \
+	$(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
 	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/vga_seeds.stamp \
 	$(B)/fuzz/log_seeds.stamp $(B)/fuzz/net_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 

@@ -190,6 +190,15 @@ static void access(struct input *input, uint8_t step)
 		(void)env.model->read(env.device, now, region, offset, size);
 }
 
+// Where the data port leads: to a register of bus 0, or nowhere.
+static void decode(uint64_t offset)
+{
+	uint64_t at = pci_host_decode(env.device, PCI_HOST_REGION_DATA, offset);
+
+	demand(at == PCI_HOST_ECAM_NOWHERE || at < PCI_HOST_ECAM_BYTES);
+	demand(pci_host_decode(env.device, PCI_HOST_REGION_ECAM, offset) == offset);
+}
+
 static void step(struct input *input)
 {
 	uint8_t what = (uint8_t)take(input, 1);
@@ -198,6 +207,8 @@ static void step(struct input *input)
 
 	if (what < 0xc0) {
 		access(input, what & 0x7f);
+		if (env.model == &pci_host_model)
+			decode(what & 3);
 	} else if (what < 0xd0 && env.model->line != NULL) {
 		env.model->line(env.device, now, (unsigned)take(input, 1) % env.model->inputs,
 			what & 1);
