@@ -366,9 +366,11 @@ nightly: tests-built
 # A Linux guest, and disk images with it.
 LINUX := $(CACHE)/linux/vmlinuz
 LINUX_NET := $(CACHE)/linux/net/virtio-9-net.ko
-$(LINUX) $(LINUX_NET) &: | $(B)/deps.stamp
+LINUX_RNG := $(CACHE)/linux/modules/virtio-6-rng.ko
+$(LINUX) $(LINUX_NET) $(LINUX_RNG) &: | $(B)/deps.stamp
 	@tools/deps.sh guest
-$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX) $(LINUX_NET)
+$(B)/initramfs.cpio: tools/mkinitramfs.sh $(wildcard tools/initramfs/*) $(LINUX) \
+	$(LINUX_NET) $(LINUX_RNG)
 	@tools/mkinitramfs.sh $@ $(CACHE)/linux/modules/*.ko $(CACHE)/linux/net/*.ko
 ESP_FILES := vmlinuz=$(LINUX) initramfs.cpio=$(B)/initramfs.cpio
 $(B)/esp.img: $(B)/BOOTX64.EFI tools/reprise.ini tools/mkesp.sh $(B)/initramfs.cpio $(LINUX)

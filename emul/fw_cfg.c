@@ -49,7 +49,7 @@ struct fw_cfg {
 	uint32_t offset;         // of the data port, in the item
 	uint16_t key;
 	uint8_t reserved[6];
-	const struct fw_cfg_item *items;
+	const void *items; // struct fw_cfg_item
 	uint64_t item_count;
 };
 
@@ -70,7 +70,7 @@ void fw_cfg_configure(struct device *device, const struct fw_cfg_item *items, ui
 static const uint8_t *item_rest(const struct fw_cfg *cfg, uint32_t *bytes)
 {
 	for (uint64_t i = 0; i < cfg->item_count; i++) {
-		const struct fw_cfg_item *item = &cfg->items[i];
+		const struct fw_cfg_item *item = (const struct fw_cfg_item *)cfg->items + i;
 
 		if (item->key != cfg->key || cfg->offset >= item->bytes)
 			continue;

@@ -192,7 +192,6 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	const char *reason;
 	bool got;
 
-	ASSERT(virtio_queue_is_live(virtio, queue));
 	reason = virtio_queue_pop(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio),
 		chain, &got);
 	if (reason != NULL)

@@ -322,7 +322,7 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 	bool any = false;
 
 	blk->waiting &= ~(uint32_t)BIT(queue);
-	for (unsigned i = 0; virtio_queue_is_live(&blk->virtio, queue); i++) {
+	for (unsigned i = 0;; i++) {
 		struct virtio_blk_request *request = request_free(blk);
 
 		if (request == NULL || i == CHAINS_AT_A_TIME) {

@@ -117,26 +117,27 @@ static always_inline void exit_note(struct vm_vcpu *vcpu, const struct vmexit *e
 	last->kind = exit->kind;
 }
 
-static __attribute__((noinline)) void queue_deliver(struct vm *vm, struct guest_time now)
+static __attribute__((noinline)) bool queue_deliver(struct vm *vm, struct guest_time now)
 {
 	uint64_t start = rdtsc();
+	bool done;
 
 	event_queue_deliver(&vm->queue, now);
+	done = vm->queue.fifo_count == 0;
+	bus_leave(vm, now);
 	vm->delivered += rdtsc() - start;
+	return done;
 }
 
 // Of the home: what the machine's event queue has for this moment. False: handlers have queued
 // more, which comes before the guest goes on, and after whatever else this core has to do.
-static bool events_deliver(struct vm *vm, struct guest_time now)
+static always_inline bool events_deliver(struct vm *vm, struct guest_time now)
 {
-	bool done;
-
 	bus_enter(&vm->bus);
 	if (event_queue_is_due(&vm->queue, now))
-		queue_deliver(vm, now);
-	done = vm->queue.fifo_count == 0;
+		return queue_deliver(vm, now);
 	bus_leave(vm, now);
-	return done;
+	return true;
 }
 
 static bool anything_arrived(const struct vm *vm)

@@ -118,6 +118,18 @@ static void env_report(struct device *device, const char *what)
 	demand(what != NULL);
 }
 
+// No core serves queues here.
+static enum status env_give_queues(struct device *device)
+{
+	(void)device;
+	return STATUS_UNSUPPORTED;
+}
+
+static void env_take_queues(struct device *device)
+{
+	(void)device;
+}
+
 static const struct device_env ops = {
 	.set_line = env_set_line,
 	.send_message = env_send_message,
@@ -128,6 +140,8 @@ static const struct device_env ops = {
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.report = env_report,
+	.give_queues = env_give_queues,
+	.take_queues = env_take_queues,
 };
 
 static struct device *create(void)

@@ -29,6 +29,18 @@ static void env_output(struct device *device, unsigned port, const uint8_t *byte
 	demand(output <= OUTPUT_MAX);
 }
 
+// No core serves queues here.
+static enum status env_give_queues(struct device *device)
+{
+	(void)device;
+	return STATUS_UNSUPPORTED;
+}
+
+static void env_take_queues(struct device *device)
+{
+	(void)device;
+}
+
 static const struct device_env ops = {
 	.set_line = env_set_line,
 	.send_message = env_send_message,
@@ -40,6 +52,8 @@ static const struct device_env ops = {
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.report = env_report,
+	.give_queues = env_give_queues,
+	.take_queues = env_take_queues,
 };
 
 static struct device *create(void)

@@ -45,6 +45,18 @@ static void env_drop(struct device *device, unsigned port, uint64_t request)
 	(void)request; // it stays under way, and its completion is not told: as if it were late
 }
 
+// No core serves queues here.
+static enum status env_give_queues(struct device *device)
+{
+	(void)device;
+	return STATUS_UNSUPPORTED;
+}
+
+static void env_take_queues(struct device *device)
+{
+	(void)device;
+}
+
 static const struct device_env ops = {
 	.set_line = env_set_line,
 	.send_message = env_send_message,
@@ -57,6 +69,8 @@ static const struct device_env ops = {
 	.map_region = env_map_region,
 	.unmap_region = env_unmap_region,
 	.report = env_report,
+	.give_queues = env_give_queues,
+	.take_queues = env_take_queues,
 };
 
 static struct device *create(void)
