@@ -174,7 +174,7 @@ def run_pair(options, engine, directory, pins):
         problems.append(result.describe())
     problems += [f"a did not say {line!r}" for line in ASKED if line not in result.guest_lines()]
     problems += [f"{name} did not end" for name in NAMES
-                 if f"reprise: {name}: ended: debug exit" not in result.log_lines()]
+                 if f"reprise: {name}: ended: debug exit".encode() not in result.serial]
     return "\n".join(problems + result.log_lines()[-10:]) if problems else None
 
 

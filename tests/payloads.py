@@ -38,14 +38,14 @@ NOT_BARE = {
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 # Of devices that a payload is about.
-DEVICES = {"virtio_balloon": ["balloon = on"],
+DEVICES = {"dev_vga": ["display = vga"],
+           "virtio_balloon": ["balloon = on"],
            "virtio_console": ["console_device = virtio"],
            "virtio_rng": ["rng = on"]}
 # Of the configuration. QEMU's CPU cannot scale.
 KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
-           for engine in ("svm", "vmx")},
-        **{(engine, "dev_vga"): ["display = vga"] for engine in ("svm", "vmx")}}
+           for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
@@ -179,7 +179,7 @@ def bare_command(options, name, directory, engine):
     payload = os.path.join(options.build, "guest", name + ".elf")
     several = {"icount": False, "cpus": vcpus(name)} if vcpus(name) > 1 else {}
     several.update(features(name, engine))
-    if "display = vga" in KEYS.get((engine, name), []):
+    if "display = vga" in DEVICES.get(name, []):
         several["vga"] = True
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
                                                   memory_mib(name), **several)

@@ -134,8 +134,6 @@ def payload_members(options, engine, name, mode, elsewhere):
             *payloads.DEVICES.get(name, [])]
     if name == "test_disk":  # whose requests take other times then
         keys += ["test_disk = 64K", f"test_disk_delay = {2 if elsewhere else 1}"]
-    else:
-        keys += payloads.KEYS.get((engine, name), [])
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         content = file.read()
     config = payloads.disk_section(name, "t", 2 if elsewhere else 1) + \
