@@ -40,10 +40,13 @@ struct machine *machine_find(const char *name)
 	return machine;
 }
 
+// Or has ended, and nobody has been told yet.
 static bool any_goes_on(void)
 {
 	for (const struct machine *machine = machines; machine != NULL; machine = machine->next)
-		if (machine->vm != NULL && machine->vm->state != VM_ENDED)
+		if (machine->vm != NULL &&
+			(__atomic_load_n(&machine->vm->state, __ATOMIC_ACQUIRE) != VM_ENDED ||
+				machine->ends_told != machine->vm->ends))
 			return true;
 	return false;
 }
@@ -76,6 +79,7 @@ static void ended_arrived(struct cpu_message *message)
 	console_guest_flush(machine->console);
 	log_info("%s: ended: %s", vm->name, vm_state_name(vm));
 	work_report(vm);
+	machine->ends_told = vm->ends;
 	if (all_ended != NULL && !any_goes_on())
 		all_ended(vm->end_status);
 	if (console_guest_is_shown(machine->console))
@@ -138,6 +142,7 @@ enum status machine_create(struct machine *machine, char error[VM_ERROR_MAX])
 	if (status != STATUS_OK)
 		return status;
 	machine->vm = vm;
+	machine->ends_told = 0;
 	console_guest_attach(machine->console, vm);
 	if (hooks != NULL)
 		status = hooks->created(machine, error);

@@ -19,6 +19,7 @@ struct machine {
 	struct vm *vm;           // NULL: not created
 	struct cpu_message ended; // from the machine's home to the boot CPU
 	bool ended_posted;       // (a) it is under way
+	uint32_t ends_told;      // of the machine's
 };
 
 // Of the configuration: output, ended and owner are filled in here. What it points to must stay.

@@ -308,9 +308,10 @@ void vm_continue(struct vm *vm)
 
 static void end(struct vm *vm, enum vm_end how, uint32_t status)
 {
-	vm->state = VM_ENDED;
+	vm->ends++;
 	vm->end = (uint8_t)how;
 	vm->end_status = status;
+	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);
 	vm->home_worked = worked_here() - vm->home_worked;
 	vm_time_stop(vm);
 	if (vm->outside.recorder != NULL)

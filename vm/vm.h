@@ -176,6 +176,7 @@ struct vm {
 	uint8_t state;       // enum vm_state; the home's to change
 	uint8_t end;         // enum vm_end
 	uint32_t end_status; // of isa-debug-exit
+	uint32_t ends;       // how often it has come to one
 	uint32_t holds;      // vm_hold without vm_release
 	uint32_t requests;   // (a) BIT(enum device_request) or VM_REQUEST_FAILED
 	uint32_t request_argument; // of DEVICE_REQUEST_EXIT, under the device lock
