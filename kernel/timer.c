@@ -107,6 +107,16 @@ static void hardware_stop(void)
 }
 
 // One that is due, or as good as, interrupts `ahead` from now.
+static always_inline uint64_t ticks_left(uint64_t nearest, uint64_t now, const uint64_t ahead)
+{
+	return nearest > now + ahead ? nearest - now : ahead;
+}
+
+uint64_t timer_left(void)
+{
+	return ticks_left(cpu_self()->timer_nearest, rdtsc(), TIMER_AHEAD_TICKS);
+}
+
 static always_inline void program(const uint64_t ahead)
 {
 	struct cpu *cpu = cpu_self();
@@ -120,7 +130,7 @@ static always_inline void program(const uint64_t ahead)
 		return;
 	}
 	now = rdtsc();
-	left = nearest > now + ahead ? nearest - now : ahead;
+	left = ticks_left(nearest, now, ahead);
 	if (tsc_deadline) {
 		wrmsr(MSR_TSC_DEADLINE, now + left);
 		return;

@@ -30,6 +30,8 @@ void timer_set(struct timer *timer, uint64_t deadline);
 void timer_program(void);
 // The same without that microsecond: for whoever makes sure himself that the guest gets on.
 void timer_program_exactly(void);
+// In how many ticks of the TSC the hardware fires if timer_program() is called now.
+uint64_t timer_left(void);
 
 // For a guest's run that is to end at an exact tick of the TSC: whether the hardware counts those.
 bool timer_counts_tsc(void);

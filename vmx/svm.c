@@ -334,17 +334,18 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 }
 
 // By the host's timer, which counts the TSC's ticks: what is between its start and the guest's
-// first instruction is always the same. A host timer that is due before ends the entry as well.
+// first instruction is always the same. Where one of the host's own comes first, it is for that.
 static bool svm_limit(struct vcpu *vcpu, uint64_t ticks)
 {
 	enum { LIMIT_MAX = 1 << 30 };
 	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t host = cpu_self()->timer_nearest - rdtsc();
+	uint64_t host = timer_left();
 
 	if (vcpu_limit_lag == VCPU_LIMIT_NONE || !timer_counts_tsc() || ticks < 2)
 		return false;
-	if (host > ticks) // one that is over due has been programmed, and is a large number
-		svm->limit = (uint32_t)((ticks < LIMIT_MAX ? ticks : LIMIT_MAX) + vcpu_limit_lag);
+	if (host < ticks)
+		ticks = host;
+	svm->limit = (uint32_t)((ticks < LIMIT_MAX ? ticks : LIMIT_MAX) + vcpu_limit_lag);
 	return true;
 }
 

@@ -13,7 +13,7 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
 	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_packet \
 	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
-	task_switch test_disk turns uart16550 vga vga_render virtio_balloon virtio_blk \
+	task_switch test_disk timer turns uart16550 vga vga_render virtio_balloon virtio_blk \
 	virtio_console virtio_disk virtio_hostile virtio_net virtio_net_hostile virtio_order \
 	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
 	vmx_state
@@ -110,6 +110,7 @@ unit_screen_code := vm/screen_code.c
 unit_snapshot_display := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
+unit_timer := kernel/timer.c
 unit_switch := vm/switch.c
 unit_paging := vm/paging.c vm/guest_ram.c
 unit_insn := $(UNIT_INSN)
@@ -150,7 +151,8 @@ $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.
 	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o \
 	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
-$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
+$(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
+	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
 	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o \
 	$(B)/unit/tests/unit/outside_packet_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
