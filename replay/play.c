@@ -237,8 +237,7 @@ static void target_set(struct session *session)
 	struct landing_target target = {.at = record->position,
 		.time = record->halted ? LANDING_TSC_BASE + record->time : 0,
 		.sequence = record->kind < LOG_RATE ? record->sequence : 0,
-		.vcpu = record->kind < LOG_RATE ? record->vcpu : LANDING_ANY_VCPU,
-		.settled = record->kind >= LOG_RATE};
+		.vcpu = record->kind < LOG_RATE ? record->vcpu : LANDING_ANY_VCPU};
 
 	session->record_there = true;
 	landing_clear(session->vm);

@@ -101,7 +101,7 @@ static bool target_is_here(const struct vm_vcpu *vcpu)
 	here = landing_position(vcpu);
 	return here.ticks > target->at.ticks || target->at.rip == POSITION_ANY_RIP ||
 		(position_equal(&here, &target->at) && landing_target_fits(target, vcpu) &&
-			!(target->settled && vcpu->vm->outside.given) &&
+			!vcpu->vm->outside.given &&
 			vcpu->vm->queue.sequence >= target->sequence &&
 			(!vcpu->halted || landing_now(vcpu->vm) >= target->time));
 }

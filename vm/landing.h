@@ -95,15 +95,14 @@ void landing_take_over(struct vm *vm, const struct vm *twin);
 struct position landing_position(const struct vm_vcpu *vcpu);
 
 // A place to stop at: the vcpu whose turn it is, at its position; while it is halted there, the
-// machine's time, as landing_now() has it, or later; and so many events posted so far, or more: at
-// one position there may be several boundaries.
+// machine's time, as landing_now() has it, or later; and so many events posted so far, or more, and
+// what outside_give gave delivered: at one position there may be several boundaries.
 struct landing_target {
 	struct position at;
 	uint64_t time;
 	uint64_t sequence;
 	uint32_t vcpu;
-	bool settled; // and what was given there (outside_give) has been delivered
-	uint8_t reserved[3];
+	uint32_t reserved;
 };
 
 #define LANDING_ANY_VCPU UINT32_MAX // for `vcpu` of a target

@@ -161,60 +161,48 @@ static void frames_refuse(struct vm *vm)
 	bus_unlock(&vm->bus);
 }
 
-// Whether this place has as many frames as it may.
-static bool frames_are_enough(struct outside *outside, const struct outside_place *place)
-{
-	const struct outside_place *last = &outside->frames_place;
-
-	if (!position_equal(&last->at, &place->at) || last->time != place->time ||
-		last->vcpu != place->vcpu) {
-		outside->frames_place = *place;
-		outside->frames_here = 0;
-	}
-	return outside->frames_here == FRAME_RING_FRAMES;
-}
-
-// Between an event's injection and its delivery there is no boundary that could be found again.
-bool outside_take(struct vm_vcpu *vcpu)
+// Under the device lock: false where it cannot be taken here.
+static bool take_first(struct vm_vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	struct outside *outside = &vm->outside;
 	struct outside_recorder *recorder = outside->recorder;
+	const struct outside_place place = place_here(vcpu, landing_end_wait(vm));
+	enum status status = STATUS_OK;
 	struct event event;
+
+	if (queue_room(vm) == 0 || !next(vm, &event))
+		return false;
+	if (recorder != NULL)
+		status = recorder->event(recorder, vm, &place, &event);
+	if (status == STATUS_BUSY)
+		return false;
+	if (status == STATUS_OK)
+		arrived_add(vm, &event);
+	else if (event.kind == EVENT_PACKET)
+		packet_refuse(vm, &event);
+	if (event.kind != EVENT_COMPLETION && event.kind != EVENT_PACKET) {
+		outside->first = (outside->first + 1) % OUTSIDE_MAX;
+		outside->count--;
+	}
+	return true;
+}
+
+// Between an event's injection and its delivery there is no boundary that could be found again.
+enum outside_taken outside_take(struct vm_vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	bool taken;
 
 	frames_refuse(vm);
 	if (likely(!anything_waits(vm)))
-		return true;
+		return OUTSIDE_NONE;
 	if (vcpu_event_pending(vcpu->vcpu))
-		return false;
+		return OUTSIDE_LATER;
 	bus_enter(&vm->bus);
-	if (anything_waits(vm)) {
-		bool waited = landing_end_wait(vm);
-		const struct outside_place place = place_here(vcpu, waited);
-
-		while (queue_room(vm) > 0 && next(vm, &event)) {
-			enum status status;
-
-			if (event.kind == EVENT_PACKET && frames_are_enough(outside, &place))
-				break;
-			status = recorder == NULL ? STATUS_OK :
-				recorder->event(recorder, vm, &place, &event);
-			if (status == STATUS_BUSY)
-				break;
-			if (event.kind == EVENT_PACKET)
-				outside->frames_here++;
-			if (status == STATUS_OK)
-				arrived_add(vm, &event);
-			else if (event.kind == EVENT_PACKET)
-				packet_refuse(vm, &event);
-			if (event.kind == EVENT_COMPLETION || event.kind == EVENT_PACKET)
-				continue;
-			outside->first = (outside->first + 1) % OUTSIDE_MAX;
-			outside->count--;
-		}
-	}
+	taken = take_first(vcpu);
 	bus_unlock(&vm->bus);
-	return !anything_waits(vm);
+	return taken ? OUTSIDE_TAKEN : OUTSIDE_LATER;
 }
 
 bool outside_is_bound(const struct vm *vm)
@@ -256,6 +244,7 @@ const char *outside_problem(const struct vm *vm, const struct event *event,
 
 void outside_give(struct vm *vm, const struct event *event, const struct device_frame *frame)
 {
+	ASSERT(!vm->outside.given);
 	bus_enter(&vm->bus);
 	if (event->kind == EVENT_PACKET)
 		packet_give(vm, frame);

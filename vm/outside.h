@@ -49,11 +49,7 @@ struct outside_recorder {
 struct outside {
 	struct outside_recorder *recorder; // NULL: none. Changes while the machine rests
 	uint32_t first, count;
-	bool given; // by outside_give, since events were delivered last
-	// Frames that were taken at the last place where any were: who replays gives all that is
-	// of a place before any of it is delivered, and there must be room for that.
-	uint32_t frames_here;
-	struct outside_place frames_place;
+	bool given; // by outside_give, and not delivered yet
 	struct event events[OUTSIDE_MAX];
 };
 
@@ -70,14 +66,21 @@ uint32_t outside_room(const struct vm *vm);
 // The same under the device lock, which the caller has and gives back; one that has room.
 void outside_add(struct vm *vm, const struct event *event);
 
-// For the run loop of a machine whose position is kept, at a boundary: what waits goes to the event
-// queue. False: something waits on, for a boundary where it can be taken.
-must_check bool outside_take(struct vm_vcpu *vcpu);
+// For the run loop of a machine whose position is kept, at a boundary: the first event that waits
+// goes to the event queue. It is delivered before the next one is taken, at the same boundary: what
+// comes of it there is the same however many have come by then.
+enum outside_taken {
+	OUTSIDE_NONE,
+	OUTSIDE_TAKEN,
+	OUTSIDE_LATER, // something waits for a boundary where it can be taken
+};
+must_check enum outside_taken outside_take(struct vm_vcpu *vcpu);
 // NULL, or why this machine could not be given the event now: of a log, which may say anything.
 // `frame`: of an EVENT_PACKET; others have none.
 const char *outside_problem(const struct vm *vm, const struct event *event,
 	const struct device_frame *frame);
-// For who replays: an event without a problem, at a landing's callback.
+// For who replays: an event without a problem, at a landing's callback, when the last one has been
+// delivered.
 void outside_give(struct vm *vm, const struct event *event, const struct device_frame *frame);
 
 // Of a machine whose position is not kept, at home: what back ends have done, and the frames that

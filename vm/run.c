@@ -189,15 +189,15 @@ static void lapic_timer_expire(struct vm_vcpu *vcpu, struct guest_time now)
 static __attribute__((noinline)) bool attend_turn(struct vm_vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	struct guest_time now;
-	bool done;
+	enum outside_taken taken = outside_take(vcpu);
+	struct guest_time now = vm_time(vm, landing_now(vm));
+	bool done = events_deliver(vm, now);
 
-	if (!outside_take(vcpu)) {
+	if (taken == OUTSIDE_LATER)
 		landing_step_next(vm); // the next boundary comes soon
-		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS);
-	}
-	now = vm_time(vm, landing_now(vm));
-	done = events_deliver(vm, now);
+	if (taken != OUTSIDE_NONE)
+		vm_vcpu_signal(vcpu, VM_SIGNAL_EVENTS); // look again
+	done = done && taken != OUTSIDE_TAKEN && !vm->outside.given;
 	vm->outside.given = false;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i]->lapic_deadline.ns <= now.ns)

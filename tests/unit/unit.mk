@@ -152,9 +152,9 @@ $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.
 	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
-	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o $(B)/unit/vm/idle.c.o \
-	$(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o $(B)/unit/tests/unit/turns_test.c.o \
-	$(B)/unit/tests/unit/outside_packet_test.c.o: \
+	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o \
+	$(B)/unit/vm/idle.c.o $(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o \
+	$(B)/unit/tests/unit/turns_test.c.o $(B)/unit/tests/unit/outside_packet_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
