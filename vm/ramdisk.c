@@ -16,8 +16,6 @@
 #include "vm/splitmix.h"
 #include "vm/vm.h"
 
-enum { DELAY_NS = 20000 };
-
 struct ramdisk {
 	struct vm *vm;
 	uint32_t index; // of the machine's disks
@@ -127,8 +125,6 @@ static void request_arrived(struct cpu_message *message)
 	struct ramdisk *disk = request->backend->owner;
 
 	request->due = rdtsc();
-	if (disk->vm->landing != NULL)
-		request->due += clock_ns_to_tsc(DELAY_NS);
 	if (disk->seed != 0)
 		request->due += splitmix_next(&disk->random) %
 			clock_ns_to_tsc(RAMDISK_DELAY_MAX_NS);
@@ -139,12 +135,10 @@ static void request_arrived(struct cpu_message *message)
 	fiber_wake(disk->fiber);
 }
 
-// Memory takes no time to wait for: on the disk's own core it is done at once. Where positions are
-// kept it takes DELAY_NS, so that what a completion leads to is done at another position.
+// Memory takes no time to wait for: on the disk's own core it is done at once.
 static bool is_instant(const struct ramdisk *disk)
 {
-	return disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0 &&
-		disk->vm->landing == NULL;
+	return disk->seed == 0 && disk->core == cpu_self() && disk->waiting_count == 0;
 }
 
 static void piece_copy(const struct medium *medium, uint64_t offset,
