@@ -236,11 +236,12 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
-FUZZ_BOARD_SRCS := tests/fuzz/board_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c emul/acpi_pm.c \
-	emul/fw_cfg.c emul/pci_host.c emul/pcidev.c emul/piix3.c
-FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
+FUZZ_DEVICE_SRCS := tests/fuzz/device_env.c tests/fuzz/fuzz.c kernel/base/state.c
+FUZZ_BOARD_SRCS := tests/fuzz/board_fuzz.c $(FUZZ_DEVICE_SRCS) emul/acpi_pm.c emul/fw_cfg.c \
+	emul/pci_host.c emul/pcidev.c emul/piix3.c
+FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c $(FUZZ_DEVICE_SRCS) \
 	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
-FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
+FUZZ_VIRTIO_COMMON := $(FUZZ_DEVICE_SRCS) tests/fuzz/virtio_env.c \
 	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 .PHONY: tools fuzzers
 tools: $(B)/reprise-log

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 from virtio_seeds import AVAILABLE, NEXT, WRITE, descriptor, ram  # noqa: E402
 
 RINGS, QUEUE_BYTES, HEADER, DATA, BUFFER, ANSWER = 0x1000, 0x3000, 0xa000, 0xa100, 0xc000, 0xf000
-READY, PACKED, EVENTS, MERGE, LEGACY, MESSAGES, OFFLOAD = 1, 2, 4, 8, 16, 32, 64
+READY, PACKED, EVENTS, MERGE, LEGACY, MESSAGES, ORDER, OFFLOAD = 1, 2, 4, 8, 16, 32, 64, 128
 RECEIVE, SEND, CONTROL = 0, 1, 2
 SAVE = b"\x0e"
 MAC = bytes([2, 0, 0, 0, 0, 1])

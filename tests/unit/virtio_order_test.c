@@ -88,7 +88,7 @@ static void more_than_it_takes_waits(void **state)
 	unsigned sent = 0;
 
 	(void)state;
-	negotiate(ORDERED);
+	begin_none(ORDERED);
 	queue_place(0, SIZE, RING, DRIVER, DEVICE);
 	status_set(OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
 	fake_clear(&env);
