@@ -30,6 +30,7 @@ bool in_ram(struct gpa at, size_t bytes)
 
 void env_set_line(struct device *device, unsigned output, bool level)
 {
+	demand(!env.apart);
 	demand(output < device->model->outputs && output < ENV_LINES);
 	env.effects.line[output] = level;
 }
@@ -37,6 +38,7 @@ void env_set_line(struct device *device, unsigned output, bool level)
 void env_send_message(struct device *device, const struct interrupt_message *message)
 {
 	(void)device;
+	demand(!env.apart);
 	demand(message->assert);
 }
 
@@ -60,12 +62,14 @@ enum status env_dma_write(struct device *device, struct gpa to, const void *from
 
 void env_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
 {
+	demand(!env.apart);
 	demand(timer < device->model->timers && timer < ENV_TIMERS);
 	env.effects.deadline[timer] = deadline;
 }
 
 void env_schedule_bottom_half(struct device *device, unsigned bottom_half)
 {
+	demand(!env.apart);
 	demand(bottom_half < device->model->bottom_halves);
 	env.halves |= UINT64_C(1) << bottom_half;
 }
@@ -74,6 +78,7 @@ void env_map_region(struct device *device, unsigned region, enum device_space sp
 	uint64_t bytes)
 {
 	(void)device;
+	demand(!env.apart);
 	demand(region < ENV_REGIONS && bytes != 0 && base + bytes - 1 >= base);
 	demand(space != DEVICE_SPACE_PORT || base + bytes <= 0x10000);
 	env.effects.region[region].base = base;
@@ -84,6 +89,7 @@ void env_map_region(struct device *device, unsigned region, enum device_space sp
 void env_unmap_region(struct device *device, unsigned region)
 {
 	(void)device;
+	demand(!env.apart);
 	demand(region < ENV_REGIONS);
 	memset(&env.effects.region[region], 0, sizeof(env.effects.region[region]));
 }
@@ -91,6 +97,7 @@ void env_unmap_region(struct device *device, unsigned region)
 void env_report(struct device *device, const char *what)
 {
 	(void)device;
+	demand(!env.apart);
 	demand(what != NULL);
 }
 
@@ -190,6 +197,8 @@ static uint8_t *save(size_t *bytes)
 	const struct state_table *table = env.model->state;
 	uint8_t *saved;
 
+	if (env.rest != NULL)
+		env.rest();
 	*bytes = state_saved_bytes(table, table->version);
 	saved = malloc(*bytes);
 	demand(saved != NULL && state_save(table, env.device, saved, *bytes) == STATUS_OK);
@@ -218,10 +227,11 @@ static bool load(const uint8_t *saved, size_t bytes)
 
 void env_save_and_load(void)
 {
-	const struct env_effects before = env.effects;
+	struct env_effects before;
 	size_t bytes, again_bytes;
 	uint8_t *saved = save(&bytes), *again;
 
+	before = env.effects;
 	demand(load(saved, bytes));
 	again = save(&again_bytes);
 	demand(bytes == again_bytes && memcmp(saved, again, bytes) == 0);

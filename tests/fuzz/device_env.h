@@ -34,6 +34,10 @@ extern struct env {
 	struct env_effects effects;
 	uint64_t halves; // that are due, a bit each
 	struct guest_time now;
+	// Queues are served, by another core: guest memory and the back end are all that it may
+	// reach. See emul/device.h, data plane.
+	bool apart;
+	void (*rest)(void); // or NULL: takes back what was given, before the device is saved
 } env;
 
 struct input {

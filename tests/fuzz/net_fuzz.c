@@ -33,6 +33,7 @@ static void arrive(struct input *input, unsigned what)
 {
 	uint8_t bytes[DEVICE_FRAME_MAX];
 	struct device_frame frame = {.bytes = bytes};
+	struct virtio_net_counts before, after;
 	unsigned open;
 
 	(void)what;
@@ -43,8 +44,13 @@ static void arrive(struct input *input, unsigned what)
 	open = (unsigned)take(input, 2);
 	frame.checksum_start = (uint16_t)(open >> 8 < DEVICE_FRAME_MIN ? 0 : open >> 8);
 	frame.checksum_offset = (uint16_t)(frame.checksum_start != 0 ? open & 0xff : 0);
-	if (device_frame_is_valid(&frame))
-		virtio_net_model.packet(env.device, env.now, VIRTIO_NET_PORT, &frame);
+	if (!device_frame_is_valid(&frame))
+		return;
+	virtio_net_count(env.device, &before);
+	virtio_net_model.packet(env.device, env.now, VIRTIO_NET_PORT, &frame);
+	virtio_net_count(env.device, &after);
+	demand(after.received - before.received + after.receive_dropped - before.receive_dropped <=
+		1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

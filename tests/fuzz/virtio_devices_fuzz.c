@@ -44,16 +44,22 @@ static void operate(struct input *input, unsigned what)
 {
 	uint8_t bytes[8];
 	uint64_t value = take(input, 4);
-	size_t count = take(input, 1) % sizeof(bytes);
+	size_t count = take(input, 1) % sizeof(bytes), room, left;
+	struct virtio_balloon_report report;
 
 	(void)what;
+	if (env.model == &virtio_balloon_model)
+		virtio_balloon_report(env.device, &report);
 	if (env.model->accepts != NULL &&
 		env.model->accepts(env.device, DEVICE_SETTING_BALLOON_PAGES, value))
 		env.model->set(env.device, env.now, DEVICE_SETTING_BALLOON_PAGES, value);
 	if (env.model->receive == NULL)
 		return;
+	room = env.model->receive_room(env.device, VIRTIO_CONSOLE_PORT_CHARACTERS);
 	memset(bytes, (int)(value & 0xff), sizeof(bytes)); // as many as there is room for, or more
 	env.model->receive(env.device, env.now, VIRTIO_CONSOLE_PORT_CHARACTERS, bytes, count);
+	left = env.model->receive_room(env.device, VIRTIO_CONSOLE_PORT_CHARACTERS);
+	demand(left == 0 || left + count >= room); // they are in a buffer, or still here
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -20,6 +20,16 @@ static void modern_out(uint64_t offset, unsigned size, uint64_t value)
 	env_write(VIRTIO_BAR_MODERN, offset, size, value);
 }
 
+// A vector each, not masked.
+static void messages_begin(unsigned vectors)
+{
+	env_write(PCIDEV_REGION_CONFIG, VIRTIO_CAPABILITY_MSIX + 2, 2, 0x8000);
+	for (unsigned vector = 0; vector < vectors; vector++) {
+		env_write(VIRTIO_BAR_MSIX, vector * 16, 8, 0xfee00000);
+		env_write(VIRTIO_BAR_MSIX, vector * 16 + 8, 8, 0x40 + vector);
+	}
+}
+
 static void legacy_begin(unsigned queues)
 {
 	env_write(VIRTIO_BAR_LEGACY, VIRTIO_LEGACY_STATUS, 1, 3);
@@ -55,7 +65,7 @@ void virtio_begin(unsigned how, uint32_t features, unsigned queues, uint64_t ste
 		return;
 	env_write(PCIDEV_REGION_CONFIG, PCIDEV_COMMAND, 2, 7);
 	if (how & BEGIN_MESSAGES)
-		env_write(PCIDEV_REGION_CONFIG, VIRTIO_CAPABILITY_MSIX + 2, 2, 0x8000);
+		messages_begin(queues);
 	if (how & BEGIN_LEGACY) {
 		legacy_begin(queues);
 		return;

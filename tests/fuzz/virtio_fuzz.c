@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A virtio disk between a driver and a back end that do anything. Input: how it begins (a byte),
-// and steps, each of a byte that says what and the bytes that it needs.
+// A virtio disk between a driver and a back end that do anything. Input: how it begins, how many
+// requests the back end takes at once (a byte each), and steps, each of a byte that says what and
+// the bytes that it needs. If it begins so, another core serves its queues where they are given.
 //
 // After each step the state must be one that can be loaded, and no effect may lie outside of what
 // the contract allows.
@@ -10,13 +11,20 @@
 
 #include <string.h>
 
-enum { BEGIN_READONLY = 8 };
+enum {
+	BEGIN_READONLY = 8, BEGIN_PLANE = 128,
+	OWN_SERVE = 16, OWN_LAST = 32, OWN_RESIZE = 64,
+};
 
 static struct {
 	uint64_t requests[DEVICE_IO_MAX];
-	unsigned count;
+	unsigned count, max;
 	bool readonly;
 } medium;
+
+static struct {
+	bool there, given;
+} plane;
 
 static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
 {
@@ -34,7 +42,7 @@ static enum status env_submit(struct device *device, unsigned port, const struct
 	demand(bytes <= DEVICE_IO_BYTES_MAX);
 	for (unsigned i = 0; i < medium.count; i++)
 		demand(medium.requests[i] != io->request);
-	if (medium.count == DEVICE_IO_MAX)
+	if (medium.count == (plane.given ? DEVICE_IO_MAX : medium.max))
 		return STATUS_BUSY;
 	medium.requests[medium.count++] = io->request;
 	return STATUS_OK;
@@ -44,11 +52,48 @@ static void env_drop(struct device *device, unsigned port, uint64_t request)
 {
 	(void)device;
 	(void)port;
+	demand(!plane.given);
 	(void)request; // it stays under way, and its completion is not told: as if it were late
 }
 
-static const struct device_env ops = {ENV_COMMON, ENV_VIRTIO, .submit = env_submit,
-	.drop = env_drop};
+static void complete(unsigned index, enum status status)
+{
+	uint64_t name = medium.requests[index];
+
+	medium.requests[index] = medium.requests[--medium.count];
+	env.apart = plane.given;
+	env.model->complete(env.device, env.now, VIRTIO_BLK_PORT_MEDIUM, name, status);
+	env.apart = false;
+}
+
+static enum status give_queues(struct device *device)
+{
+	(void)device;
+	demand(!plane.given);
+	if (!plane.there)
+		return STATUS_UNSUPPORTED;
+	if (medium.count > 0)
+		return STATUS_BUSY;
+	plane.given = true;
+	return STATUS_OK;
+}
+
+static void take_queues(struct device *device)
+{
+	(void)device;
+	while (plane.given && medium.count > 0)
+		complete(0, STATUS_OK);
+	plane.given = false;
+}
+
+static void kick_queues(struct device *device)
+{
+	(void)device;
+	demand(plane.given && !env.apart);
+}
+
+static const struct device_env ops = {ENV_COMMON, .submit = env_submit, .drop = env_drop,
+	.give_queues = give_queues, .take_queues = take_queues, .kick_queues = kick_queues};
 
 static void configure(struct device *device)
 {
@@ -58,21 +103,51 @@ static void configure(struct device *device)
 	virtio_blk_configure(device, &behind);
 }
 
-static void complete(unsigned index, enum status status)
+static void rest(void)
 {
-	uint64_t name = medium.requests[index];
-
-	medium.requests[index] = medium.requests[--medium.count];
-	virtio_blk_model.complete(env.device, env.now, VIRTIO_BLK_PORT_MEDIUM, name, status);
+	if (!plane.given)
+		return;
+	take_queues(env.device);
+	env.model->recall(env.device, env.now);
+	demand(!plane.given);
 }
 
-static void complete_one(struct input *input, unsigned what)
+static void serve(bool last)
 {
-	unsigned which = (unsigned)take(input, 1);
+	unsigned served;
 
-	(void)what;
-	if (medium.count > 0)
-		complete(which / 4 % medium.count, which % 4 == 3 ? STATUS_IO : STATUS_OK);
+	env.apart = true;
+	served = env.model->serve(env.device, last);
+	env.apart = false;
+	demand((served & ~(unsigned)(DEVICE_SERVED_WORK | DEVICE_SERVED_NOTE)) == 0);
+	if (served & DEVICE_SERVED_NOTE)
+		env.model->served(env.device, env.now);
+}
+
+static void resize(uint64_t bytes)
+{
+	if (env.model->accepts(env.device, DEVICE_SETTING_MEDIUM_BYTES, bytes))
+		env.model->set(env.device, env.now, DEVICE_SETTING_MEDIUM_BYTES, bytes);
+}
+
+static void own_step(struct input *input, unsigned what)
+{
+	unsigned which;
+
+	if (what & OWN_RESIZE) {
+		resize(take(input, 4));
+		return;
+	}
+	if ((what & OWN_SERVE) && plane.given) {
+		serve((what & OWN_LAST) != 0);
+		return;
+	}
+	which = (unsigned)take(input, 1);
+	if (medium.count == 0)
+		return;
+	complete(which / 4 % medium.count, which % 4 == 3 ? STATUS_IO : STATUS_OK);
+	if (plane.given)
+		env.model->served(env.device, env.now);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -81,12 +156,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned how = (unsigned)take(&input, 1);
 
 	memset(&medium, 0, sizeof(medium));
+	medium.max = (unsigned)take(&input, 1) % (DEVICE_IO_MAX + 1);
 	medium.readonly = (how & BEGIN_READONLY) != 0;
+	memset(&plane, 0, sizeof(plane));
+	plane.there = (how & BEGIN_PLANE) != 0;
 	env_start(&virtio_blk_model, &ops, configure);
+	env.rest = rest;
 	virtio_begin(how, 1u << VIRTIO_BLK_F_DISCARD | 1u << VIRTIO_BLK_F_WRITE_ZEROES |
-		1u << VIRTIO_BLK_F_CONFIG_WCE, 2, 0);
+		1u << VIRTIO_BLK_F_CONFIG_WCE, 2, 0x100);
 	while (input.left > 0)
-		virtio_step(&input, complete_one);
+		virtio_step(&input, own_step);
 	while (medium.count > 0)
 		complete(0, STATUS_OK);
 	env_end();
