@@ -121,7 +121,7 @@ $(B)/deps.stamp: tools/deps.sh tools/packages.txt
 $(B)/flags.stamp: FORCE
 	@mkdir -p $(B)
 	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' \
-		'$(HOST_CFLAGS) $(FUZZ_CFLAGS)' >$@.new
+		'$(HOST_CFLAGS) $(FUZZ_CFLAGS) $(COVER_CFLAGS)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 .PHONY: FORCE
 
@@ -230,25 +230,9 @@ $(B)/guest/det_turns.elf: $(B)/guest/det_turns.c.o $(GUEST_LIB) $(GUEST_SMP) \
 TOOL_SRCS := tools/log_diff.c tools/log_file.c tools/log_stats.c tools/reprise-log.c
 HOST_LOG_SRCS := $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 MAKE_LOG_SRCS := tests/log/make.c tests/log/sample.c
-FUZZ_LOG_SRCS := tests/fuzz/log_fuzz.c tests/fuzz/fuzz.c tests/log/sample.c
 HOST_CFLAGS := -std=gnu17 -D_FILE_OFFSET_BITS=64 -I. -O2 -g -MMD -MP
-FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all -MMD -MP
-FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
-FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
-FUZZ_BOARD_SRCS := tests/fuzz/board_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c emul/acpi_pm.c \
-	emul/fw_cfg.c emul/pci_host.c emul/pcidev.c emul/piix3.c
-FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
-	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
-FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \
-	$(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
-.PHONY: tools fuzzers
+.PHONY: tools
 tools: $(B)/reprise-log
-fuzzers: $(B)/fuzz/board_fuzz $(B)/fuzz/board_seeds.stamp $(B)/fuzz/fat_fuzz \
-	$(B)/fuzz/gpt_fuzz $(B)/fuzz/log_fuzz $(B)/fuzz/net_fuzz $(B)/fuzz/vga_fuzz \
-	$(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz \
-	$(B)/fuzz/disk_seeds.stamp $(B)/fuzz/vga_seeds.stamp \
-	$(B)/fuzz/log_seeds.stamp $(B)/fuzz/net_seeds.stamp $(B)/fuzz/virtio_seeds.stamp
 
 $(B)/host/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -259,47 +243,6 @@ $(B)/log_make: $(patsubst %,$(B)/host/%.o,$(MAKE_LOG_SRCS) $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
 $(B)/log_edit: $(patsubst %,$(B)/host/%.o,tests/log/edit.c $(HOST_LOG_SRCS))
 	@gcc $^ -o $@
-$(B)/fuzz/%.c.o: %.c $(B)/flags.stamp | $(B)/deps.stamp
-	@mkdir -p $(@D)
-	@clang $(FUZZ_CFLAGS) $(WARN) -c $< -o $@
-$(B)/fuzz/log_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_LOG_SRCS) $(HOST_LOG_SRCS))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/fat_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_FAT_SRCS))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/gpt_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_GPT_SRCS))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/board_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_BOARD_SRCS))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/board_seeds.stamp: tests/board_seeds.py
-	@mkdir -p $(@:.stamp=)
-	@tests/board_seeds.py $(@:.stamp=)
-	@touch $@
-$(B)/fuzz/vga_fuzz: $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VGA_SRCS))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/vga_seeds.stamp: tests/vga_seeds.py
-	@mkdir -p $(@:.stamp=)
-	@tests/vga_seeds.py $(@:.stamp=)
-	@touch $@
-$(B)/fuzz/net_fuzz $(B)/fuzz/virtio_fuzz $(B)/fuzz/virtio_devices_fuzz: $(B)/fuzz/%: \
-		$(B)/fuzz/tests/fuzz/%.c.o $(patsubst %,$(B)/fuzz/%.o,$(FUZZ_VIRTIO_COMMON))
-	@clang $(FUZZ_CFLAGS) $^ -o $@
-$(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
-	@mkdir -p $(@:.stamp=) $(@D)/virtio_devices_seeds
-	@tests/virtio_seeds.py $(@:.stamp=) $(@D)/virtio_devices_seeds
-	@touch $@
-$(B)/fuzz/net_seeds.stamp: tests/net_seeds.py tests/virtio_seeds.py
-	@mkdir -p $(@:.stamp=)
-	@tests/net_seeds.py $(@:.stamp=)
-	@touch $@
-$(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
-	@mkdir -p $(@D)
-	@tests/disk_seeds.py $(@D)
-	@touch $@
-$(B)/fuzz/log_seeds.stamp: $(B)/log_make
-	@rm -rf $(@:.stamp=)
-	@mkdir -p $(@:.stamp=)
-	@$(B)/log_make --seeds $(@:.stamp=)
-	@touch $@
 
 # Firmware for Bochs.
 $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
@@ -307,13 +250,14 @@ $(B)/u-boot.rom: tools/mkuboot.py | $(B)/deps.stamp
 .SECONDARY:
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 
 # What needs no emulator. Each line of build/checks is NAME<tab>COMMAND.
 CHECK_C := $(filter %.c,$(SRCS))
 CHECK_FLAGS := -std=gnu17 -ffreestanding -mgeneral-regs-only $(DEFS) $(INCS) $(EFI_INCS)
 CHECK_HEADERS := $(wildcard boot/*.h drivers/*.h emul/*.h kernel/*.h kernel/base/*.h replay/*.h \
 	vm/*.h vmx/*.h)
-HOST_SRCS := $(sort $(TOOL_SRCS) $(MAKE_LOG_SRCS) $(FUZZ_LOG_SRCS) tests/log/edit.c)
+HOST_SRCS := $(sort $(TOOL_SRCS) $(MAKE_LOG_SRCS) $(FUZZ_HOST_SRCS) tests/log/edit.c)
 HEADER_WARN := -Wall -Wextra -Wno-unused-function
 define CHECKS
 style	tools/check-style.sh
@@ -360,7 +304,7 @@ test: tests-built
 bench: all guests
 	@tests/run.py bench
 # Long runs in shards of at most an hour; a shard that passed on this image is not run again.
-nightly: tests-built
+nightly: tests-built fuzzers-cover
 	@tools/nightly.sh
 
 # A Linux guest, and disk images with it.
@@ -407,6 +351,7 @@ clean:
 	rm -rf $(B)
 
 -include $(wildcard $(B)/host/*/*.d $(B)/host/*/*/*.d $(B)/fuzz/*/*.d $(B)/fuzz/*/*/*.d)
+-include $(wildcard $(B)/cover/*/*.d $(B)/cover/*/*/*.d)
 -include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
 -include $(wildcard $(OBJS:.o=.d) $(B)/tests/kernel/*.d)

@@ -359,6 +359,7 @@ void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_
 		return; // of a state that was loaded, and contradicts itself
 	if (status == STATUS_OK)
 		request->done += request->part;
+	request->part = 0;
 	if (status == STATUS_OK && has_data(request) && request->done < request->bytes) {
 		status = part_send(blk, request, now);
 		if (status == STATUS_OK)

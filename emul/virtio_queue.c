@@ -93,14 +93,6 @@ const char *virtio_queue_push_all(struct device *device, struct virtio_queue *qu
 	return ops_of(ring)->push(device, queue, used, count);
 }
 
-const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
-	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written)
-{
-	const struct virtio_used used = {written, id, slots};
-
-	return virtio_queue_push_all(device, queue, ring, &used, 1);
-}
-
 const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {

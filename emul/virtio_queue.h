@@ -50,7 +50,7 @@ _Static_assert(VIRTIO_QUEUE_SIZE_MAX == 128, "flying has two words");
 
 // What the driver made available: memory to be read, then memory to be written.
 struct virtio_chain {
-	uint16_t id;       // for virtio_queue_push, both
+	uint16_t id;       // for virtio_queue_push_all, both
 	uint16_t slots;    // of the ring: 1 in a split one
 	uint16_t readable; // pieces
 	uint16_t writable; // pieces behind them
@@ -80,10 +80,7 @@ must_check const char *virtio_queue_pop(struct device *device, struct virtio_que
 // The chain that was popped last is the next one again, and will be read again.
 void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
 	const struct virtio_chain *chain);
-// Gives a chain back, with how many bytes were written to its memory.
-must_check const char *virtio_queue_push(struct device *device, struct virtio_queue *queue,
-	struct virtio_ring ring, uint16_t id, uint16_t slots, uint32_t written);
-// The same of several, 1 at least, which the driver sees at once.
+// Gives chains back, 1 at least, which the driver sees at once.
 must_check const char *virtio_queue_push_all(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, const struct virtio_used *used, unsigned count);
 // Asks the driver to notify when it makes the next chain available. Chains that came meanwhile were

@@ -24,7 +24,7 @@ def access(count, region, size, offset, value=None):
 
 
 def memory(at, data):
-    return bytes([0xe0]) + struct.pack(">H", at) + data.ljust(16, b"\0")[:16]
+    return bytes([0xe0]) + struct.pack(">HB", at, len(data)) + data
 
 
 def transfer(control, count, to):

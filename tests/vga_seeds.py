@@ -5,9 +5,12 @@
     tests/vga_seeds.py FOLDER
 """
 
-import os
 import struct
 import sys
+
+sys.dont_write_bytecode = True
+
+from seed_steps import write_seeds  # noqa: E402
 
 MISC = b"\x45\x12"  # a byte to port 0x3c2
 SEQUENCER, GRAPHICS, CRTC, ATTRIBUTE = range(0x80, 0x84)
@@ -63,16 +66,14 @@ def seeds():
         yield b"\x00" + mode("planar") + size + draw()
         yield b"\x00" + mode("text") + size + dispi((6, 1024), (8, 16), (9, 50), (5, 3)) + draw()
         yield b"\x00" + mode("text") + size + dispi((6, 16000), (9, 12000), (4, 2)) + draw()
-    yield b"\x00" + b"".join(b"\x20" + at.to_bytes(3, "big") for at in range(0, 0x700, 8))
+    yield b"\x00" + b"".join(b"\x20" + at.to_bytes(3, "big") for at in range(0, 0x700, 4))
     yield b"\x00" + b"".join(b"\x60" + struct.pack(">BI", at, 0xffffffff) + b"\x24" + bytes([at])
                              for at in range(0, 64, 4))
     yield b"\x01" + bytes(200) + draw()
 
 
 def main():
-    for number, seed in enumerate(seeds()):
-        with open(os.path.join(sys.argv[1], f"{number:03}"), "wb") as file:
-            file.write(seed)
+    write_seeds(sys.argv[1], seeds())
 
 
 if __name__ == "__main__":

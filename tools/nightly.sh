@@ -78,14 +78,12 @@ shard replay-places env REPLAY_ALL=1 tests/run.py replay --filter \
     'replay/(typed|partition|file|ring|bisect|shaped|full|spoiled)$'
 shard net-linux-recorded env REPLAY_ALL=1 tests/run.py net --filter linux-recorded
 shard replay-ring-vmx env REPLAY_ALL=1 tests/run.py replay-vmx --filter 'replay/ring$'
-shard fuzz-board-1000000 tools/check-fuzz.sh board 1000000
-shard fuzz-fat-1000000 tools/check-fuzz.sh fat 1000000
-shard fuzz-gpt-1000000 tools/check-fuzz.sh gpt 1000000
-shard fuzz-log-1000000 tools/check-fuzz.sh log 1000000
-shard fuzz-net-1000000 tools/check-fuzz.sh net 1000000
-shard fuzz-vga-1000000 tools/check-fuzz.sh vga 1000000
-shard fuzz-virtio-1000000 tools/check-fuzz.sh virtio 1000000
-shard fuzz-virtio-devices-1000000 tools/check-fuzz.sh virtio_devices 1000000
+fuzzers=$(cd build/cover && printf '%s\n' *_fuzz | sed 's/_fuzz$//')
+for fuzzer in $fuzzers; do
+    shard "fuzz-$fuzzer-1000000" tools/check-fuzz.sh "$fuzzer" 1000000
+done
+# shellcheck disable=SC2086 # names, one a word
+shard fuzz-coverage tools/fuzz-coverage.sh 100000 $fuzzers
 shard planted tests/planted.py
 shard reproducible tools/check-reproducible.sh
 

@@ -11,29 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/base/assert.h"
 #include "replay/log_ram.h"
 #include "replay/log_reader.h"
 #include "replay/log_writer.h"
+#include "tests/log/host.h"
 
 enum { STORE_BYTES = 64 << 20 };
 
 static struct log_reader reader;
 static struct log_writer writer;
 static uint8_t to[STORE_BYTES];
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
-	abort();
-}
 
 static _Noreturn void fail(const char *why)
 {

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/base/assert.h"
 #include "replay/log_format.h"
 #include "replay/log_ram.h"
 #include "replay/log_writer.h"
 #include "tests/fuzz/log_modes.h"
+#include "tests/log/host.h"
 #include "tests/log/sample.h"
 
 enum { STORE_BYTES = 1 << 20, RECORDS = 300 };
@@ -21,19 +21,6 @@ static struct log_ram ram;
 static uint8_t memory[STORE_BYTES];
 static uint8_t *const blocks[] = {memory};
 static struct log_header header;
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
-	abort();
-}
 
 static void pump(void)
 {

@@ -2,23 +2,7 @@
 // A machine and its disk's core, by real threads under the thread sanitizer. Where one could come
 // between the other's steps, a seed says how long each waits: what is written is read again, each
 // completion is announced after what it speaks of, and a disk that goes has done all.
-// clang-format off: cmocka.h wants these first.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-// clang-format on
-
-#include <asm/prctl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "tests/unit/threads.h"
 
 #include "tests/unit/fake_blocks.h"
 #include "vm/backend.c"
@@ -42,20 +26,6 @@ static struct vm machine;
 static struct vm_device slot;
 static uint8_t *block, written;
 static uint32_t changes; // (a)
-uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT);
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
-	abort();
-}
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
 
 void log_write(enum log_level level, const char *format, ...)
 {
@@ -67,19 +37,6 @@ void log_write(enum log_level level, const char *format, ...)
 uint64_t clock_ns_to_tsc(uint64_t ns)
 {
 	return ns / 10;
-}
-
-// Of each thread.
-static __thread uint64_t waits;
-
-static void wait_somewhat(void)
-{
-	uint64_t times = splitmix_next(&waits) % 64;
-
-	if (times > 56)
-		sched_yield();
-	for (; times < 48 && times > 0; times--)
-		__builtin_ia32_pause();
 }
 
 void vm_events_changed(struct vm *vm)
@@ -128,8 +85,8 @@ void smp_call(struct cpu *cpu, void (*run)(void *argument), void *argument)
 
 static void *core_thread(void *argument)
 {
-	waits = (uintptr_t)argument;
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[1]);
+	wait_seed = (uintptr_t)argument;
+	thread_is(&cores[1]);
 	server.entry(server.argument);
 	return NULL;
 }
@@ -287,14 +244,14 @@ static void run_with_seed(uint64_t delay_seed)
 {
 	struct ramdisk *disk;
 
-	waits = delay_seed + 1;
+	wait_seed = delay_seed + 1;
 	machine.vcpus[0] = calloc(1, sizeof(*machine.vcpus[0]));
 	machine.vcpus[0]->core = &cores[0];
 	machine.config.disks[0].seed = delay_seed % 2 == 0 ? 0 : delay_seed;
 	assert_int_equal(ramdisk_create(&machine, 0, 1, &disk), STATUS_OK);
 	assert_int_equal(backend_create(&slot, ramdisk_submit, disk), STATUS_OK);
 	assert_int_equal(pthread_create(&server.thread, NULL, core_thread,
-		(void *)(uintptr_t)(waits << 8)), 0);
+		(void *)(uintptr_t)(wait_seed << 8)), 0);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		one_round(round);
 	for (unsigned round = 0; round < ROUNDS; round++)
@@ -319,7 +276,7 @@ static void a_disk_on_another_core(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2; i++)
 		cores[i].self = &cores[i];
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[0]);
+	thread_is(&cores[0]);
 	block = calloc(1, LARGE_PAGE_BYTES);
 	machine.ram = (struct guest_ram){.blocks = &block, .written = &written, .block_count = 1,
 		.low_bytes = LARGE_PAGE_BYTES};

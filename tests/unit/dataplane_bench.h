@@ -4,23 +4,7 @@
 #ifndef TESTS_UNIT_DATAPLANE_BENCH_H
 #define TESTS_UNIT_DATAPLANE_BENCH_H
 
-// clang-format off: cmocka.h wants these first.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-// clang-format on
-
-#include <asm/prctl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "tests/unit/threads.h"
 
 #include "emul/virtio_blk_internal.h"
 #include "kernel/console.h"
@@ -28,7 +12,6 @@
 #include "tests/unit/fake_blocks.h"
 #include "vm/dataplane.h"
 #include "vm/env.h"
-#include "vm/splitmix.h"
 
 enum {
 	SEEDS = 12, ROUNDS = 150, SIZE = 16, CHAINS = SIZE / 2,
@@ -49,33 +32,6 @@ static uint16_t offered, seen;
 static unsigned flying; // chains of the driver, a bit each
 static unsigned at_next, at_seen; // descriptors of a packed ring
 static bool seen_wrap;
-uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT);
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
-	abort();
-}
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
-
-// Of each thread.
-static __thread uint64_t waits;
-
-static void wait_somewhat(void)
-{
-	uint64_t times = splitmix_next(&waits) % 64;
-
-	if (times > 60)
-		sched_yield();
-	for (; times < 48 && times > 0; times--)
-		__builtin_ia32_pause();
-}
 
 uint64_t clock_ns_to_tsc(uint64_t ns)
 {
@@ -305,7 +261,7 @@ static pthread_mutex_t waiting_lock = PTHREAD_MUTEX_INITIALIZER;
 static void submit(void *owner, struct backend_request *request)
 {
 	(void)owner;
-	if (splitmix_next(&waits) % 2 == 0) {
+	if (splitmix_next(&wait_seed) % 2 == 0) {
 		backend_done_at_once(request, STATUS_OK);
 		return;
 	}
@@ -321,7 +277,7 @@ static bool some_are_done(void)
 	bool left;
 
 	pthread_mutex_lock(&waiting_lock);
-	while (waiting_count > 0 && splitmix_next(&waits) % 4 != 0)
+	while (waiting_count > 0 && splitmix_next(&wait_seed) % 4 != 0)
 		backend_done(waiting[--waiting_count], STATUS_OK);
 	left = waiting_count > 0;
 	pthread_mutex_unlock(&waiting_lock);
@@ -332,8 +288,8 @@ static void *serving_core(void *argument)
 {
 	bool busy = false, left = false;
 
-	waits = (uintptr_t)argument;
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[1]);
+	wait_seed = (uintptr_t)argument;
+	thread_is(&cores[1]);
 	while (!__atomic_load_n(&ends, __ATOMIC_SEQ_CST)) {
 		bool called = __atomic_exchange_n(&attention, false, __ATOMIC_SEQ_CST);
 

@@ -190,7 +190,7 @@ static void all_answered(void)
 
 static void offer_some(void)
 {
-	unsigned count = 1 + splitmix_next(&waits) % CHAINS;
+	unsigned count = 1 + splitmix_next(&wait_seed) % CHAINS;
 
 	while (count-- > 0 && (uint16_t)(offered - seen) < CHAINS) {
 		uint16_t before = offered;
@@ -220,7 +220,7 @@ static void rest(bool recall)
 
 static void one_round(void)
 {
-	uint64_t what = splitmix_next(&waits) % 16;
+	uint64_t what = splitmix_next(&wait_seed) % 16;
 
 	offer_some();
 	switch (what) {
@@ -237,7 +237,8 @@ static void one_round(void)
 		(void)in(VIRTIO_ISR_AT, 1);
 		break;
 	case 4: // whatever is in flight is gone
-		driver_begin(splitmix_next(&waits) % 2 == 0, splitmix_next(&waits) % 2 == 0);
+		driver_begin(splitmix_next(&wait_seed) % 2 == 0,
+			splitmix_next(&wait_seed) % 2 == 0);
 		break;
 	case 5 ... 9:
 		answers_take();
@@ -253,7 +254,7 @@ static void run_with_seed(uint64_t seed)
 {
 	pthread_t thread;
 
-	waits = seed + 1;
+	wait_seed = seed + 1;
 	ends = attention = bottom_half = false;
 	waiting_count = 0;
 	machine.run = true;
@@ -264,7 +265,7 @@ static void run_with_seed(uint64_t seed)
 	bus_leave(&machine, vm_now(&machine));
 	pcidev_set(&blk->virtio.pci, PCIDEV_COMMAND, 2, PCIDEV_COMMAND_MASTER);
 	assert_int_equal(pthread_create(&thread, NULL, serving_core,
-		(void *)(uintptr_t)(waits << 8)), 0);
+		(void *)(uintptr_t)(wait_seed << 8)), 0);
 	driver_begin(seed % 2 == 0, seed % 4 < 2);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		one_round();

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Direct boot of ELF and multiboot kernels: System V ABI, "Object Files"; Multiboot Specification
 // 0.6.96; Xen's docs/misc/pvh.pandoc.
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/unit/fake_ram.h"
-#include "vm/direct_boot.h"
-#include "vm/e820.h"
+#include "tests/unit/direct_boot_bench.h"
 
 enum {
 	FILE_BYTES = 0x1800,
@@ -24,21 +19,6 @@ enum {
 	ENTRY_AT = 0x100010,
 	INITRD_BYTES = 0x12345,
 };
-
-struct boot {
-	struct guest_ram *ram;
-	uint8_t file[FILE_BYTES];
-	uint8_t initrd[INITRD_BYTES];
-	bool wide;
-	struct direct_boot_source source;
-	struct direct_boot_entry entry;
-	char error[DIRECT_BOOT_ERROR_BYTES];
-};
-
-static void put(struct boot *boot, uint32_t at, uint64_t value, size_t bytes)
-{
-	memcpy(&boot->file[at], &value, bytes);
-}
 
 static uint32_t header_at(const struct boot *boot, uint32_t index)
 {
@@ -119,56 +99,12 @@ static void put_addresses(struct boot *boot, uint32_t load_end, uint32_t bss_end
 
 static int set_up(void **state)
 {
-	struct boot *boot = calloc(1, sizeof(*boot));
+	struct boot *boot = boot_create(CODE, FILE_BYTES, INITRD_BYTES, 8 * MIB);
 
-	assert_non_null(boot);
-	for (uint32_t i = CODE; i < FILE_BYTES; i++)
-		boot->file[i] = (uint8_t)(i * 7 + 1);
-	for (uint32_t i = 0; i < INITRD_BYTES; i++)
-		boot->initrd[i] = (uint8_t)(i * 13 + (i >> 8));
 	put_elf(boot, true);
-	boot->source = (struct direct_boot_source){
-		.kernel = boot->file,
-		.kernel_bytes = FILE_BYTES,
-		.initrd = boot->initrd,
-		.initrd_bytes = INITRD_BYTES,
-		.cmdline = "a=b c",
-		.rsdp = {0xf0000},
-	};
-	boot->ram = fake_ram_create(8 * MIB, 2 * MIB);
+	boot->source.cmdline = "a=b c";
 	*state = boot;
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct boot *boot = *state;
-
-	fake_ram_destroy(boot->ram);
-	free(boot);
-	return 0;
-}
-
-// From a copy whose end is the end of an allocation, so that the sanitizer sees any read beyond it.
-static enum status load(struct boot *boot)
-{
-	uint8_t *copy = malloc(boot->source.kernel_bytes + 1);
-	struct direct_boot_source source = boot->source;
-	enum status status;
-
-	assert_non_null(copy);
-	source.kernel = copy + 1;
-	memcpy(copy + 1, boot->source.kernel, boot->source.kernel_bytes);
-	status = direct_boot_load(boot->ram, &source, &boot->entry, boot->error);
-	free(copy);
-	return status;
-}
-
-static void check_refused(struct boot *boot, enum status status, const char *message)
-{
-	assert_int_equal(load(boot), status);
-	if (strstr(boot->error, message) == NULL)
-		fail_msg("\"%s\" does not contain \"%s\"", boot->error, message);
 }
 
 static void check_segments(struct boot *boot)
@@ -306,13 +242,7 @@ static void test_refused_segments(void **state)
 
 static void test_refused_elf_headers(void **state)
 {
-	static const struct {
-		uint32_t at;
-		uint64_t value;
-		size_t bytes;
-		enum status status;
-		const char *message;
-	} cases[] = {
+	static const struct refused cases[] = {
 		{4, 3, 1, STATUS_BAD_FORMAT, "unknown class"},
 		{5, 2, 1, STATUS_BAD_FORMAT, "byte order"},
 		{16, 1, 2, STATUS_BAD_FORMAT, "type 1"},
@@ -326,11 +256,7 @@ static void test_refused_elf_headers(void **state)
 	};
 	struct boot *boot = *state;
 
-	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-		put(boot, cases[i].at, cases[i].value, cases[i].bytes);
-		check_refused(boot, cases[i].status, cases[i].message);
-		put_elf(boot, true);
-	}
+	check_all_refused(boot, cases, ARRAY_COUNT(cases));
 	put(boot, NOTES + 16 + 4, 8, 4); // an entry of 8 bytes
 	put(boot, NOTES + 16 + 16, ENTRY_AT | BIT(32), 8);
 	put_segment(boot, 0, FILE_SIZE, NOTES_BYTES + 4);

@@ -2,14 +2,9 @@
 // Direct boot: the choice of a protocol, and bzImage (Linux' Documentation/arch/x86/boot.rst and
 // zero-page.rst). Multiboot and PVH: direct_boot_elf_test.c. With DIRECT_BOOT_KERNEL set to a
 // file's path that kernel is loaded as well.
-#include "vm/direct_boot.h"
+#include "tests/unit/direct_boot_bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/unit/fake_ram.h"
-#include "vm/e820.h"
 
 enum {
 	SETUP_BYTES = 3 * 512, // setup_sects 2
@@ -20,28 +15,11 @@ enum {
 	PREFERRED = 2 * MIB,
 };
 
-struct boot {
-	struct guest_ram *ram;
-	uint8_t file[FILE_BYTES];
-	uint8_t *initrd;
-	struct direct_boot_source source;
-	struct direct_boot_entry entry;
-	char error[DIRECT_BOOT_ERROR_BYTES];
-};
-
-static void put(struct boot *boot, uint32_t at, uint64_t value, size_t bytes)
-{
-	memcpy(&boot->file[at], &value, bytes);
-}
-
 // A relocatable kernel of protocol 2.15 that prefers 2 MiB, in 16 MiB of memory, with an initrd.
 static int set_up(void **state)
 {
-	struct boot *boot = calloc(1, sizeof(*boot));
+	struct boot *boot = boot_create(SETUP_BYTES, FILE_BYTES, INITRD_BYTES, 16 * MIB);
 
-	assert_non_null(boot);
-	for (uint32_t i = 0; i < CODE_BYTES; i++)
-		boot->file[SETUP_BYTES + i] = (uint8_t)(i * 7 + 1);
 	put(boot, 0x1f1, 2, 1);
 	put(boot, 0x1f4, CODE_BYTES / 16, 4);
 	put(boot, 0x1fe, 0xaa55, 2);
@@ -56,55 +34,9 @@ static int set_up(void **state)
 	put(boot, 0x238, 100, 4);
 	put(boot, 0x258, PREFERRED, 8);
 	put(boot, 0x260, INIT_SIZE, 4);
-	boot->initrd = malloc(INITRD_BYTES);
-	assert_non_null(boot->initrd);
-	for (uint32_t i = 0; i < INITRD_BYTES; i++)
-		boot->initrd[i] = (uint8_t)(i * 13 + (i >> 12));
-	boot->source = (struct direct_boot_source){
-		.kernel = boot->file,
-		.kernel_bytes = FILE_BYTES,
-		.initrd = boot->initrd,
-		.initrd_bytes = INITRD_BYTES,
-		.cmdline = "console=ttyS0",
-		.rsdp = {0xf0000},
-	};
-	boot->ram = fake_ram_create(16 * MIB, 2 * MIB);
+	boot->source.cmdline = "console=ttyS0";
 	*state = boot;
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct boot *boot = *state;
-
-	fake_ram_destroy(boot->ram);
-	free(boot->initrd);
-	free(boot);
-	return 0;
-}
-
-// Loads from a copy whose end is the end of an allocation, so that the sanitizer sees any read
-// beyond it.
-static enum status load(struct boot *boot)
-{
-	uint8_t *copy = malloc(boot->source.kernel_bytes + 1);
-	struct direct_boot_source source = boot->source;
-	enum status status;
-
-	assert_non_null(copy);
-	source.kernel = copy + 1;
-	memcpy(copy + 1, boot->source.kernel, boot->source.kernel_bytes);
-	status = direct_boot_load(boot->ram, &source, &boot->entry, boot->error);
-	free(copy);
-	return status;
-}
-
-static void check_refused(struct boot *boot, enum status status, const char *message)
-{
-	assert_int_equal(load(boot), status);
-	if (strstr(boot->error, message) == NULL)
-		fail_msg("\"%s\" does not contain \"%s\"", boot->error, message);
-	assert_null(strchr(boot->error, '\n'));
 }
 
 static void test_linux_entry(void **state)
@@ -372,13 +304,7 @@ static void test_truncated_anywhere(void **state)
 
 static void test_refused_headers(void **state)
 {
-	static const struct {
-		uint32_t at;
-		uint64_t value;
-		size_t bytes;
-		enum status status;
-		const char *message;
-	} cases[] = {
+	static const struct refused cases[] = {
 		{0x206, 0x0205, 2, STATUS_UNSUPPORTED, "boot protocol 2.05, at least 2.06"},
 		{0x211, 0, 1, STATUS_UNSUPPORTED, "zImage"},
 		{0x201, 0, 1, STATUS_BAD_FORMAT, "setup header of 17 bytes"},
@@ -400,14 +326,7 @@ static void test_refused_headers(void **state)
 	};
 	struct boot *boot = *state;
 
-	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-		uint8_t saved[8];
-
-		memcpy(saved, &boot->file[cases[i].at], sizeof(saved));
-		put(boot, cases[i].at, cases[i].value, cases[i].bytes);
-		check_refused(boot, cases[i].status, cases[i].message);
-		memcpy(&boot->file[cases[i].at], saved, sizeof(saved));
-	}
+	check_all_refused(boot, cases, ARRAY_COUNT(cases));
 	assert_int_equal(load(boot), STATUS_OK);
 }
 

@@ -108,4 +108,8 @@ void fake_check_ranges(struct fake_env *env);
 // Fails unless every byte of the struct is in the table: saved, derived or padding, each once.
 void fake_check_coverage(const struct device_model *model);
 
+// All of these for a device with one region of so many ports (a power of two), which it is asked
+// and told anything at.
+void fake_check_ports(struct fake_env *env, unsigned ports);
+
 #endif

@@ -78,3 +78,20 @@ void fake_check_coverage(const struct device_model *model)
 				at);
 	free(covered);
 }
+
+void fake_check_ports(struct fake_env *env, unsigned ports)
+{
+	const struct device_model *model = env->device->model;
+	uint64_t seed = 7;
+
+	fake_check_coverage(model);
+	fake_check_ranges(env);
+	for (unsigned i = 0; i < 1000; i++) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		fake_write(env, 0, seed >> 60 & (ports - 1), 1u << (seed >> 62), seed >> 20);
+		(void)fake_read(env, 0, seed >> 60 & (ports - 1), 1u << (seed >> 62));
+		fake_save_and_load(env);
+		fake_reset(env, DEVICE_RESET_LINE);
+		assert_int_equal(state_check(model->state, env->device, NULL), STATUS_OK);
+	}
+}

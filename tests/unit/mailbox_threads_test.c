@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The mailbox of a local APIC, by real threads under the thread sanitizer: what other cores send
 // while its own core takes it out arrives, and an event is announced after what it speaks of.
-// clang-format off: cmocka.h wants these first.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-// clang-format on
-
-#include <asm/prctl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "tests/unit/threads.h"
 
 #include "vm/local_apic.c"
 
@@ -26,13 +12,6 @@ static struct vm machine;
 static struct vm_vcpu receiver;
 static uint64_t sent[SENDERS]; // plain: the mailbox must order it
 static uint64_t taken[SENDERS];
-
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
-	abort();
-}
 
 void cpu_kick(struct cpu *cpu)
 {
@@ -85,7 +64,7 @@ static void *send_thread(void *argument)
 	const struct interrupt_message message = {.assert = true,
 		.vector = (uint8_t)(VECTOR + 64 * sender)};
 
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[sender + 1]);
+	thread_is(&cores[sender + 1]);
 	for (uint64_t i = 1; i <= ROUNDS; i++) {
 		const uint64_t *word = &receiver.mailbox.edge[message.vector >> 6];
 
@@ -111,7 +90,7 @@ static void letters_arrive(void **state)
 	receiver.lapic = &lapic;
 	for (unsigned i = 0; i <= SENDERS; i++)
 		cores[i].self = &cores[i];
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cores[0]);
+	thread_is(&cores[0]);
 	for (unsigned i = 0; i < SENDERS; i++)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, send_thread, (void *)(uintptr_t)i), 0);

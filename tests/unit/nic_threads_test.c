@@ -2,27 +2,10 @@
 // Machines and the core of their switch, by real threads under the thread sanitizer: each sends to
 // the next, frames arrive in order and whole or are counted as lost, a machine that was signalled
 // finds what came, and one that goes is not looked at any more.
-// clang-format off: cmocka.h wants these first.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-// clang-format on
-
-#include <asm/prctl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "tests/unit/threads.h"
 
 #include "vm/nic.c"
 #include "vm/packet.c"
-#include "vm/splitmix.h"
 #include "vm/switch.c"
 
 enum { MACHINES = 3, ROUNDS = 6, FRAMES = 200 };
@@ -31,7 +14,6 @@ static struct cpu cores[MACHINES + 1]; // the last is the switch's
 static struct message_queue inbox;
 static bool over; // (a) for the switch's core
 static uint64_t lost; // (a)
-uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT);
 
 static struct machine {
 	struct vm vm;
@@ -41,31 +23,6 @@ static struct machine {
 	uint32_t number, sent;
 	uint32_t got, next; // frames, and the number that the next one has at least
 } machines[MACHINES];
-
-_Noreturn void assert_fail(const char *condition, const char *file, int line)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, condition);
-	abort();
-}
-
-enum status status_origin_record(enum status status, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return status;
-}
-
-static __thread uint64_t waits;
-
-static void wait_somewhat(void)
-{
-	uint64_t times = splitmix_next(&waits) % 64;
-
-	if (times > 56)
-		sched_yield();
-	for (; times < 48 && times > 0; times--)
-		__builtin_ia32_pause();
-}
 
 void *mem_pages_alloc(unsigned count)
 {
@@ -139,7 +96,7 @@ void smp_call(struct cpu *cpu, void (*run)(void *argument), void *argument)
 
 static void *switch_thread(void *argument)
 {
-	waits = (uintptr_t)argument;
+	wait_seed = (uintptr_t)argument;
 	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
 		struct cpu_message *message = message_take_all(&inbox);
 
@@ -202,13 +159,13 @@ static void *machine_thread(void *argument)
 	struct machine *machine = argument;
 	uint8_t bytes[DEVICE_FRAME_MAX];
 
-	waits = machine->number + 100;
+	wait_seed = machine->number + 100;
 	for (machine->sent = 0; machine->sent < FRAMES; machine->sent++) {
 		const struct device_frame frame = frame_make(machine, bytes);
 
 		packet_send(&machine->devices[0], &frame);
 		wait_somewhat();
-		if (splitmix_next(&waits) % 64 == 0) { // as where vcpus are exchanged
+		if (splitmix_next(&wait_seed) % 64 == 0) { // as where vcpus are exchanged
 			nics_hold(&machine->vm);
 			assert_true(machine->vm.nics[0]->held);
 			nics_release(&machine->vm);

@@ -6,19 +6,7 @@
 
 #define VCPU (&svm_test_vcpu.vcpu)
 
-// Into a vcpu that has just been reset, as a load does.
-static struct vcpu_state carried(void)
-{
-	struct vcpu_state before, after;
-
-	vcpu_get_state(VCPU, &before);
-	vcpu_reset(VCPU, VCPU_RESET_POWER);
-	assert_false(vcpu_event_pending(VCPU));
-	assert_int_equal(vcpu_set_state(VCPU, &before), STATUS_OK);
-	vcpu_get_state(VCPU, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
-	return after;
-}
+#include "tests/unit/inflight.h"
 
 static void an_exception_goes_along(void **state)
 {

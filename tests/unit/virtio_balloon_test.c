@@ -177,7 +177,7 @@ static void statistics_are_asked_for(void **state)
 static void statistics_come_early(void **state)
 {
 	(void)state;
-	negotiate(MODERN);
+	begin_none(MODERN);
 	queue_place(STATS, QUEUE_SIZE, RING + STATS * QUEUE_STEP, DRIVER + STATS * QUEUE_STEP,
 		DEVICE + STATS * QUEUE_STEP);
 	stats_put(5);

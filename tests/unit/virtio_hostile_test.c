@@ -67,11 +67,11 @@ static void queues_that_cannot_be(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
-		negotiate(rows[i].features);
+		begin_none(rows[i].features);
 		place(rows[i].size, rows[i].ring, rows[i].driver, rows[i].device);
 		expect_broken(rows[i].reason);
 	}
-	negotiate(PACKED); // which may have any size
+	begin_none(PACKED); // which may have any size
 	queue_place(0, 6, RING, DRIVER, DEVICE);
 	assert_int_equal(common_get(VIRTIO_COMMON_QUEUE_ENABLE, 2), 1);
 }
@@ -281,7 +281,7 @@ static void nothing_is_touched_before_its_time(void **state)
 	bus_master(true);
 	notify(0);
 	assert_int_equal(used_count(), 1);
-	negotiate(SPLIT);
+	begin_none(SPLIT);
 	queue_place(0, QUEUE_SIZE, RING, DRIVER, DEVICE);
 	request(0, VIRTIO_BLK_T_GET_ID, 0, DATA, 20);
 	assert_int_equal(used_count(), 0);

@@ -4,23 +4,17 @@
 #ifndef TESTS_UNIT_VIRTIO_NET_BENCH_H
 #define TESTS_UNIT_VIRTIO_NET_BENCH_H
 
-#include "tests/unit/fake_env.h"
-
-#include <string.h>
-
 #include "emul/virtio_net.h"
 #include "emul/virtio_net_internal.h"
+#include "tests/unit/virtio_driver.h"
 
 enum {
 	QUEUE_SIZE = 8,
 	QUEUE_BYTES = 0x3000, RINGS = 0x1000, // three parts a queue, of a page each
 	HEADER = 0xa000, DATA = 0xa100, BUFFER = 0xc000, ANSWER = 0xf000,
 	RECEIVE = VIRTIO_NET_RECEIVE, SEND = VIRTIO_NET_SEND, CONTROL = VIRTIO_NET_CONTROL,
-	WRITE = VIRTIO_DESCRIPTOR_WRITE, NEXT = VIRTIO_DESCRIPTOR_NEXT,
-	OK_STATUS = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK,
 	HEADER_BYTES = 12,
 };
-#define MODERN  BIT(VIRTIO_F_VERSION_1)
 #define PACKED  (MODERN | BIT(VIRTIO_F_RING_PACKED))
 #define MERGE   BIT(VIRTIO_NET_F_MRG_RXBUF)
 #define CONTROLS                                                                                   \
@@ -28,95 +22,27 @@ enum {
 		BIT(VIRTIO_NET_F_CTRL_MAC_ADDR))
 
 static const uint8_t bench_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
-static struct fake_env env;
-static bool packed;
 static struct {
 	uint16_t next, seen; // of the available ring or descriptor; of the used
 	bool wrap, seen_wrap;
 } rings[VIRTIO_NET_QUEUES];
-
-struct part {
-	uint64_t address;
-	uint32_t bytes;
-	uint16_t flags;
-};
-
-static inline void common_set(unsigned offset, unsigned size, uint64_t value)
-{
-	fake_write(&env, VIRTIO_BAR_MODERN, offset, size, value);
-}
-
-static inline uint64_t common_get(unsigned offset, unsigned size)
-{
-	return fake_read(&env, VIRTIO_BAR_MODERN, offset, size);
-}
-
-static inline bool needs_reset(void)
-{
-	return (common_get(VIRTIO_COMMON_STATUS, 1) & VIRTIO_STATUS_NEEDS_RESET) != 0;
-}
 
 static inline uint64_t ring_at(unsigned queue, unsigned part)
 {
 	return RINGS + (uint64_t)queue * QUEUE_BYTES + part * 0x1000u;
 }
 
-static inline void put(uint64_t at, const void *from, size_t bytes)
-{
-	assert_true(at + bytes <= FAKE_RAM_BYTES);
-	memcpy(env.ram + at, from, bytes);
-}
-
-static inline void put16(uint64_t at, uint16_t value)
-{
-	put(at, &value, sizeof(value));
-}
-
-static inline uint32_t get32(uint64_t at)
-{
-	uint32_t value;
-
-	memcpy(&value, env.ram + at, sizeof(value));
-	return value;
-}
-
-static inline uint16_t get16(uint64_t at)
-{
-	return (uint16_t)get32(at);
-}
-
 // 3.1.1, with MSI-X off.
 static inline void begin(uint64_t features)
 {
-	packed = (features & BIT(VIRTIO_F_RING_PACKED)) != 0;
-	memset(env.ram, 0, sizeof(env.ram));
-	fake_write(&env, PCIDEV_REGION_CONFIG, PCIDEV_COMMAND, 2, 7);
-	common_set(VIRTIO_COMMON_STATUS, 1, 0);
-	common_set(VIRTIO_COMMON_STATUS, 1, 3);
-	for (unsigned i = 0; i < 2; i++) {
-		common_set(VIRTIO_COMMON_DRIVER_FEATURE_SELECT, 4, i);
-		common_set(VIRTIO_COMMON_DRIVER_FEATURE, 4, features >> 32 * i & UINT32_MAX);
-	}
-	common_set(VIRTIO_COMMON_STATUS, 1, OK_STATUS);
-	assert_int_equal(common_get(VIRTIO_COMMON_STATUS, 1), OK_STATUS);
+	negotiate(features);
 	for (unsigned queue = 0; queue < VIRTIO_NET_QUEUES; queue++) {
 		rings[queue].next = rings[queue].seen = 0;
 		rings[queue].wrap = rings[queue].seen_wrap = true;
-		common_set(VIRTIO_COMMON_QUEUE_SELECT, 2, queue);
-		common_set(VIRTIO_COMMON_QUEUE_SIZE, 2, QUEUE_SIZE);
-		common_set(VIRTIO_COMMON_QUEUE_DESCRIPTORS, 8, ring_at(queue, 0));
-		common_set(VIRTIO_COMMON_QUEUE_DRIVER, 8, ring_at(queue, 1));
-		common_set(VIRTIO_COMMON_QUEUE_DEVICE, 8, ring_at(queue, 2));
-		common_set(VIRTIO_COMMON_QUEUE_ENABLE, 2, 1);
+		queue_place(queue, QUEUE_SIZE, ring_at(queue, 0), ring_at(queue, 1),
+			ring_at(queue, 2));
 	}
-	common_set(VIRTIO_COMMON_STATUS, 1, OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
-	assert_false(needs_reset());
-	fake_clear(&env);
-}
-
-static inline void notify(unsigned queue)
-{
-	common_set(VIRTIO_NOTIFY_AT + queue * VIRTIO_NOTIFY_MULTIPLIER, 2, queue);
+	driver_ok();
 }
 
 static inline void split_chain(unsigned queue, uint16_t head, const struct part *parts,
@@ -261,13 +187,6 @@ static inline int bench_setup(void **state)
 	(void)state;
 	fake_configure = bench_configure;
 	(void)fake_create(&env, &virtio_net_model);
-	return 0;
-}
-
-static inline int bench_teardown(void **state)
-{
-	(void)state;
-	fake_destroy(&env);
 	return 0;
 }
 

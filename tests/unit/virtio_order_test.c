@@ -64,6 +64,28 @@ static void chains_come_back_as_they_went(void **state)
 	}
 }
 
+// What was read is no longer under way while its chain waits.
+static void a_read_that_waits_is_saved(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < ARRAY_COUNT(kinds); kind++) {
+		uint64_t first;
+
+		begin(kinds[kind]);
+		request(0, VIRTIO_BLK_T_IN, 0, DATA, 512);
+		first = env.io.request;
+		request(3, VIRTIO_BLK_T_IN, 1, DATA + 512, 512);
+		fake_complete(&env, 0, env.io.request, STATUS_OK);
+		fake_save_and_load(&env);
+		assert_false(env.line[0]);
+		fake_complete(&env, 0, first, STATUS_OK);
+		fake_save_and_load(&env);
+		assert_true(env.line[0]);
+		expect_used(0, 0, 513);
+		expect_used(packed ? 3 : 1, 3, 513);
+	}
+}
+
 // And without the feature as they are done.
 static void chains_come_back_as_they_are_done(void **state)
 {
@@ -88,7 +110,7 @@ static void more_than_it_takes_waits(void **state)
 	unsigned sent = 0;
 
 	(void)state;
-	negotiate(ORDERED);
+	begin_none(ORDERED);
 	queue_place(0, SIZE, RING, DRIVER, DEVICE);
 	status_set(OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
 	fake_clear(&env);
@@ -231,6 +253,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(chains_come_back_as_they_went),
+		TEST(a_read_that_waits_is_saved),
 		TEST(chains_come_back_as_they_are_done),
 		TEST(more_than_it_takes_waits),
 		TEST(resets_forget_what_is_held),

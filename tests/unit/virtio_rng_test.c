@@ -149,7 +149,7 @@ static void work_is_bounded(void **state)
 	fill(0, 0x4000);
 	expect_used(0, 0, 1024);
 	assert_int_equal(env.ram[DATA + 1024], 0);
-	negotiate(MODERN);
+	begin_none(MODERN);
 	queue_place(0, SIZE, RING, DRIVER, DEVICE);
 	status_set(OK_STATUS | VIRTIO_STATUS_DRIVER_OK);
 	for (uint16_t i = 0; i < MANY; i++) {
