@@ -64,6 +64,21 @@ bool disk_name(struct disk *disk, const char *prefix, unsigned nth)
 	return true;
 }
 
+void disk_model_set(struct disk *disk, const char *text, size_t bytes)
+{
+	size_t used = 0;
+
+	ASSERT(bytes < DISK_MODEL_MAX);
+	for (size_t i = 0; i < bytes; i++) {
+		disk->model[i] = text[i];
+		if (text[i] <= ' ' || text[i] > '~')
+			disk->model[i] = ' ';
+		else
+			used = i + 1;
+	}
+	disk->model[used] = '\0';
+}
+
 void disk_init(void)
 {
 	unsigned virtio = 0, ide = 0;

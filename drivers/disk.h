@@ -92,6 +92,8 @@ must_check enum status disk_flush(struct disk *disk);
 void disk_add(struct disk *disk);
 // The name of the `nth` disk of a kind, as in "vda"; false: there are no more than 26.
 must_check bool disk_name(struct disk *disk, const char *prefix, unsigned nth);
+// What the disk calls itself: filled up with spaces, and any bytes at all.
+void disk_model_set(struct disk *disk, const char *text, size_t bytes);
 
 // Waiting for a device:
 //
