@@ -231,6 +231,12 @@ void *mem_pages_alloc(unsigned count)
 	return memset(pages, 0, count * PAGE_BYTES);
 }
 
+void mem_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	free(pages);
+}
+
 volatile void *pagetable_map_device(struct hpa start, uint64_t bytes)
 {
 	assert_true(bytes > 0);
