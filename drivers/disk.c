@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/ahci.h"
 #include "drivers/ide.h"
 #include "drivers/nvme.h"
 #include "drivers/virtio_blk.h"
@@ -83,11 +84,12 @@ void disk_model_set(struct disk *disk, const char *text, size_t bytes)
 
 void disk_init(void)
 {
-	unsigned virtio = 0, ide = 0, nvme = 0;
+	unsigned virtio = 0, ide = 0, ahci = 0, nvme = 0;
 
 	for (const struct pci_function *at = pci_first(); at != NULL; at = at->next) {
 		virtio += virtio_blk_probe(at, virtio);
 		ide += ide_probe(at, ide);
+		ahci += ahci_probe(at, ahci);
 		nvme += nvme_probe(at, nvme);
 	}
 }

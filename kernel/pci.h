@@ -32,6 +32,7 @@ enum {
 
 enum {
 	PCI_CLASS_IDE = 0x0101,
+	PCI_CLASS_SATA = 0x0106,
 	PCI_CLASS_NVM = 0x0108,
 	PCI_CLASS_BASE_BRIDGE = 0x06, // the upper byte
 	PCI_BARS_MAX = 6,

@@ -30,6 +30,7 @@ VIRTIO = ["-device", "virtio-blk-pci,drive=a"]
 IDE = ["-device", "ide-hd,drive=a,bus=ide.0,unit=0"]
 NVME = ["-device", "nvme,drive=a,serial=1"]
 NVME_SMALL = ["-device", "nvme,drive=a,serial=1,mdts=1"]  # 8 KiB a command
+AHCI = ["-device", "ich9-ahci,id=ahci", "-device", "ide-hd,drive=a,bus=ahci.0"]
 
 
 def configuration(commands, host=()):
@@ -121,8 +122,8 @@ def run_several(options, directory):
 
 def run_namespaces(options, directory):
     """Two NVMe controllers: names are by number of controller and namespace; of one namespace the
-    blocks have metadata."""
-    paths = [os.path.join(directory, f"{i}.img") for i in range(4)]
+    blocks have metadata. And two of AHCI, whose names are by order."""
+    paths = [os.path.join(directory, f"{i}.img") for i in range(8)]
     arguments = []
     for i, path in enumerate(paths):
         disk_image.create(path, (i + 1) * 65536)
@@ -133,20 +134,24 @@ def run_namespaces(options, directory):
                   "-device", "nvme-ns,drive=d0,bus=n0,nsid=1",
                   "-device", f"nvme-ns,drive=d1,bus=n0,nsid=30,{large}",
                   "-device", "nvme-ns,drive=d2,bus=n0,nsid=31,ms=8",
-                  "-device", "nvme-ns,drive=d3,bus=n1,nsid=2"]
-    written = ["nvme0n1", "nvme0n30", "nvme1n2"]
-    absent = ["nvme0n31", "nvme1n1"]
+                  "-device", "nvme-ns,drive=d3,bus=n1,nsid=2",
+                  "-device", "ich9-ahci,id=a0,addr=a", "-device", "ich9-ahci,id=a1,addr=b",
+                  "-device", "ide-hd,drive=d4,bus=a0.5", "-device", "ide-hd,drive=d5,bus=a1.0",
+                  "-device", "ide-cd,drive=d6,bus=a1.1", "-device", "ide-hd,drive=d7,bus=a1.2"]
+    written = ["nvme0n1", "nvme0n30", "nvme1n2", "sda", "sdb", "sdc"]
+    absent = ["nvme0n31", "nvme1n1", "sdd"]
     result = run_qemu(options, directory, [f"write disk:{name}" for name in written] +
                       [f"refuse disk:{name}" for name in absent], arguments)
     problems = check(result, {
         **{f"write disk:{name}": "ok" for name in written},
         **{f"refuse disk:{name}": f"there is no disk '{name}'" for name in absent}})
-    text = "warning: disk: nvme0n31: its blocks have metadata"
-    if not any(text in line for line in result.log_lines()):
-        problems.append(f"not in the log: {text}")
+    for text in ("warning: disk: nvme0n31: its blocks have metadata",
+                 "disk: AHCI at 00:0b.0, port 1: an ATAPI device, left alone"):
+        if not any(text in line for line in result.log_lines()):
+            problems.append(f"not in the log: {text}")
     for i, path in enumerate(paths):
         problems += disk_image.check_changed(path, before[i], 0,
-                                             0 if i == 2 else len(before[i]))
+                                             0 if i in (2, 6) else len(before[i]))
     return report(result, problems)
 
 
@@ -259,9 +264,10 @@ def run_unassigned(options, directory):
     result = run_qemu(options, directory, ["write disk:hda", "refuse disk:vda"],
                       drive("a", path) + drive("b", other) + IDE +
                       ["-device", "virtio-blk-pci,drive=b", "-device", "nvme,serial=1",
-                       "-bios", "qboot.rom"])
+                       "-device", "ich9-ahci", "-bios", "qboot.rom"])
     problems = check(result, {"write disk:hda": "ok", "refuse disk:vda": "there is no disk 'vda'"})
-    for text in ("virtio at 00:02.0: ", "NVMe at 00:03.0: firmware gave it no addresses"):
+    for text in ("virtio at 00:02.0: ", "NVMe at 00:03.0: firmware gave it no addresses",
+                 "AHCI at 00:04.0: firmware gave it no addresses"):
         if sum(f"warning: disk: {text}" in line for line in result.log_lines()) != 1:
             problems.append(f"the log has not {text}")
     return report(result, problems)
@@ -340,9 +346,10 @@ def run_uefi(options, directory, table, devices):
     copy = os.path.join(directory, "copy.img")
     shutil.copyfile(disk, copy)
     boot, other = devices
+    controllers = ["-device", "ich9-ahci,id=ahci"] if "ahci" in boot + other else []
     result = qemu.run(
         qemu.base_command(icount=False) + qemu.debug_exit(qemu.HOST_EXIT_PORT) +
-        ["-bios", system.FIRMWARE, *drive("a", disk), *drive("b", copy),
+        ["-bios", system.FIRMWARE, *drive("a", disk), *drive("b", copy), *controllers,
          "-device", f"{boot},drive=a,bootindex=0", "-device", f"{other},drive=b"],
         os.path.join(directory, "serial.log"), FIRMWARE_TIMEOUT * options.timeout_scale)
     problems = check(result, FILE_RESULTS)
@@ -444,12 +451,13 @@ def cases(options, engine):
         yield "file-copy", case(run_bochs_uefi, True)
         return
     for name, device, disk in (("virtio", VIRTIO, "vda"), ("ide", IDE, "hda"),
-                               ("nvme", NVME, "nvme0n1")):
+                               ("nvme", NVME, "nvme0n1"), ("ahci", AHCI, "sda")):
         yield name, case(run_whole, disk, device, True, 1)
         yield f"{name}-cpus", case(run_whole, disk, device, False, 2)
         yield f"{name}-errors", case(run_errors, disk, device)
     for name, *expected in (("info", IDE, "hda", "QEMU HARDDISK", r"00:01\.1"),
-                            ("info-nvme", NVME, "nvme0n1", "QEMU NVMe Ctrl", r"00:02\.0")):
+                            ("info-nvme", NVME, "nvme0n1", "QEMU NVMe Ctrl", r"00:02\.0"),
+                            ("info-ahci", AHCI, "sda", "QEMU HARDDISK", r"00:02\.0")):
         yield name, case(run_info, engine, *expected)
     yield "nvme-small", case(run_whole, "nvme0n1", NVME_SMALL, True, 1)
     yield "several", case(run_several)
@@ -464,8 +472,10 @@ def cases(options, engine):
                                                  "nvme-ns,bus=n,drive=a"])):
         yield f"large-sectors{name}", case(run_large_sectors, device)
     yield "lba48", case(run_lba48, IDE)
+    yield "lba48-ahci", case(run_lba48, AHCI)
     yield "read-only", case(run_read_only)
     yield "unassigned", case(run_unassigned)
     yield "file-ide", case(run_uefi, ["--gpt"], ("ide-hd", "virtio-blk-pci"))
     yield "file-virtio", case(run_uefi, [], ("virtio-blk-pci", "ide-hd"))
-    yield "file-nvme", case(run_uefi, ["--gpt"], ("nvme,serial=1", "ide-hd"))
+    yield "file-nvme", case(run_uefi, ["--gpt"], ("nvme,serial=1", "ide-hd,bus=ahci.3"))
+    yield "file-ahci", case(run_uefi, [], ("ide-hd,bus=ahci.3", "nvme,serial=1"))

@@ -52,6 +52,8 @@ FAULTS = (
      "(uint16_t)answer.status != queue->command_id || ", "", "unit", "unit/nvme_lies$"),
     ("nvme-metadata", "drivers/nvme.c", "(format & NVME_FORMAT_METADATA) != 0", "false", "disk",
      "disk/namespaces$"),
+    ("ahci-not-cut", "drivers/ahci_port.c",
+     "pci_disable(port->hba->function, PCI_COMMAND_MASTER);", "", "unit", "unit/ahci_lies$"),
     ("disk-never-yields", "drivers/disk.c",
      "if (!wait->is_slow && now < wait->lock->spin_end) {", "if (now != 1) {",
      "unit", "unit/(ide|virtio_blk)$"),

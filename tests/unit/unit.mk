@@ -2,7 +2,8 @@
 # Host tests of single parts: what each is built from. Part of the Makefile.
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
+UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies \
+	backend bus clock config config_disk \
 	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
 	debugcon decode device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg \
 	gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random \
@@ -73,8 +74,10 @@ UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_c
 $(foreach u,$(filter vmx_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_VMX)))
 UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
-UNIT_DISK := $(UNIT_HOST) drivers/ata.c drivers/disk.c drivers/ide.c \
-	drivers/nvme.c drivers/nvme_controller.c drivers/virtio_blk.c
+UNIT_DISK := $(UNIT_HOST) drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c \
+	drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/virtio_blk.c
+unit_ahci := $(UNIT_DISK)
+unit_ahci_lies := $(UNIT_DISK)
 unit_ide := $(UNIT_DISK)
 unit_fat := drivers/fat.c
 unit_gpt := drivers/gpt.c
@@ -153,7 +156,7 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 # Ports and registers in memory are the test's.
 $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.c.o \
 	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o \
-	$(B)/unit/tests/unit/ide_test.c.o \
+	$(B)/unit/tests/unit/ahci%test.c.o $(B)/unit/tests/unit/ide_test.c.o \
 	$(B)/unit/tests/unit/nvme%test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
