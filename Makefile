@@ -26,7 +26,8 @@ BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_
 	boot/enter.S boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c \
 	boot/path.c boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
-DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/region.c \
+DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c drivers/fat.c \
+	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/i8042.c \

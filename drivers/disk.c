@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/ahci.h"
 #include "drivers/ide.h"
+#include "drivers/nvme.h"
 #include "drivers/virtio_blk.h"
 #include "kernel/base/assert.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/fiber.h"
 #include "kernel/loop.h"
+#include "kernel/mem.h"
 #include "kernel/x86.h"
 
 // A fiber yields within 200 us: this, and a sector by programmed I/O at the slowest, are less.
@@ -64,13 +67,30 @@ bool disk_name(struct disk *disk, const char *prefix, unsigned nth)
 	return true;
 }
 
+void disk_model_set(struct disk *disk, const char *text, size_t bytes)
+{
+	size_t used = 0;
+
+	ASSERT(bytes < DISK_MODEL_MAX);
+	for (size_t i = 0; i < bytes; i++) {
+		disk->model[i] = text[i];
+		if (text[i] <= ' ' || text[i] > '~')
+			disk->model[i] = ' ';
+		else
+			used = i + 1;
+	}
+	disk->model[used] = '\0';
+}
+
 void disk_init(void)
 {
-	unsigned virtio = 0, ide = 0;
+	unsigned virtio = 0, ide = 0, ahci = 0, nvme = 0;
 
 	for (const struct pci_function *at = pci_first(); at != NULL; at = at->next) {
 		virtio += virtio_blk_probe(at, virtio);
 		ide += ide_probe(at, ide);
+		ahci += ahci_probe(at, ahci);
+		nvme += nvme_probe(at, nvme);
 	}
 }
 
@@ -151,6 +171,40 @@ static void lock_give(struct disk_lock *lock)
 	__atomic_store_n(&lock->turn, lock->turn + 1, __ATOMIC_RELEASE);
 }
 
+// Whether the driver can move these bytes itself.
+static bool is_direct(const struct disk *disk, const void *buffer, uint64_t bytes)
+{
+	uint64_t start = hpa_of(buffer).v;
+
+	return (disk->dma.align == 0 || start % disk->dma.align == 0) &&
+		(disk->dma.end == 0 || start + bytes <= disk->dma.end);
+}
+
+// Of 1 to `count` sectors: how many goes back to *count.
+static enum status piece_transfer(struct disk *disk, enum disk_direction direction, uint64_t sector,
+	uint32_t *count, uint8_t *at)
+{
+	uint32_t room = DISK_BOUNCE_PAGES * (uint32_t)PAGE_BYTES / disk->sector_bytes;
+	size_t bytes = (size_t)*count * disk->sector_bytes;
+	enum status status;
+
+	if (disk->failed)
+		return STATUS_FAIL(STATUS_IO);
+	if (is_direct(disk, at, bytes))
+		return disk->ops->transfer(disk, direction, sector, *count, at);
+	if (*count > room) {
+		*count = room;
+		bytes = (size_t)room * disk->sector_bytes;
+	}
+	ASSERT(disk->dma.bounce != NULL && is_direct(disk, disk->dma.bounce, bytes));
+	if (direction == DISK_WRITE)
+		memcpy(disk->dma.bounce, at, bytes);
+	status = disk->ops->transfer(disk, direction, sector, *count, disk->dma.bounce);
+	if (direction == DISK_READ && status == STATUS_OK)
+		memcpy(at, disk->dma.bounce, bytes);
+	return status;
+}
+
 static enum status disk_transfer(struct disk *disk, enum disk_direction direction, uint64_t sector,
 	uint64_t count, void *buffer)
 {
@@ -165,8 +219,7 @@ static enum status disk_transfer(struct disk *disk, enum disk_direction directio
 		uint32_t now = count < disk->transfer_max ? (uint32_t)count : disk->transfer_max;
 
 		lock_take(disk->lock);
-		status = disk->failed ? STATUS_FAIL(STATUS_IO)
-				      : disk->ops->transfer(disk, direction, sector, now, at);
+		status = piece_transfer(disk, direction, sector, &now, at);
 		lock_give(disk->lock);
 		sector += now;
 		count -= now;

@@ -15,12 +15,13 @@
 #include "kernel/pci.h"
 
 enum {
-	DISK_NAME_MAX = 4, // with the terminating zero
+	DISK_NAME_MAX = 20, // with the terminating zero
 	DISK_MODEL_MAX = 41,
 	DISK_SECTOR_BYTES_MIN = 512,
 	DISK_SECTOR_BYTES_MAX = 4096,
 	DISK_TIMEOUT_MS = 30000,
 	DISK_POLL_US = 50,
+	DISK_BOUNCE_PAGES = 8,
 };
 
 enum disk_direction { DISK_READ, DISK_WRITE };
@@ -53,7 +54,7 @@ static inline bool disk_lock_is_held(const struct disk_lock *lock)
 // (c) after disk_add, but for `failed`.
 struct disk {
 	const struct disk_ops *ops;
-	char name[DISK_NAME_MAX];   // "vda": virtio, in PCI order; "hda": IDE, by its place
+	char name[DISK_NAME_MAX];   // as Linux names them: docs/folders/drivers.md
 	char model[DISK_MODEL_MAX]; // what the disk calls itself, or the driver
 	bool read_only;
 	bool failed; // its lock's: every request is answered with STATUS_IO
@@ -63,6 +64,13 @@ struct disk {
 	uint64_t sectors;       // sectors * sector_bytes is below 2^63
 	struct pci_address at;
 	struct disk_lock *lock;
+	// Which buffers the driver takes: those that begin at multiples of `align` and end below
+	// `end`; 0: all. For the others there is `bounce`, its lock's.
+	struct {
+		uint32_t align; // a power of two
+		uint64_t end;   // host-physical
+		uint8_t *bounce; // of DISK_BOUNCE_PAGES, and such a buffer
+	} dma;
 	struct disk *next;
 };
 
@@ -92,6 +100,8 @@ must_check enum status disk_flush(struct disk *disk);
 void disk_add(struct disk *disk);
 // The name of the `nth` disk of a kind, as in "vda"; false: there are no more than 26.
 must_check bool disk_name(struct disk *disk, const char *prefix, unsigned nth);
+// What the disk calls itself: filled up with spaces, and any bytes at all.
+void disk_model_set(struct disk *disk, const char *text, size_t bytes);
 
 // Waiting for a device:
 //

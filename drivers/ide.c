@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/ata.h"
+#include "drivers/ata_abi.h"
 #include "drivers/disk.h"
 #include "drivers/ide_abi.h"
 #include "kernel/base/assert.h"
@@ -73,7 +75,7 @@ static void channel_reset(struct ide_channel *channel)
 	outb(channel->control, IDE_CONTROL_NO_INTERRUPT);
 	settle(channel);
 	disk_wait_begin(&wait, &channel->lock, RESET_TIMEOUT_MS);
-	(void)status_wait(channel, IDE_STATUS_BUSY, 0, &wait);
+	(void)status_wait(channel, ATA_STATUS_BUSY, 0, &wait);
 	disk_wait_end(&wait);
 }
 
@@ -84,14 +86,14 @@ static bool command_send(const struct ide *ide, uint8_t command, bool is_ext, ui
 	const struct ide_channel *channel = ide->channel;
 	uint64_t device = IDE_DEVICE_LBA | (uint64_t)ide->drive << IDE_DEVICE_DRIVE_SHIFT;
 
-	ASSERT(is_ext ? sector < IDE_LBA48_SECTORS : sector < IDE_LBA28_SECTORS);
+	ASSERT(is_ext ? sector < ATA_LBA48_SECTORS : sector < ATA_LBA28_SECTORS);
 	ASSERT(count <= TRANSFER_MAX && ide->drive < IDE_DRIVES);
 	// Of whichever drive is selected: 9.3. Then of this one.
-	if (status_wait(channel, IDE_STATUS_BUSY | IDE_STATUS_DATA, 0, wait) == IDE_STATUS_NOBODY)
+	if (status_wait(channel, ATA_STATUS_BUSY | ATA_STATUS_DATA, 0, wait) == IDE_STATUS_NOBODY)
 		return false;
 	register_write(channel, IDE_DEVICE, is_ext ? device : device | (sector >> 24 & 0xf));
 	settle(channel);
-	if (status_wait(channel, IDE_STATUS_BUSY | IDE_STATUS_DATA, 0, wait) == IDE_STATUS_NOBODY)
+	if (status_wait(channel, ATA_STATUS_BUSY | ATA_STATUS_DATA, 0, wait) == IDE_STATUS_NOBODY)
 		return false;
 	if (is_ext) { // each register takes two bytes, the upper one first: 6.20
 		register_write(channel, IDE_COUNT, count >> 8);
@@ -115,7 +117,7 @@ static enum status command_failed(struct ide *ide, const char *what, uint64_t se
 
 	log_error("disk: %s: %s at sector %llu: status 0x%02x, error 0x%02x", ide->disk.name, what,
 		(unsigned long long)sector, status, error);
-	if ((status & IDE_STATUS_DATA) != 0) // it wants to go on
+	if ((status & ATA_STATUS_DATA) != 0) // it wants to go on
 		channel_reset(ide->channel);
 	return STATUS_FAIL(STATUS_IO);
 }
@@ -138,12 +140,12 @@ static enum status data_move(struct ide *ide, enum disk_direction direction, uin
 	uint32_t bytes = ide->disk.sector_bytes;
 
 	for (; count > 0; count--, sector++, at += bytes) {
-		uint8_t status = status_wait(channel, IDE_STATUS_BUSY, 0, wait);
+		uint8_t status = status_wait(channel, ATA_STATUS_BUSY, 0, wait);
 
 		if (status == IDE_STATUS_NOBODY)
 			return command_lost(ide, what, sector);
-		if ((status & (IDE_STATUS_ERROR | IDE_STATUS_FAULT | IDE_STATUS_DATA)) !=
-			IDE_STATUS_DATA)
+		if ((status & (ATA_STATUS_ERROR | ATA_STATUS_FAULT | ATA_STATUS_DATA)) !=
+			ATA_STATUS_DATA)
 			return command_failed(ide, what, sector, status);
 		if (direction == DISK_READ)
 			inw_many(channel->ports, at, bytes / 2);
@@ -159,11 +161,11 @@ static enum status data_move(struct ide *ide, enum disk_direction direction, uin
 static enum status command_end(struct ide *ide, const char *what, uint64_t sector,
 	struct disk_wait *wait)
 {
-	uint8_t status = status_wait(ide->channel, IDE_STATUS_BUSY, 0, wait);
+	uint8_t status = status_wait(ide->channel, ATA_STATUS_BUSY, 0, wait);
 
 	if (status == IDE_STATUS_NOBODY)
 		return command_lost(ide, what, sector);
-	if ((status & (IDE_STATUS_ERROR | IDE_STATUS_FAULT | IDE_STATUS_DATA)) != 0)
+	if ((status & (ATA_STATUS_ERROR | ATA_STATUS_FAULT | ATA_STATUS_DATA)) != 0)
 		return command_failed(ide, what, sector, status);
 	return STATUS_OK;
 }
@@ -172,9 +174,9 @@ static enum status ide_transfer(struct disk *disk, enum disk_direction direction
 	uint32_t count, void *buffer)
 {
 	struct ide *ide = CONTAINER_OF(disk, struct ide, disk);
-	bool is_ext = sector + count > IDE_LBA28_SECTORS;
-	uint8_t command = direction == DISK_READ ? (is_ext ? IDE_READ_EXT : IDE_READ)
-						 : (is_ext ? IDE_WRITE_EXT : IDE_WRITE);
+	bool is_ext = sector + count > ATA_LBA28_SECTORS;
+	uint8_t command = direction == DISK_READ ? (is_ext ? ATA_READ_EXT : ATA_READ)
+						 : (is_ext ? ATA_WRITE_EXT : ATA_WRITE);
 	struct disk_wait wait;
 	enum status status;
 
@@ -208,57 +210,20 @@ static enum status ide_flush(struct disk *disk)
 	return status;
 }
 
-// Two characters a word, the first in the upper byte, filled up with spaces.
-static void model_read(struct ide *ide, const uint16_t *identity)
-{
-	char *model = ide->disk.model;
-	unsigned used = 0;
-
-	for (unsigned i = 0; i < 2 * IDE_ID_MODEL_WORDS; i++) {
-		char c = (char)(identity[IDE_ID_MODEL + i / 2] >> (i % 2 == 0 ? 8 : 0));
-
-		model[i] = c >= ' ' && c <= '~' ? c : ' ';
-		if (model[i] != ' ')
-			used = i + 1;
-	}
-	model[used] = '\0';
-}
-
-static uint32_t identity_u32(const uint16_t *identity, unsigned word)
-{
-	return identity[word] | (uint32_t)identity[word + 1] << 16;
-}
-
 // Returns why the disk cannot be used, or NULL.
-static const char *identity_read(struct ide *ide, const uint16_t *identity)
+static const char *identity_use(struct ide *ide, const uint16_t *words)
 {
-	uint16_t features = identity[IDE_ID_FEATURES], sector = identity[IDE_ID_SECTOR];
-	struct disk *disk = &ide->disk;
+	struct ata_identity identity;
+	const char *problem = ata_identity_parse(words, &identity, &ide->disk);
 
-	model_read(ide, identity);
-	if ((features & IDE_ID_FEATURES_VALID) != 1 << 14)
-		features = 0;
-	if ((identity[IDE_ID_CAPABILITIES] & IDE_ID_CAPABILITIES_LBA) == 0)
-		return "it has cylinders and heads alone";
-	disk->sector_bytes = DISK_SECTOR_BYTES_MIN;
-	if ((sector & IDE_ID_SECTOR_VALID) == 1 << 14 && (sector & IDE_ID_SECTOR_LARGE) != 0 &&
-		identity_u32(identity, IDE_ID_SECTOR_WORDS) != DISK_SECTOR_BYTES_MIN / 2)
+	if (problem != NULL)
+		return problem;
+	if (identity.sector_bytes != DISK_SECTOR_BYTES_MIN)
 		return "its sectors have another size than 512 bytes";
-	disk->sectors = identity_u32(identity, IDE_ID_SECTORS);
-	if (disk->sectors > IDE_LBA28_SECTORS)
-		disk->sectors = IDE_LBA28_SECTORS;
-	if ((features & IDE_ID_FEATURES_LBA48) != 0) {
-		uint64_t sectors = identity_u32(identity, IDE_ID_SECTORS_48) |
-			(uint64_t)identity_u32(identity, IDE_ID_SECTORS_48 + 2) << 32;
-
-		if (sectors > disk->sectors && sectors <= IDE_LBA48_SECTORS)
-			disk->sectors = sectors;
-	}
-	if ((features & IDE_ID_FEATURES_FLUSH_EXT) != 0)
-		ide->flush_command = IDE_FLUSH_EXT;
-	else if ((features & IDE_ID_FEATURES_FLUSH) != 0)
-		ide->flush_command = IDE_FLUSH;
-	return disk->sectors > 0 ? NULL : "it has no sectors";
+	ide->disk.sector_bytes = identity.sector_bytes;
+	ide->disk.sectors = identity.sectors;
+	ide->flush_command = identity.flush_command;
+	return NULL;
 }
 
 // 9.12 and 8.15: false where there is no disk.
@@ -274,18 +239,18 @@ static bool identify(struct ide *ide, uint16_t *identity)
 		IDE_DEVICE_LBA | (unsigned)ide->drive << IDE_DEVICE_DRIVE_SHIFT);
 	settle(channel);
 	status = status_read(channel);
-	if (status != IDE_STATUS_NOBODY && status != (uint8_t)~IDE_STATUS_BUSY &&
-		command_send(ide, IDE_IDENTIFY, false, 0, 0, &wait) && status_read(channel) != 0) {
-		status = status_wait(channel, IDE_STATUS_BUSY, 0, &wait);
-		is_disk = (status & (IDE_STATUS_ERROR | IDE_STATUS_FAULT | IDE_STATUS_DATA)) ==
-			IDE_STATUS_DATA;
+	if (status != IDE_STATUS_NOBODY && status != (uint8_t)~ATA_STATUS_BUSY &&
+		command_send(ide, ATA_IDENTIFY, false, 0, 0, &wait) && status_read(channel) != 0) {
+		status = status_wait(channel, ATA_STATUS_BUSY, 0, &wait);
+		is_disk = (status & (ATA_STATUS_ERROR | ATA_STATUS_FAULT | ATA_STATUS_DATA)) ==
+			ATA_STATUS_DATA;
 	}
 	if (is_disk) {
-		inw_many(channel->ports, identity, IDE_IDENTIFY_WORDS);
+		inw_many(channel->ports, identity, ATA_IDENTIFY_WORDS);
 		settle(channel);
 	}
 	disk_wait_end(&wait);
-	return is_disk && (identity[IDE_ID_GENERAL] & IDE_ID_GENERAL_ATAPI) == 0;
+	return is_disk && (identity[ATA_ID_GENERAL] & ATA_ID_GENERAL_ATAPI) == 0;
 }
 
 // True: it is a disk that can be used.
@@ -294,7 +259,7 @@ static bool drive_probe(const struct pci_function *function, struct ide_channel 
 {
 	static const struct disk_ops ops = {ide_transfer, ide_flush};
 	struct ide *ide = calloc(1, sizeof(*ide));
-	uint16_t *identity = calloc(IDE_IDENTIFY_WORDS, sizeof(*identity));
+	uint16_t *identity = calloc(ATA_IDENTIFY_WORDS, sizeof(*identity));
 	const char *problem;
 
 	if (ide == NULL || identity == NULL)
@@ -308,7 +273,7 @@ static bool drive_probe(const struct pci_function *function, struct ide_channel 
 	ide->disk.transfer_max = TRANSFER_MAX;
 	if (!disk_name(&ide->disk, "hd", nth) || !identify(ide, identity))
 		goto unused;
-	problem = identity_read(ide, identity);
+	problem = identity_use(ide, identity);
 	if (problem != NULL) {
 		log_warn("disk: %s: %s", ide->disk.name, problem);
 		goto unused;

@@ -30,7 +30,13 @@ enum {
 	PCI_COMMAND_NO_INTX = 1 << 10,
 };
 
-enum { PCI_CLASS_IDE = 0x0101, PCI_CLASS_BASE_BRIDGE = 0x06, PCI_BARS_MAX = 6 };
+enum {
+	PCI_CLASS_IDE = 0x0101,
+	PCI_CLASS_SATA = 0x0106,
+	PCI_CLASS_NVM = 0x0108,
+	PCI_CLASS_BASE_BRIDGE = 0x06, // the upper byte
+	PCI_BARS_MAX = 6,
+};
 
 struct pci_address {
 	uint8_t bus, slot, function;

@@ -17,19 +17,20 @@ import engines
 import monitor
 import qemu
 import system
-from disk_image import Partition
+from disk_image import DAMAGES, DISK_BYTES, GUID, LOG, PARTITIONS, Partition, gpt_disk
 
 TIMEOUT = 180
 FIRMWARE_TIMEOUT = 240
 MIB = 1 << 20
-DISK_BYTES = 3 * MIB
 LOG_BYTES = 300 * 1024  # of the file on the ESP
 FAT_NEXT_FREE = 512 + 492  # of FAT32's FSInfo
 LOG_PATH = "Logs of Reprise/The log of this machine.bin"
-GUID = "6f1c9d54-43ab-4d5c-9b8f-2f0d1c5e7a01"
 
 VIRTIO = ["-device", "virtio-blk-pci,drive=a"]
 IDE = ["-device", "ide-hd,drive=a,bus=ide.0,unit=0"]
+NVME = ["-device", "nvme,drive=a,serial=1"]
+NVME_SMALL = ["-device", "nvme,drive=a,serial=1,mdts=1"]  # 8 KiB a command
+AHCI = ["-device", "ich9-ahci,id=ahci", "-device", "ide-hd,drive=a,bus=ahci.0"]
 
 
 def configuration(commands, host=()):
@@ -119,18 +120,39 @@ def run_several(options, directory):
     return report(result, problems)
 
 
-PARTITIONS = [Partition("first", 64, 100), Partition("log", 200, 2001, GUID),
-              Partition("twice", 2300, 10, "00000000-0000-0000-0000-000000000001"),
-              Partition("twice", 2310, 10, "00000000-0000-0000-0000-000000000002"),
-              Partition("kept", 2320, 10, attributes=1 << 60)]
-LOG = PARTITIONS[1]
-
-
-def gpt_disk(directory, name="a.img", partitions=tuple(PARTITIONS), sector_bytes=512):
-    path = os.path.join(directory, name)
-    disk_image.create(path, DISK_BYTES * sector_bytes // 512)
-    disk_image.write_gpt(path, DISK_BYTES // 512, partitions, sector_bytes)
-    return path
+def run_namespaces(options, directory):
+    """Two NVMe controllers: names are by number of controller and namespace; of one namespace the
+    blocks have metadata. And two of AHCI, whose names are by order."""
+    paths = [os.path.join(directory, f"{i}.img") for i in range(8)]
+    arguments = []
+    for i, path in enumerate(paths):
+        disk_image.create(path, (i + 1) * 65536)
+        arguments += drive(f"d{i}", path)
+    before = [disk_image.read(path) for path in paths]
+    large = "logical_block_size=4096,physical_block_size=4096"
+    arguments += ["-device", "nvme,id=n0,serial=1,addr=8", "-device", "nvme,id=n1,serial=2,addr=9",
+                  "-device", "nvme-ns,drive=d0,bus=n0,nsid=1",
+                  "-device", f"nvme-ns,drive=d1,bus=n0,nsid=30,{large}",
+                  "-device", "nvme-ns,drive=d2,bus=n0,nsid=31,ms=8",
+                  "-device", "nvme-ns,drive=d3,bus=n1,nsid=2",
+                  "-device", "ich9-ahci,id=a0,addr=a", "-device", "ich9-ahci,id=a1,addr=b",
+                  "-device", "ide-hd,drive=d4,bus=a0.5", "-device", "ide-hd,drive=d5,bus=a1.0",
+                  "-device", "ide-cd,drive=d6,bus=a1.1", "-device", "ide-hd,drive=d7,bus=a1.2"]
+    written = ["nvme0n1", "nvme0n30", "nvme1n2", "sda", "sdb", "sdc"]
+    absent = ["nvme0n31", "nvme1n1", "sdd"]
+    result = run_qemu(options, directory, [f"write disk:{name}" for name in written] +
+                      [f"refuse disk:{name}" for name in absent], arguments)
+    problems = check(result, {
+        **{f"write disk:{name}": "ok" for name in written},
+        **{f"refuse disk:{name}": f"there is no disk '{name}'" for name in absent}})
+    for text in ("warning: disk: nvme0n31: its blocks have metadata",
+                 "disk: AHCI at 00:0b.0, port 1: an ATAPI device, left alone"):
+        if not any(text in line for line in result.log_lines()):
+            problems.append(f"not in the log: {text}")
+    for i, path in enumerate(paths):
+        problems += disk_image.check_changed(path, before[i], 0,
+                                             0 if i in (2, 6) else len(before[i]))
+    return report(result, problems)
 
 
 def run_partition(options, directory):
@@ -150,19 +172,6 @@ def run_partition(options, directory):
         "refuse partition:": "there is no partition ''", "read_only partition:kept": "ok"})
     return report(result, problems + disk_image.check_changed(path, before, LOG.first * 512,
                                                               LOG.count * 512))
-
-
-# name, byte of the image to be damaged, what `write partition:log` then says
-LAST = DISK_BYTES - 512
-DAMAGES = [
-    ("first-header", [512 + 60], "ok"),
-    ("first-array", [1024 + 4000], "ok"),
-    ("second-header", [LAST + 60], "ok"),
-    ("second-array", [LAST - 9000], "ok"),
-    ("both", [512 + 60, LAST - 9000], "the partition table of disk hda: bad format"),
-    ("mbr", [450], "there is no partition 'log'"),
-    ("signatures", [512, LAST], "there is no partition 'log'"),
-]
 
 
 def run_damaged(options, directory, damage):
@@ -190,32 +199,17 @@ def run_refused(options, directory, make, said):
     return report(result, problems + disk_image.check_changed(path, before, 0, 0))
 
 
-def two_tables(directory):
-    """Each is sound."""
-    path = gpt_disk(directory)
-    other = disk_image.read(gpt_disk(directory, "other.img", [Partition("log", 300, 50)]))
-    tail = 512 + disk_image.ARRAY_BYTES
-    with open(path, "r+b") as file:
-        file.seek(DISK_BYTES - tail)
-        file.write(other[-tail:])
-    return path
-
-
-def overlapping(directory):
-    return gpt_disk(directory, "a.img", [Partition("log", 300, 50), Partition("lap", 349, 9)])
-
-
-def run_large_sectors(options, directory):
+def run_large_sectors(options, directory, device):
     path = gpt_disk(directory, sector_bytes=4096)
     before = disk_image.read(path)
     result = run_qemu(options, directory, ["write partition:log"], drive("a", path) + [
-        "-device", "virtio-blk-pci,drive=a,logical_block_size=4096,physical_block_size=4096"])
+        *device[:-1], device[-1] + ",logical_block_size=4096,physical_block_size=4096"])
     problems = check(result, {"write partition:log": "ok"})
     return report(result, problems + disk_image.check_changed(path, before, LOG.first * 4096,
                                                               LOG.count * 4096))
 
 
-def run_lba48(options, directory):
+def run_lba48(options, directory, device):
     """Behind what 28 bits reach, and across it."""
     sectors = 1 << 29
     edge = Partition("edge", (1 << 28) - 100, 300)
@@ -223,13 +217,13 @@ def run_lba48(options, directory):
     path = os.path.join(directory, "a.img")
     disk_image.create_sparse(path, sectors * 512)
     disk_image.write_gpt(path, sectors, [edge, end])
-    result = run_qemu(options, directory, ["write partition:edge"], drive("a", path) + IDE)
+    result = run_qemu(options, directory, ["write partition:edge"], drive("a", path) + device)
     problems = check(result, {"write partition:edge": "ok"})
     problems += disk_image.check_sparse(path, edge.first * 512, edge.count * 512, 40 * 512)
     with open(path, "r+b") as file:
         file.seek(edge.first * 512)
         file.write(bytes(edge.count * 512))
-    result = run_qemu(options, directory, ["write partition:end"], drive("a", path) + IDE)
+    result = run_qemu(options, directory, ["write partition:end"], drive("a", path) + device)
     problems += check(result, {"write partition:end": "ok"})
     problems += disk_image.check_sparse(path, end.first * 512, end.count * 512, 40 * 512)
     return report(result, problems)
@@ -243,6 +237,8 @@ def run_errors(options, directory, name, device):
         "-blockdev", "driver=blkdebug,node-name=a,image.driver=file,"
         f"image.filename={path},inject-error.0.event=none,inject-error.0.iotype=read,"
         "inject-error.0.sector=100", *device])
+    # QEMU's NVMe tells so itself.
+    result.errors = [error for error in result.errors if "aio failed: Input/output" not in error]
     problems = check(result, {f"error disk:{name}": "ok"})
     told = [line for line in result.log_lines() if f"error: disk: {name}: " in line]
     if len(told) != 4 or "sector 1" not in told[0]:
@@ -261,16 +257,19 @@ def run_read_only(options, directory):
 
 
 def run_unassigned(options, directory):
-    """Firmware that gives PCI devices no addresses: the disk is named, and IDE works."""
+    """Firmware that gives PCI devices no addresses: the disks are named, and IDE works."""
     path, other = (os.path.join(directory, name) for name in ("a.img", "b.img"))
     disk_image.create(path, MIB)
     disk_image.create(other, MIB)
     result = run_qemu(options, directory, ["write disk:hda", "refuse disk:vda"],
                       drive("a", path) + drive("b", other) + IDE +
-                      ["-device", "virtio-blk-pci,drive=b", "-bios", "qboot.rom"])
+                      ["-device", "virtio-blk-pci,drive=b", "-device", "nvme,serial=1",
+                       "-device", "ich9-ahci", "-bios", "qboot.rom"])
     problems = check(result, {"write disk:hda": "ok", "refuse disk:vda": "there is no disk 'vda'"})
-    if sum("warning: disk: virtio at 00:02.0: " in line for line in result.log_lines()) != 1:
-        problems.append("the disk that cannot be used is not named")
+    for text in ("virtio at 00:02.0: ", "NVMe at 00:03.0: firmware gave it no addresses",
+                 "AHCI at 00:04.0: firmware gave it no addresses"):
+        if sum(f"warning: disk: {text}" in line for line in result.log_lines()) != 1:
+            problems.append(f"the log has not {text}")
     return report(result, problems)
 
 
@@ -347,9 +346,10 @@ def run_uefi(options, directory, table, devices):
     copy = os.path.join(directory, "copy.img")
     shutil.copyfile(disk, copy)
     boot, other = devices
+    controllers = ["-device", "ich9-ahci,id=ahci"] if "ahci" in boot + other else []
     result = qemu.run(
         qemu.base_command(icount=False) + qemu.debug_exit(qemu.HOST_EXIT_PORT) +
-        ["-bios", system.FIRMWARE, *drive("a", disk), *drive("b", copy),
+        ["-bios", system.FIRMWARE, *drive("a", disk), *drive("b", copy), *controllers,
          "-device", f"{boot},drive=a,bootindex=0", "-device", f"{other},drive=b"],
         os.path.join(directory, "serial.log"), FIRMWARE_TIMEOUT * options.timeout_scale)
     problems = check(result, FILE_RESULTS)
@@ -402,7 +402,7 @@ def run_bochs_uefi(options, directory, has_copy):
     return report(result, problems)
 
 
-def run_info(options, directory, engine):
+def run_info(options, directory, engine, device, name, model, place):
     """What the monitor of Reprise itself tells."""
     emulator = engines.EMULATORS[engine]
     path = gpt_disk(directory)
@@ -413,18 +413,16 @@ def run_info(options, directory, engine):
     if engine == "vmx":
         command = bochs.reprise_command(options, directory, archive,
                                         disks={"ata0-master": (path, "flat")})
-        model = "Generic 1234"
     else:
-        command = qemu.reprise_command(options, directory, archive) + drive("a", path) + IDE
-        model = "QEMU HARDDISK"
+        command = qemu.reprise_command(options, directory, archive) + drive("a", path) + device
     try:
         with console.Console(command, os.path.join(directory, "serial.log"),
                              TIMEOUT * options.timeout_scale, emulator) as terminal:
-            terminal.expect(rf"^reprise: disk: hda: 3 MiB, {model} at 00:01.1")
+            terminal.expect(rf"^reprise: disk: {name}: 3 MiB, {model} at {place}")
             terminal.expect(monitor.PROMPT)
             output = monitor.command(
                 terminal, "info block",
-                rf"hda: {model} at 00:01\.1, 6144 sectors of 512 bytes \(3 MiB\)\n")
+                rf"{name}: {model} at {place}, 6144 sectors of 512 bytes \(3 MiB\)\n")
             for part in PARTITIONS:
                 if f'    {part.guid} "{part.name}", ' not in output:
                     terminal.fail(f"info block does not list partition {part.name}")
@@ -446,26 +444,38 @@ def cases(options, engine):
     def case(function, *arguments):
         return lambda directory: function(options, directory, *arguments)
 
-    yield "info", case(run_info, engine)
     if engine == "vmx":
+        yield "info", case(run_info, engine, None, "hda", "Generic 1234", r"00:01\.1")
         yield "ide", case(run_bochs_pvh)
         yield "file", case(run_bochs_uefi, False)
         yield "file-copy", case(run_bochs_uefi, True)
         return
-    for name, device, disk in (("virtio", VIRTIO, "vda"), ("ide", IDE, "hda")):
+    for name, device, disk in (("virtio", VIRTIO, "vda"), ("ide", IDE, "hda"),
+                               ("nvme", NVME, "nvme0n1"), ("ahci", AHCI, "sda")):
         yield name, case(run_whole, disk, device, True, 1)
         yield f"{name}-cpus", case(run_whole, disk, device, False, 2)
         yield f"{name}-errors", case(run_errors, disk, device)
+    for name, *expected in (("info", IDE, "hda", "QEMU HARDDISK", r"00:01\.1"),
+                            ("info-nvme", NVME, "nvme0n1", "QEMU NVMe Ctrl", r"00:02\.0"),
+                            ("info-ahci", AHCI, "sda", "QEMU HARDDISK", r"00:02\.0")):
+        yield name, case(run_info, engine, *expected)
+    yield "nvme-small", case(run_whole, "nvme0n1", NVME_SMALL, True, 1)
     yield "several", case(run_several)
+    yield "namespaces", case(run_namespaces)
     yield "partition", case(run_partition)
     for damage in DAMAGES:
         yield f"damaged-{damage[0]}", case(run_damaged, damage)
     bad = "the partition table of disk hda: bad format"
-    yield "two-tables", case(run_refused, two_tables, bad)
-    yield "overlap", case(run_refused, overlapping, bad)
-    yield "large-sectors", case(run_large_sectors)
-    yield "lba48", case(run_lba48)
+    yield "two-tables", case(run_refused, disk_image.two_tables, bad)
+    yield "overlap", case(run_refused, disk_image.overlapping, bad)
+    for name, device in (("", VIRTIO), ("-nvme", ["-device", "nvme,id=n,serial=1", "-device",
+                                                 "nvme-ns,bus=n,drive=a"])):
+        yield f"large-sectors{name}", case(run_large_sectors, device)
+    yield "lba48", case(run_lba48, IDE)
+    yield "lba48-ahci", case(run_lba48, AHCI)
     yield "read-only", case(run_read_only)
     yield "unassigned", case(run_unassigned)
     yield "file-ide", case(run_uefi, ["--gpt"], ("ide-hd", "virtio-blk-pci"))
     yield "file-virtio", case(run_uefi, [], ("virtio-blk-pci", "ide-hd"))
+    yield "file-nvme", case(run_uefi, ["--gpt"], ("nvme,serial=1", "ide-hd,bus=ahci.3"))
+    yield "file-ahci", case(run_uefi, [], ("ide-hd,bus=ahci.3", "nvme,serial=1"))

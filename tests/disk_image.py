@@ -11,6 +11,8 @@ FACTOR = 0x9e3779b97f4a7c15  # of tests/kernel/disk.c
 LINUX_DATA = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
 ENTRY_BYTES, ENTRY_COUNT = 128, 128
 ARRAY_BYTES = ENTRY_BYTES * ENTRY_COUNT
+DISK_BYTES = 3 << 20
+GUID = "6f1c9d54-43ab-4d5c-9b8f-2f0d1c5e7a01"
 
 
 def pattern(size):
@@ -137,3 +139,45 @@ def check_sparse(path, start, size, tables):
             if not inside and any(block):
                 return problems + [f"written at byte {at}"]
     return problems
+
+
+PARTITIONS = [Partition("first", 64, 100), Partition("log", 200, 2001, GUID),
+              Partition("twice", 2300, 10, "00000000-0000-0000-0000-000000000001"),
+              Partition("twice", 2310, 10, "00000000-0000-0000-0000-000000000002"),
+              Partition("kept", 2320, 10, attributes=1 << 60)]
+LOG = PARTITIONS[1]
+
+
+def gpt_disk(directory, name="a.img", partitions=tuple(PARTITIONS), sector_bytes=512):
+    path = os.path.join(directory, name)
+    create(path, DISK_BYTES * sector_bytes // 512)
+    write_gpt(path, DISK_BYTES // 512, partitions, sector_bytes)
+    return path
+
+
+# name, byte of the image to be damaged, what `write partition:log` then says
+LAST = DISK_BYTES - 512
+DAMAGES = [
+    ("first-header", [512 + 60], "ok"),
+    ("first-array", [1024 + 4000], "ok"),
+    ("second-header", [LAST + 60], "ok"),
+    ("second-array", [LAST - 9000], "ok"),
+    ("both", [512 + 60, LAST - 9000], "the partition table of disk hda: bad format"),
+    ("mbr", [450], "there is no partition 'log'"),
+    ("signatures", [512, LAST], "there is no partition 'log'"),
+]
+
+
+def two_tables(directory):
+    """Each is sound."""
+    path = gpt_disk(directory)
+    other = read(gpt_disk(directory, "other.img", [Partition("log", 300, 50)]))
+    tail = 512 + ARRAY_BYTES
+    with open(path, "r+b") as file:
+        file.seek(DISK_BYTES - tail)
+        file.write(other[-tail:])
+    return path
+
+
+def overlapping(directory):
+    return gpt_disk(directory, "a.img", [Partition("log", 300, 50), Partition("lap", 349, 9)])

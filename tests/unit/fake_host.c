@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -225,10 +226,23 @@ void log_write(enum log_level level, const char *format, ...)
 
 void *mem_pages_alloc(unsigned count)
 {
-	void *pages = aligned_alloc(PAGE_BYTES, count * PAGE_BYTES);
+	void *pages;
 
-	assert_non_null(pages);
+	if (fake_host.has_low_memory)
+		pages = mmap(NULL, count * PAGE_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	else
+		pages = aligned_alloc(PAGE_BYTES, count * PAGE_BYTES);
+	assert_true(pages != NULL && pages != MAP_FAILED);
 	return memset(pages, 0, count * PAGE_BYTES);
+}
+
+void mem_pages_free(void *pages, unsigned count)
+{
+	if ((uintptr_t)pages < 4 * GIB)
+		munmap(pages, count * PAGE_BYTES);
+	else
+		free(pages);
 }
 
 volatile void *pagetable_map_device(struct hpa start, uint64_t bytes)

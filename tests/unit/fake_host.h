@@ -27,6 +27,7 @@ struct fake_host {
 	uint64_t now; // FAKE_START_NS at first
 	unsigned address_bits; // of the CPU
 	bool in_fiber, loop_runs;
+	bool has_low_memory; // pages come from below 4 GiB
 	bool wake_comes; // with the next wait
 	unsigned wakes_given; // by fiber_wake
 	unsigned waits;       // fiber_wait and clock_wait_us

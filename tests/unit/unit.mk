@@ -2,14 +2,16 @@
 # Host tests of single parts: what each is built from. Part of the Makefile.
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
+UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies \
+	backend bus clock config config_disk \
 	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
 	debugcon decode device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg \
 	gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random \
 	ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check \
 	log_header log_index log_reader log_record log_store log_writer mc146818 mem \
 	memory_hash memory_map message monitor monitor_command monitor_devices monitor_host \
-	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested outside_packet \
+	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested \
+	nvme nvme_lies outside_packet \
 	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
 	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_packet \
 	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
@@ -72,7 +74,10 @@ UNIT_VMX := tests/unit/vmx_fake.c vmx/cpuid.c vmx/nested.c vmx/vcpu.c vmx/vcpu_c
 $(foreach u,$(filter vmx_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_VMX)))
 UNIT_HOST := tests/unit/fake_host.c kernel/pci.c
 unit_pci := $(UNIT_HOST)
-UNIT_DISK := $(UNIT_HOST) drivers/disk.c drivers/ide.c drivers/virtio_blk.c
+UNIT_DISK := $(UNIT_HOST) drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c \
+	drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/virtio_blk.c
+unit_ahci := $(UNIT_DISK)
+unit_ahci_lies := $(UNIT_DISK)
 unit_ide := $(UNIT_DISK)
 unit_fat := drivers/fat.c
 unit_gpt := drivers/gpt.c
@@ -80,6 +85,8 @@ unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
 	drivers/region_find.c
 unit_virtio_blk := $(UNIT_DISK)
 unit_nested := vmx/nested.c
+unit_nvme := $(UNIT_DISK)
+unit_nvme_lies := $(UNIT_DISK)
 unit_task_switch := vm/task_switch.c vm/paging.c vm/guest_ram.c tests/unit/fake_ram.c
 unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
@@ -149,7 +156,8 @@ $(B)/unit/vmx/%.c.o $(B)/unit/tests/unit/svm_%.c.o $(B)/unit/tests/unit/vmx_%.c.
 # Ports and registers in memory are the test's.
 $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.c.o \
 	$(B)/unit/tests/unit/pci_test.c.o $(B)/unit/tests/unit/virtio_blk_test.c.o \
-	$(B)/unit/tests/unit/ide_test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
+	$(B)/unit/tests/unit/ahci%test.c.o $(B)/unit/tests/unit/ide_test.c.o \
+	$(B)/unit/tests/unit/nvme%test.c.o: UNIT_FIRST := -Itests/unit/fake_ports
 # The CPU's area is the test's.
 $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
 	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o \
