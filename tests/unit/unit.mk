@@ -5,18 +5,18 @@
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config config_disk \
 	config_firmware config_nic config_rr console cpio cpuid cpuid_frozen debug_exit \
 	debugcon decode device_memory direct_boot direct_boot_elf e820 env event fat fw_cfg \
-	gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model insn_random \
-	ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check \
-	log_header log_index log_reader log_record log_store log_writer mc146818 mem \
-	memory_hash memory_map message monitor monitor_command monitor_devices monitor_host \
-	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested outside_packet \
-	paging pci pci_host pcidev piix3 pmu port61 position pvpanic rate region relocate \
-	reset_control screen_code snapshot snapshot_backend snapshot_display snapshot_packet \
-	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
-	task_switch test_disk timer turns uart16550 vga vga_render virtio_balloon virtio_blk \
-	virtio_console virtio_disk virtio_hostile virtio_net virtio_net_hostile virtio_order \
-	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
-	vmx_state
+	gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model \
+	insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic \
+	log_check log_header log_index log_reader log_record log_store log_writer mc146818 \
+	mem memory_hash memory_map message monitor monitor_command monitor_devices \
+	monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms mtrr \
+	nested outside_packet paging pci pci_host pcidev pcidev_msi piix3 pmu port61 \
+	position pvpanic rate region relocate reset_control screen_code snapshot \
+	snapshot_backend snapshot_display snapshot_packet snapshot_position state svm_event \
+	svm_exit svm_inflight svm_state svm_step switch task_switch test_disk timer turns \
+	uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
+	virtio_hostile virtio_net virtio_net_hostile virtio_order virtio_plane \
+	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -26,6 +26,8 @@ unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
+unit_pcidev_msi += emul/pcidev.c
+unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
