@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ACPI fixed hardware: the PM1a event and control registers, the power management timer with 32
-// bits, an empty GPE0 block, and the SMI command port through which an OS takes ACPI mode.
+// bits, the GPE0 block, and the SMI command port through which an OS takes ACPI mode.
 //
 // Specification: ACPI 6.5, 4.8.2 (fixed features), 4.8.3 (fixed registers), 4.8.4.1 (GPE blocks);
 // Intel 82371AB (PIIX4) data sheet, 7.1 (function 3's registers).
@@ -14,7 +14,7 @@
 // Left out on purpose: SMIs (an event in legacy mode has no effect until the OS enters ACPI mode;
 // GBL_RLS is dropped), the SMBus (its registers are stored), sleeping states but S5 (SLP_EN with
 // any other SLP_TYP is ignored), the sleep button and the RTC's wake-up (their enables are stored,
-// their status never is set), sources of general-purpose events.
+// their status never is set), sources of general-purpose events but PCI hot-plug.
 //
 // Entered by the VM's bus only.
 #include "emul/acpi_pm.h"
@@ -39,6 +39,8 @@ enum {
 	CONTROL_MASK = CONTROL_SCI_EN | CONTROL_BM_RLD |
 		CONTROL_SLP_TYP_MASK << CONTROL_SLP_TYP_SHIFT,
 
+	GPE0_SOURCES = 1 << ACPI_PM_GPE_PCI_HOTPLUG,
+
 	TIMER_HZ = 3579545,
 	TIMER_TOP_BIT = 31,
 };
@@ -49,10 +51,10 @@ struct acpi_pm {
 	struct pcidev pci;
 	struct guest_time settled; // up to when TMR_STS is accounted for
 	uint16_t status, enable, control;
-	uint16_t gpe0_enable;
+	uint16_t gpe0_enable, gpe0_status;
 	uint8_t smi_command, smi_status; // as last written
 	uint8_t button;                  // level of the input
-	uint8_t reserved[5];
+	uint8_t reserved[3];
 };
 
 static const struct pcidev_register pm_registers[] = {
@@ -142,7 +144,8 @@ static void outputs_update(struct acpi_pm *pm)
 	bool waits = (pm->enable & EVENT_TIMER) && !(pm->status & EVENT_TIMER);
 
 	device_set_line(&pm->pci.device, ACPI_PM_OUTPUT_SCI,
-		(pm->control & CONTROL_SCI_EN) && (pm->status & pm->enable));
+		(pm->control & CONTROL_SCI_EN) &&
+			((pm->status & pm->enable) || (pm->gpe0_status & pm->gpe0_enable)));
 	device_arm_timer(&pm->pci.device, ACPI_PM_TIMER_OVERFLOW,
 		waits ? next_toggle(pm->settled) : GUEST_TIME_NEVER);
 }
@@ -170,9 +173,11 @@ static uint8_t register_byte_read(const struct acpi_pm *pm, struct guest_time no
 		return byte_of(pm->control, offset & 1);
 	case ACPI_PM_TIMER ... ACPI_PM_TIMER + 3:
 		return byte_of((uint32_t)timer_count(now), offset - ACPI_PM_TIMER);
+	case ACPI_PM_GPE0 ... ACPI_PM_GPE0 + 1:
+		return byte_of(pm->gpe0_status, offset & 1);
 	case ACPI_PM_GPE0 + 2 ... ACPI_PM_GPE0 + 3:
 		return byte_of(pm->gpe0_enable, offset & 1);
-	default: // GPE0's status, which no source sets, and what is not there
+	default:
 		return 0;
 	}
 }
@@ -199,6 +204,9 @@ static void register_byte_write(struct acpi_pm *pm, uint64_t offset, uint8_t byt
 		break;
 	case ACPI_PM_CONTROL ... ACPI_PM_CONTROL + 1:
 		control_byte_write(pm, offset, byte);
+		break;
+	case ACPI_PM_GPE0 ... ACPI_PM_GPE0 + 1: // 4.8.4.1.1: the same
+		pm->gpe0_status &= (uint16_t)~byte_replace(0, offset, byte);
 		break;
 	case ACPI_PM_GPE0 + 2 ... ACPI_PM_GPE0 + 3:
 		pm->gpe0_enable = byte_replace(pm->gpe0_enable, offset, byte);
@@ -271,16 +279,20 @@ static void acpi_pm_write(struct device *device, struct guest_time now, unsigned
 	outputs_update(pm);
 }
 
-// 4.8.2.2.1
+// 4.8.2.2.1, 4.8.4.1
 static void acpi_pm_line(struct device *device, struct guest_time now, unsigned input, bool level)
 {
 	struct acpi_pm *pm = acpi_pm_of(device);
 
-	(void)input;
 	timer_settle(pm, now);
-	if (level && !pm->button)
-		pm->status |= EVENT_POWER_BUTTON;
-	pm->button = level;
+	if (input == ACPI_PM_INPUT_PCI_HOTPLUG) {
+		if (level)
+			pm->gpe0_status |= 1 << ACPI_PM_GPE_PCI_HOTPLUG;
+	} else {
+		if (level && !pm->button)
+			pm->status |= EVENT_POWER_BUTTON;
+		pm->button = level;
+	}
 	outputs_update(pm);
 }
 
@@ -320,6 +332,8 @@ static const char *acpi_pm_check(const void *instance)
 		return "PM1 status of an event that has no source";
 	if (pm->enable & ~ENABLE_MASK)
 		return "PM1 enable of an event that does not exist";
+	if (pm->gpe0_status & ~GPE0_SOURCES)
+		return "GPE0 status of an event that has no source";
 	if (pm->control & ~CONTROL_MASK)
 		return "PM1 control has reserved or write-only bits";
 	return pcidev_check(&pm->pci, &pm_info);
@@ -332,6 +346,7 @@ static const struct state_field acpi_pm_fields[] = {
 	STATE_VALUE(struct acpi_pm, enable, 0, ENABLE_MASK),
 	STATE_VALUE(struct acpi_pm, control, 0, CONTROL_MASK),
 	STATE_ANY(struct acpi_pm, gpe0_enable),
+	STATE_VALUE_SINCE(2, struct acpi_pm, gpe0_status, 0, GPE0_SOURCES),
 	STATE_ANY(struct acpi_pm, smi_command),
 	STATE_ANY(struct acpi_pm, smi_status),
 	STATE_BOOL(struct acpi_pm, button),
@@ -339,7 +354,7 @@ static const struct state_field acpi_pm_fields[] = {
 };
 
 static const struct state_table acpi_pm_state =
-	STATE_TABLE("PIIX4_PM", 1, struct acpi_pm, acpi_pm_fields, acpi_pm_check);
+	STATE_TABLE("PIIX4_PM", 2, struct acpi_pm, acpi_pm_fields, acpi_pm_check);
 
 const struct device_model acpi_pm_model = {
 	.name = "PIIX4_PM",

@@ -15,6 +15,7 @@ enum acpi_pm_region {
 
 enum acpi_pm_input {
 	ACPI_PM_INPUT_POWER_BUTTON, // a rising edge is a press
+	ACPI_PM_INPUT_PCI_HOTPLUG,  // high: general-purpose event ACPI_PM_GPE_PCI_HOTPLUG
 	ACPI_PM_INPUTS
 };
 
@@ -44,6 +45,8 @@ enum {
 	ACPI_PM_CONTROL_BYTES = 2,
 	ACPI_PM_TIMER_BYTES = 4,
 	ACPI_PM_GPE0_BYTES = 4,
+
+	ACPI_PM_GPE_PCI_HOTPLUG = 1, // _GPE._E01 in the DSDT
 
 	ACPI_PM_SMI_PORT = 0xb2,
 	ACPI_PM_SMI_BYTES = 2,

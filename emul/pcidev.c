@@ -231,7 +231,6 @@ void pcidev_intx(struct pcidev *pci, bool requested)
 	intx_drive(pci);
 }
 
-
 // All of configuration space: what it is at reset, and which bits may be otherwise later.
 struct template {
 	uint8_t reset[PCIDEV_CONFIG_BYTES], free[PCIDEV_CONFIG_BYTES];
@@ -248,7 +247,7 @@ static void template_make(const struct pcidev_info *info, struct template *templ
 	}
 	for (uint32_t i = info->register_count; i > 0; i--) { // of two, the first holds
 		const struct pcidev_register *reg = &info->registers[i - 1];
-		uint32_t bits = reg->writable | reg->clears;
+		uint32_t bits = reg->writable | reg->clears | reg->own;
 
 		memcpy(&template->reset[reg->offset], &reg->reset, reg->bytes);
 		memcpy(&template->free[reg->offset], &bits, reg->bytes);

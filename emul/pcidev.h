@@ -64,8 +64,8 @@ struct pcidev_bar {
 	uint8_t reserved[2];
 };
 
-// Registers beyond the header, and bits of the header that differ. Bits that neither can be written
-// nor cleared stay as they are at reset.
+// Registers beyond the header, and bits of the header that differ. Bits that nobody can change stay
+// as they are at reset.
 struct pcidev_register {
 	uint8_t offset;
 	uint8_t bytes;    // 1 to 4
@@ -73,6 +73,7 @@ struct pcidev_register {
 	uint32_t reset;
 	uint32_t writable;
 	uint32_t clears;  // a one written clears the bit
+	uint32_t own;     // bits that the function alone changes, by pcidev_set
 };
 
 struct pcidev_info {

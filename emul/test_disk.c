@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "emul/pcidev_msi.h"
+
 enum {
 	TAGS = 16,
 	REGISTER_BYTES = 4,
@@ -14,7 +16,7 @@ enum {
 _Static_assert((int)TAGS <= (int)DEVICE_IO_MAX, "its back end takes as many");
 
 struct test_disk {
-	struct device device;
+	struct pcidev pci;
 	uint32_t address, address_hi, offset, bytes;
 	uint8_t tag;
 	uint8_t interrupt;
@@ -25,19 +27,49 @@ struct test_disk {
 	uint8_t reserved[4];
 };
 
+static const struct pcidev_register test_disk_registers[] = {
+	PCIDEV_MSI_REGISTERS(TEST_DISK_MSI, 0, TEST_DISK_MESSAGES),
+};
+
+static const struct pcidev_info test_disk_info = {
+	.vendor = TEST_DISK_VENDOR,
+	.device = TEST_DISK_DEVICE,
+	.subsystem_vendor = TEST_DISK_VENDOR,
+	.subsystem = TEST_DISK_DEVICE,
+	.class_code = 0x018000,
+	.command = PCIDEV_COMMAND_MASTER,
+	.pin = 1,
+	.capabilities = TEST_DISK_MSI,
+	.bars = {[TEST_DISK_REGION_REGISTERS] = {.kind = PCIDEV_BAR_PORTS,
+		.bytes = TEST_DISK_BYTES_OF_PORTS}},
+	.registers = test_disk_registers,
+	.register_count = ARRAY_COUNT(test_disk_registers),
+};
+
+static struct test_disk *test_disk_of(struct device *device)
+{
+	return CONTAINER_OF(device, struct test_disk, pci.device);
+}
+
 static void drive(struct test_disk *disk)
 {
-	device_set_line(&disk->device, TEST_DISK_OUTPUT_IRQ,
-		disk->interrupt != 0 && disk->completed_count != 0);
+	pcidev_intx(&disk->pci, disk->interrupt != 0 && disk->completed_count != 0 &&
+		!pcidev_msi_is_on(&disk->pci, TEST_DISK_MSI));
+}
+
+static unsigned message_of(const struct test_disk *disk, uint8_t tag)
+{
+	return tag % pcidev_msi_vectors(&disk->pci, TEST_DISK_MSI);
 }
 
 static void test_disk_reset(struct device *device, struct guest_time now, enum device_reset kind)
 {
-	struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	struct test_disk *disk = test_disk_of(device);
 
 	(void)now;
 	(void)kind;
 	memset(&disk->address, 0, sizeof(*disk) - offsetof(struct test_disk, address));
+	pcidev_reset(&disk->pci);
 }
 
 static void complete(struct test_disk *disk, uint8_t tag, enum test_disk_state state)
@@ -45,6 +77,17 @@ static void complete(struct test_disk *disk, uint8_t tag, enum test_disk_state s
 	disk->states[tag] = (uint8_t)state;
 	disk->completed[(disk->completed_first + disk->completed_count++) % TAGS] = tag;
 	drive(disk);
+	if (disk->interrupt != 0 && pcidev_msi_is_on(&disk->pci, TEST_DISK_MSI))
+		pcidev_msi_send(&disk->pci, TEST_DISK_MSI, message_of(disk, tag));
+}
+
+static void message_withdraw(struct test_disk *disk, unsigned message)
+{
+	for (unsigned i = 0; i < disk->completed_count; i++)
+		if (message_of(disk, disk->completed[(disk->completed_first + i) % TAGS]) ==
+			message)
+			return;
+	pcidev_msi_withdraw(&disk->pci, TEST_DISK_MSI, message);
 }
 
 static uint32_t completed_take(struct test_disk *disk)
@@ -56,6 +99,7 @@ static uint32_t completed_take(struct test_disk *disk)
 	disk->completed_first = (uint8_t)((disk->completed_first + 1u) % TAGS);
 	disk->completed_count--;
 	drive(disk);
+	message_withdraw(disk, message_of(disk, tag));
 	return (uint32_t)COMPLETED_VALID | tag;
 }
 
@@ -96,8 +140,9 @@ static void command(struct test_disk *disk, uint32_t kind)
 		return;
 	io.kind = (uint8_t)kind;
 	if (kind > DEVICE_IO_FLUSH || // the others are not for tests
+		!pcidev_is_master(&disk->pci) ||
 		(kind != DEVICE_IO_FLUSH && !pieces_make(disk, &io, pieces)) ||
-		device_submit(&disk->device, TEST_DISK_PORT_MEDIUM, &io) != STATUS_OK)
+		device_submit(&disk->pci.device, TEST_DISK_PORT_MEDIUM, &io) != STATUS_OK)
 		complete(disk, disk->tag, TEST_DISK_REFUSED);
 	else
 		disk->states[disk->tag] = TEST_DISK_BUSY;
@@ -106,10 +151,11 @@ static void command(struct test_disk *disk, uint32_t kind)
 static uint64_t test_disk_read(struct device *device, struct guest_time now, unsigned region,
 	uint64_t offset, unsigned size)
 {
-	struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	struct test_disk *disk = test_disk_of(device);
 
 	(void)now;
-	(void)region;
+	if (region == PCIDEV_REGION_CONFIG)
+		return pcidev_read(&disk->pci, offset, size);
 	if (size != REGISTER_BYTES || offset % REGISTER_BYTES != 0)
 		return UINT64_MAX;
 	switch (offset / REGISTER_BYTES) {
@@ -135,10 +181,15 @@ static uint64_t test_disk_read(struct device *device, struct guest_time now, uns
 static void test_disk_write(struct device *device, struct guest_time now, unsigned region,
 	uint64_t offset, unsigned size, uint64_t value)
 {
-	struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	struct test_disk *disk = test_disk_of(device);
 
 	(void)now;
-	(void)region;
+	if (region == PCIDEV_REGION_CONFIG) {
+		pcidev_write(&disk->pci, offset, size, value);
+		drive(disk);
+		pcidev_msi_update(&disk->pci, TEST_DISK_MSI);
+		return;
+	}
 	if (size != REGISTER_BYTES || offset % REGISTER_BYTES != 0)
 		return;
 	switch (offset / REGISTER_BYTES) {
@@ -172,7 +223,7 @@ static void test_disk_write(struct device *device, struct guest_time now, unsign
 static void test_disk_complete(struct device *device, struct guest_time now, unsigned port,
 	uint64_t request, enum status status)
 {
-	struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	struct test_disk *disk = test_disk_of(device);
 
 	(void)now;
 	(void)port;
@@ -183,17 +234,15 @@ static void test_disk_complete(struct device *device, struct guest_time now, uns
 
 static bool test_disk_level(const struct device *device, struct guest_time now, unsigned output)
 {
-	const struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
-
 	(void)now;
 	(void)output;
-	return disk->interrupt != 0 && disk->completed_count != 0;
+	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
 }
 
 static void test_disk_loaded(struct device *device, struct guest_time now)
 {
 	(void)now;
-	drive(CONTAINER_OF(device, struct test_disk, device));
+	pcidev_loaded(pcidev_of(device));
 }
 
 // A tag is completed once, and not while it is busy or was never used.
@@ -209,11 +258,11 @@ static const char *test_disk_check(const void *instance)
 			return "completed: a tag twice, or one that is not done";
 		seen |= (uint32_t)BIT(tag);
 	}
-	return NULL;
+	return pcidev_check(&disk->pci, &test_disk_info);
 }
 
 static const struct state_field test_disk_fields[] = {
-	STATE_DERIVED(struct test_disk, device),
+	PCIDEV_STATE(struct test_disk),
 	STATE_ANY(struct test_disk, address),
 	STATE_ANY(struct test_disk, address_hi),
 	STATE_ANY(struct test_disk, offset),
@@ -228,14 +277,15 @@ static const struct state_field test_disk_fields[] = {
 };
 
 static const struct state_table test_disk_state =
-	STATE_TABLE("test-disk", 1, struct test_disk, test_disk_fields, test_disk_check);
+	STATE_TABLE("test-disk", 2, struct test_disk, test_disk_fields, test_disk_check);
 
 const struct device_model test_disk_model = {
 	.name = "test-disk",
-	.description = "disk for tests of back ends",
+	.description = "disk for tests of back ends and MSI",
 	.instance_bytes = sizeof(struct test_disk),
-	.outputs = TEST_DISK_OUTPUTS,
+	.outputs = 1,
 	.state = &test_disk_state,
+	.pci = &test_disk_info,
 	.reset = test_disk_reset,
 	.read = test_disk_read,
 	.write = test_disk_write,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What firmware meets first: fw_cfg, the host bridge, the ISA bridge and the power management of a
-// PC, whose guest does anything, or whose state was loaded from anything. Input: which of them it
-// is and how it begins (a byte), and steps, each of a byte that says what and the bytes it needs.
+// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management and hot-plug
+// of a PC, whose guest does anything, or whose state was loaded from anything. Input: which of them
+// it is and how it begins (a byte), and steps, each of a byte that says what and the bytes it
+// needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/acpi_pm.h"
 #include "emul/fw_cfg.h"
 #include "emul/pci_host.h"
+#include "emul/pci_hotplug.h"
 #include "emul/piix3.h"
 #include "tests/fuzz/device_env.h"
 
@@ -28,6 +30,7 @@ static const struct {
 	{&acpi_pm_model, {{PCIDEV_REGION_CONFIG, PCIDEV_CONFIG_BYTES},
 		{ACPI_PM_REGION_REGISTERS, ACPI_PM_BYTES}, {ACPI_PM_REGION_SMI, ACPI_PM_SMI_BYTES}},
 		3},
+	{&pci_hotplug_model, {{PCI_HOTPLUG_REGION_REGISTERS, PCI_HOTPLUG_PORT_BYTES}}, 1},
 };
 
 static unsigned board;
@@ -57,6 +60,8 @@ static void configure(struct device *device)
 {
 	if (env.model == &fw_cfg_model)
 		fw_cfg_configure(device, items, ARRAY_COUNT(items));
+	if (env.model == &pci_hotplug_model)
+		pci_hotplug_configure(device, 0xf0, 0x30);
 }
 
 static void access(struct input *input, uint8_t step)
@@ -95,6 +100,13 @@ static void step(struct input *input)
 	} else if (what < 0xd0 && env.model->line != NULL) {
 		env.model->line(env.device, env.now, (unsigned)take(input, 1) % env.model->inputs,
 			what & 1);
+	} else if (what < 0xd8 && env.model->set != NULL) {
+		enum device_setting setting = what & 1 ? DEVICE_SETTING_PLUG
+						       : DEVICE_SETTING_UNPLUG;
+		uint64_t value = take(input, 1);
+
+		if (env.model->accepts(env.device, setting, value))
+			env.model->set(env.device, env.now, setting, value);
 	} else if (what < 0xe0) {
 		env_time_pass(what & 0xf);
 	} else if (what < 0xf0) { // memory, in which a description may lie

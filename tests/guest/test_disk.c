@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The disk for tests of back ends (emul/test_disk.h): requests under way at once, what they leave
-// in memory and when, what is refused, and a reset in the middle. What depends on how long a
-// request takes, as the order in which they end, is not printed: it stays in memory, for whoever
-// compares that.
+// in memory and when, by its pin and by MSI, what is refused, and a reset in the middle. What
+// depends on how long a request takes, as the order in which they end, is not printed: it stays in
+// memory, for whoever compares that.
 #include "emul/test_disk.h"
 #include "lib/dev.h"
 
@@ -14,8 +14,12 @@ enum {
 	SKEW = 100,    // so that it lies in two pages where PART does not
 	SPREAD = 4096, // from one to the next
 	DISK_BYTES = 65536,
-	PIN = 5,
+	PORT = 0x540,
 	VECTOR = 0x50,
+	MSI_VECTOR = 0x58, // and the next
+	// PCI 3.0, 6.8.1: of the capability.
+	MSI = 0x40, MSI_ADDRESS = 0x44, MSI_DATA = 0x4c, MSI_MASK = 0x50, MSI_PENDING = 0x54,
+	MSI_ON = 1 << 16, MSI_TWO = 1 << 20,
 	BIG = 32768,
 	FLAG_INDEX = 0x50, FLAG = 0xa7,
 	READ = 0, WRITE = 1, FLUSH = 2, UNKNOWN = 3,
@@ -33,14 +37,38 @@ static void note(uint32_t value)
 	witness[witnesses++ % 256] = value;
 }
 
+static uint32_t function; // of CONFIG_ADDRESS
+
+static uint32_t config_read(unsigned offset)
+{
+	outl(0xcf8, function | offset);
+	return inl(0xcfc);
+}
+
+static void config_write(unsigned offset, uint32_t value)
+{
+	outl(0xcf8, function | offset);
+	outl(0xcfc, value);
+}
+
+// Its registers at PORT, and it may use memory.
+static void place(void)
+{
+	function = 0x80000000;
+	while (config_read(0) != (TEST_DISK_DEVICE << 16 | TEST_DISK_VENDOR))
+		function += 1 << 11;
+	config_write(0x10, PORT);
+	config_write(4, 5);
+}
+
 static void set(unsigned number, uint32_t value)
 {
-	outl((uint16_t)(TEST_DISK_PORT + 4 * number), value);
+	outl((uint16_t)(PORT + 4 * number), value);
 }
 
 static uint32_t get(unsigned number)
 {
-	return inl((uint16_t)(TEST_DISK_PORT + 4 * number));
+	return inl((uint16_t)(PORT + 4 * number));
 }
 
 static void start(unsigned tag, unsigned command, uint64_t at, uint32_t offset, uint32_t bytes)
@@ -125,16 +153,10 @@ static void all_at_once(void)
 	report("same = %u", good);
 }
 
-static void by_interrupt(void)
+// Takes as many completions, and halts meanwhile.
+static void take_halted(unsigned count)
 {
-	unsigned taken = 0;
-
-	trap_set_hook(VECTOR, irq_hook);
-	ioapic_route(PIN, VECTOR, 0);
-	set(TEST_DISK_INTERRUPT, 1);
-	for (unsigned tag = 0; tag < 4; tag++)
-		start(tag, READ, address(in, tag), tag * SPREAD, PART);
-	while (taken < 4) {
+	while (count > 0) {
 		uint32_t completed = get(TEST_DISK_COMPLETED);
 
 		if ((completed & COMPLETED_VALID) == 0) {
@@ -142,13 +164,92 @@ static void by_interrupt(void)
 			continue;
 		}
 		note(completed);
-		taken++;
+		count--;
 	}
+}
+
+static void by_interrupt(void)
+{
+	unsigned pin = config_read(0x3c) & 0xff; // as firmware has routed it
+
+	trap_set_hook(VECTOR, irq_hook);
+	ioapic_route(pin, VECTOR, 0);
+	set(TEST_DISK_INTERRUPT, 1);
+	for (unsigned tag = 0; tag < 4; tag++)
+		start(tag, READ, address(in, tag), tag * SPREAD, PART);
+	take_halted(4);
 	set(TEST_DISK_INTERRUPT, 0);
 	irq_window();
 	note(irq_count);
 	report("interrupted = %s", irq_count > 0 ? "ok" : "WRONG");
-	ioapic_route(PIN, LAPIC_MASKED, 0);
+	ioapic_route(pin, LAPIC_MASKED, 0);
+	irq_clear();
+}
+
+static void end_one(unsigned tag)
+{
+	start(tag, READ, address(in, tag), tag * SPREAD, PART);
+	while (state(tag) == TEST_DISK_BUSY)
+		idle();
+	irq_window();
+}
+
+static void by_message(void)
+{
+	unsigned pin = config_read(0x3c) & 0xff;
+	uint32_t control = config_read(MSI) & 0xffff0000;
+
+	report("msi.control = 0x%x", control >> 16);
+	trap_set_hook(MSI_VECTOR, irq_hook);
+	trap_set_hook(MSI_VECTOR + 1, irq_hook);
+	ioapic_route(pin, VECTOR, 0); // where nothing shall come from
+	config_write(MSI_ADDRESS, LAPIC_BASE);
+	config_write(MSI_ADDRESS + 4, 0);
+	config_write(MSI_DATA, MSI_VECTOR);
+	config_write(MSI, MSI_ON | MSI_TWO);
+	report("msi.on = 0x%x", config_read(MSI) >> 16);
+	set(TEST_DISK_INTERRUPT, 1);
+	end_one(2);
+	report_irqs("msi.even");
+	end_one(5);
+	report_irqs("msi.odd");
+	report("msi.pin = %u", config_read(4) >> 19 & 1); // interrupt status
+	take_all(2);
+	// Masked: it waits. What has been seen to is not told any more.
+	config_write(MSI_MASK, 2);
+	end_one(5);
+	end_one(2);
+	report_irqs("msi.masked");
+	report("msi.pending = 0x%x", config_read(MSI_PENDING));
+	config_write(MSI_MASK, 0);
+	irq_window();
+	report_irqs("msi.unmasked");
+	report("msi.pending = 0x%x", config_read(MSI_PENDING));
+	take_all(2);
+	config_write(MSI_MASK, 1);
+	end_one(4);
+	report("msi.pending = 0x%x", config_read(MSI_PENDING));
+	take_all(1);
+	config_write(MSI_MASK, 0);
+	irq_window();
+	report_irqs("msi.withdrawn");
+	// While it waits, halted.
+	for (unsigned tag = 0; tag < 4; tag++)
+		start(tag, READ, address(in, tag), tag * SPREAD, PART);
+	take_halted(4);
+	irq_window();
+	note(irq_count);
+	report("msi.waited = %s", irq_count >= 1 && irq_count <= 4 ? "ok" : "WRONG");
+	irq_clear();
+	// Off again, the pin tells what is to be told.
+	end_one(7);
+	report_irqs("msi.last");
+	config_write(MSI, 0);
+	irq_window();
+	report_irqs("pin.again");
+	set(TEST_DISK_INTERRUPT, 0);
+	take_all(1);
+	ioapic_route(pin, LAPIC_MASKED, 0);
 	irq_clear();
 }
 
@@ -204,7 +305,7 @@ static void refused(void)
 	start(2, READ, LAPIC_BASE, 0, PART);
 	report("busy = %u", take_all(1));
 	report("then = 0x%x", get(TEST_DISK_COMPLETED));
-	report("narrow = 0x%x", inb(TEST_DISK_PORT + 4 * TEST_DISK_COMMAND));
+	report("narrow = 0x%x", inb(PORT + 4 * TEST_DISK_COMMAND));
 }
 
 // The second boot finds nothing of the requests of the first, but what was written.
@@ -225,6 +326,7 @@ static void second_boot(void)
 
 	cmos_write(FLAG_INDEX, 0);
 	wait_us(5000);
+	place();
 	for (unsigned tag = 0; tag < TAGS; tag++)
 		busy += state(tag) != TEST_DISK_IDLE;
 	report("after_reset.busy = %u", busy);
@@ -242,8 +344,10 @@ void payload_main(void)
 	}
 	pic_init(0xff, 0xff);
 	lapic_prepare();
+	place();
 	all_at_once();
 	by_interrupt();
+	by_message();
 	watched();
 	refused();
 	reset_in_the_middle();

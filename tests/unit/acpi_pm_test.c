@@ -184,6 +184,44 @@ static void other_registers(void **state)
 	fake_destroy(&env);
 }
 
+// 4.8.4.1: status and enable, the first cleared by ones.
+static void pci_hotplug_event(void **state)
+{
+	const unsigned bit = 1 << ACPI_PM_GPE_PCI_HOTPLUG;
+	struct fake_env env;
+
+	(void)state;
+	fake_create(&env, &acpi_pm_model);
+	out(&env, ACPI_PM_CONTROL, 2, 1); // ACPI mode
+	fake_line(&env, ACPI_PM_INPUT_PCI_HOTPLUG, true);
+	fake_line(&env, ACPI_PM_INPUT_PCI_HOTPLUG, false);
+	assert_int_equal(in(&env, ACPI_PM_GPE0, 4), bit);
+	assert_false(env.line[ACPI_PM_OUTPUT_SCI]);
+	out(&env, GPE0_ENABLE, 2, 0xffff);
+	assert_true(env.line[ACPI_PM_OUTPUT_SCI]);
+	assert_int_equal(in(&env, STATUS, 2), 0); // it is no press of the button
+	fake_save_and_load(&env);
+	out(&env, ACPI_PM_GPE0 + 1, 1, 0xff);
+	out(&env, ACPI_PM_GPE0, 1, 0xff & ~bit);
+	assert_true(env.line[ACPI_PM_OUTPUT_SCI]);
+	out(&env, GPE0_ENABLE, 2, 0xffff & ~bit);
+	assert_false(env.line[ACPI_PM_OUTPUT_SCI]);
+	out(&env, GPE0_ENABLE, 2, bit);
+	assert_true(env.line[ACPI_PM_OUTPUT_SCI]);
+	out(&env, ACPI_PM_CONTROL, 2, 0); // legacy mode
+	assert_false(env.line[ACPI_PM_OUTPUT_SCI]);
+	out(&env, ACPI_PM_CONTROL, 2, 1);
+	out(&env, ACPI_PM_GPE0, 2, bit);
+	assert_false(env.line[ACPI_PM_OUTPUT_SCI]);
+	assert_int_equal(in(&env, ACPI_PM_GPE0, 4), bit << 16);
+	fake_line(&env, ACPI_PM_INPUT_PCI_HOTPLUG, true); // the next one
+	assert_true(env.line[ACPI_PM_OUTPUT_SCI]);
+	fake_reset(&env, DEVICE_RESET_LINE);
+	assert_int_equal(in(&env, ACPI_PM_GPE0, 4), 0);
+	assert_false(env.line[ACPI_PM_OUTPUT_SCI]);
+	fake_destroy(&env);
+}
+
 static void refuse(struct fake_env *env, uint32_t field, uint64_t value)
 {
 	const struct state_table *table = acpi_pm_model.state;
@@ -240,6 +278,7 @@ static void checks_state(void **state)
 	refuse(&env, 3, 0x0020); // status
 	refuse(&env, 4, 0x0010); // enable
 	refuse(&env, 5, 0x0004); // control
+	refuse(&env, 7, 0x0001); // general-purpose status
 	fake_destroy(&env);
 }
 
@@ -280,6 +319,7 @@ int main(void)
 		cmocka_unit_test(timer_counts),
 		cmocka_unit_test(timer_overflow),
 		cmocka_unit_test(power_button),
+		cmocka_unit_test(pci_hotplug_event),
 		cmocka_unit_test(sleeps_in_s5_alone),
 		cmocka_unit_test(other_registers),
 		cmocka_unit_test(is_function_of_a_piix4),

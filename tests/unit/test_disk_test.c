@@ -2,6 +2,7 @@
 // The disk for tests of back ends, by itself: its registers and its state.
 #include "emul/test_disk.h"
 
+#include "emul/pcidev_msi.h"
 #include "tests/unit/fake_env.h"
 
 static struct fake_env env;
@@ -11,6 +12,7 @@ static int setup(void **state)
 	(void)state;
 	env.submit_answer = STATUS_OK;
 	(void)fake_create(&env, &test_disk_model);
+	fake_write(&env, PCIDEV_REGION_CONFIG, PCIDEV_COMMAND, 2, PCIDEV_COMMAND_MASTER);
 	return 0;
 }
 
@@ -71,7 +73,7 @@ static void completions_come_in_order(void **state)
 	start(1, DEVICE_IO_READ, 0, 1);
 	start(2, DEVICE_IO_READ, 0, 1);
 	fake_complete(&env, 0, 2, STATUS_OK);
-	assert_true(env.line[TEST_DISK_OUTPUT_IRQ] && fake_level(&env, TEST_DISK_OUTPUT_IRQ));
+	assert_true(env.line[PCIDEV_OUTPUT_INTX] && fake_level(&env, PCIDEV_OUTPUT_INTX));
 	fake_complete(&env, 0, 1, STATUS_IO);
 	fake_complete(&env, 0, 1, STATUS_OK); // was told already
 	fake_complete(&env, 0, 9, STATUS_OK); // was never asked for
@@ -79,11 +81,11 @@ static void completions_come_in_order(void **state)
 	(void)fake_save_and_load(&env);
 	assert_int_equal(get(TEST_DISK_COMMAND), TEST_DISK_DONE);
 	assert_int_equal(get(TEST_DISK_COMPLETED), 0x80000002);
-	assert_true(env.line[TEST_DISK_OUTPUT_IRQ]);
+	assert_true(env.line[PCIDEV_OUTPUT_INTX]);
 	start(1, DEVICE_IO_READ, 0, 1); // its completion has not been taken
 	assert_int_equal(get(TEST_DISK_COMMAND), TEST_DISK_FAILED);
 	assert_int_equal(get(TEST_DISK_COMPLETED), 0x80000001);
-	assert_false(env.line[TEST_DISK_OUTPUT_IRQ] || fake_level(&env, TEST_DISK_OUTPUT_IRQ));
+	assert_false(env.line[PCIDEV_OUTPUT_INTX] || fake_level(&env, PCIDEV_OUTPUT_INTX));
 	assert_int_equal(get(TEST_DISK_COMPLETED), 0);
 }
 
@@ -101,6 +103,65 @@ static void what_is_refused_is_completed(void **state)
 	assert_int_equal(get(TEST_DISK_COMMAND), TEST_DISK_REFUSED);
 	for (unsigned tag = 0; tag < 4; tag++)
 		assert_int_equal(get(TEST_DISK_COMPLETED), 0x80000000 | tag);
+}
+
+static void config_set(unsigned offset, unsigned bytes, uint32_t value)
+{
+	fake_write(&env, PCIDEV_REGION_CONFIG, offset, bytes, value);
+}
+
+// Two of the four messages, by vectors 0x62 and 0x63.
+static void msi_begin(void)
+{
+	config_set(TEST_DISK_MSI + PCIDEV_MSI_ADDRESS, 4, 0xfee01000);
+	config_set(TEST_DISK_MSI + PCIDEV_MSI_DATA, 2, 0x62);
+	config_set(TEST_DISK_MSI + PCIDEV_MSI_CONTROL, 2,
+		1 << PCIDEV_MSI_ENABLED_SHIFT | PCIDEV_MSI_ENABLE);
+}
+
+static void completions_send_messages(void **state)
+{
+	(void)state;
+	set(TEST_DISK_INTERRUPT, 1);
+	start(2, DEVICE_IO_READ, 0, 1);
+	start(3, DEVICE_IO_READ, 0, 1);
+	fake_complete(&env, 0, 2, STATUS_OK);
+	assert_true(env.line[PCIDEV_OUTPUT_INTX]);
+	msi_begin();
+	assert_false(env.line[PCIDEV_OUTPUT_INTX]); // 6.8.1.3: no pin while MSI is on
+	assert_int_equal(env.messages, 0);
+	fake_complete(&env, 0, 3, STATUS_OK);
+	assert_int_equal(env.messages, 1);
+	assert_int_equal(env.message[0].vector, 0x63);
+	assert_int_equal(env.message[0].destination, 1);
+	// Masked, it waits as long as there is something to tell.
+	config_set(TEST_DISK_MSI + PCIDEV_MSI_MASK, 4, 2);
+	start(5, DEVICE_IO_READ, 0, 1);
+	fake_complete(&env, 0, 5, STATUS_OK);
+	assert_int_equal(env.messages, 1);
+	(void)fake_save_and_load(&env);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG,
+			TEST_DISK_MSI + PCIDEV_MSI_PENDING, 4), 2);
+		assert_true(get(TEST_DISK_COMPLETED) != 0);
+	}
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, TEST_DISK_MSI + PCIDEV_MSI_PENDING,
+		4), 0);
+	config_set(TEST_DISK_MSI + PCIDEV_MSI_MASK, 4, 0);
+	assert_int_equal(env.messages, 1);
+	set(TEST_DISK_INTERRUPT, 0);
+	start(5, DEVICE_IO_READ, 0, 1);
+	fake_complete(&env, 0, 5, STATUS_OK);
+	assert_int_equal(env.messages, 1);
+}
+
+static void memory_is_a_masters(void **state)
+{
+	(void)state;
+	config_set(PCIDEV_COMMAND, 2, 0);
+	start(0, DEVICE_IO_READ, 0, 1);
+	assert_int_equal(env.submits, 0);
+	assert_int_equal(get(TEST_DISK_COMMAND), TEST_DISK_REFUSED);
 }
 
 static void registers(void **state)
@@ -133,6 +194,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_request_goes_by_pages),
 		TEST(completions_come_in_order),
+		TEST(completions_send_messages),
+		TEST(memory_is_a_masters),
 		TEST(what_is_refused_is_completed),
 		TEST(registers),
 		TEST(state_is_whole),
