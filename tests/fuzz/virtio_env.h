@@ -190,6 +190,7 @@ static inline void load_altered(struct input *input)
 		fresh->model->loaded(fresh, (struct guest_time){env.now});
 		free(env.device);
 		env.device = fresh;
+		fresh->model->verify(fresh, (struct guest_time){env.now});
 	} else {
 		free(fresh);
 	}
