@@ -296,6 +296,9 @@ struct device_model {
 	size_t (*receive_room)(const struct device *device, unsigned port);
 	// Whether it has such a setting, and that is a value of it. Absent: it has none.
 	bool (*accepts)(const struct device *device, enum device_setting setting, uint64_t value);
+	// The requests of port 0 whose completion it waits for, which are that many. Absent: it
+	// does not say.
+	unsigned (*awaited)(const struct device *device, uint64_t names[DEVICE_IO_MAX]);
 
 	// DATA PLANE, see above. Does a bounded part of what there is in the queues. `last`: nobody
 	// looks again before the driver notifies, which it shall be asked for, and before a look
@@ -307,8 +310,11 @@ struct device_model {
 	void (*recall)(struct device *device, struct guest_time now);
 
 	// After a load into this (fresh) instance: recompute derived members, arm the timers and
-	// drive the outputs again. The state has been checked.
+	// drive the outputs again. The state has been checked. Guest memory is not there yet.
 	void (*loaded)(struct device *device, struct guest_time now);
+	// After that, with guest memory, and where nothing has to be as it was on another run: what
+	// a guest must have spoiled there is its error, found now.
+	void (*verify)(struct device *device, struct guest_time now);
 };
 
 // First member of every device struct. Host-only: STATE_DERIVED in its table.

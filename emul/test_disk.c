@@ -239,6 +239,17 @@ static bool test_disk_level(const struct device *device, struct guest_time now, 
 	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
 }
 
+static unsigned test_disk_awaited(const struct device *device, uint64_t names[DEVICE_IO_MAX])
+{
+	const struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	unsigned count = 0;
+
+	for (unsigned tag = 0; tag < TAGS; tag++)
+		if (disk->states[tag] == TEST_DISK_BUSY)
+			names[count++] = tag;
+	return count;
+}
+
 static void test_disk_loaded(struct device *device, struct guest_time now)
 {
 	(void)now;
@@ -291,6 +302,7 @@ const struct device_model test_disk_model = {
 	.write = test_disk_write,
 	.complete = test_disk_complete,
 	.level = test_disk_level,
+	.awaited = test_disk_awaited,
 	.loaded = test_disk_loaded,
 };
 

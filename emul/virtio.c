@@ -12,7 +12,7 @@
 
 #include "kernel/base/assert.h"
 
-static struct virtio_ring ring_of(const struct virtio *virtio)
+struct virtio_ring virtio_ring_of(const struct virtio *virtio)
 {
 	return (struct virtio_ring){
 		.packed = virtio_has(virtio, VIRTIO_F_RING_PACKED),
@@ -135,13 +135,23 @@ void virtio_status_write(struct virtio *virtio, uint8_t status)
 		virtio_break(virtio, "its driver is ready before features are negotiated");
 }
 
-// 2.2.1: no more once they are settled. The legacy interface has no FEATURES_OK, and what it
+static bool any_is_enabled(const struct virtio *virtio)
+{
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		if (virtio->queues[i].enabled)
+			return true;
+	return false;
+}
+
+// 2.2.1: no more once they are settled, or once there is a queue that has been set up after them
+// (3.1.1). The legacy interface has no FEATURES_OK, and what it
 // accepts is what is offered.
 void virtio_features_write(struct virtio *virtio, unsigned word, uint32_t bits)
 {
 	uint64_t kept = word == 0 ? ~(uint64_t)UINT32_MAX : UINT32_MAX;
 
-	if (word > 1 || (virtio->status & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)))
+	if (word > 1 || (virtio->status & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)) ||
+		any_is_enabled(virtio))
 		return;
 	virtio->driver_features =
 		(virtio->driver_features & kept) | (uint64_t)bits << 32 * word;
@@ -155,7 +165,8 @@ void virtio_queue_start(struct virtio *virtio, unsigned queue)
 
 	if (virtio->queues[queue].enabled)
 		return;
-	reason = virtio_queue_enable(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio));
+	reason = virtio_queue_enable(&virtio->pci.device, &virtio->queues[queue],
+		virtio_ring_of(virtio));
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -192,8 +203,8 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	const char *reason;
 	bool got;
 
-	reason = virtio_queue_pop(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio),
-		chain, &got);
+	reason = virtio_queue_pop(&virtio->pci.device, &virtio->queues[queue],
+		virtio_ring_of(virtio), chain, &got);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 	virtio->popped += got;
@@ -202,7 +213,7 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 
 void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain)
 {
-	virtio_queue_unpop(&virtio->queues[queue], ring_of(virtio), chain);
+	virtio_queue_unpop(&virtio->queues[queue], virtio_ring_of(virtio), chain);
 }
 
 bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
@@ -223,7 +234,7 @@ void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_
 	if (!virtio_queue_is_live(virtio, queue))
 		return;
 	reason = virtio_queue_push_all(&virtio->pci.device, &virtio->queues[queue],
-		ring_of(virtio), used, count);
+		virtio_ring_of(virtio), used, count);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -254,7 +265,7 @@ void virtio_signal(struct virtio *virtio, unsigned queue)
 	if (!virtio_queue_is_live(virtio, queue))
 		return;
 	reason = virtio_queue_take_signal(&virtio->pci.device, &virtio->queues[queue],
-		ring_of(virtio), &wanted);
+		virtio_ring_of(virtio), &wanted);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 	else if (wanted && virtio->away)
@@ -270,7 +281,8 @@ void virtio_listen(struct virtio *virtio, unsigned queue)
 	if (!virtio_queue_is_live(virtio, queue) || (virtio->away && !virtio->last))
 		return;
 	virtio->hushed &= (uint16_t)~BIT(queue);
-	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue], ring_of(virtio));
+	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue],
+		virtio_ring_of(virtio));
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -278,7 +290,7 @@ void virtio_listen(struct virtio *virtio, unsigned queue)
 void virtio_hush(struct virtio *virtio, unsigned queue)
 {
 	const char *reason = virtio_queue_hush(&virtio->pci.device, &virtio->queues[queue],
-		ring_of(virtio));
+		virtio_ring_of(virtio));
 
 	virtio->hushed |= (uint16_t)BIT(queue);
 	if (reason != NULL)
@@ -296,21 +308,4 @@ void virtio_loaded(struct virtio *virtio)
 {
 	virtio_plane_clear(virtio);
 	pcidev_loaded(&virtio->pci);
-}
-
-const char *virtio_check(const struct virtio *virtio, const struct virtio_class *class)
-{
-	const char *reason = pcidev_check(&virtio->pci, &class->pci);
-
-	if (reason == NULL && (virtio->driver_features & ~class->features) != 0 &&
-		(virtio->status & VIRTIO_STATUS_FEATURES_OK))
-		reason = "features that are not offered";
-	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX && reason == NULL; i++) {
-		const struct virtio_queue *queue = &virtio->queues[i];
-
-		if (i >= class->queue_count && (queue->enabled || queue->size != 0))
-			return "a queue that is not there";
-		reason = virtio_queue_check(queue, ring_of(virtio));
-	}
-	return reason;
 }

@@ -172,7 +172,15 @@ void virtio_loaded(struct virtio *virtio);
 unsigned virtio_serve(struct device *device, bool last);
 void virtio_served(struct device *device, struct guest_time now);
 void virtio_recall(struct device *device, struct guest_time now);
+void virtio_verify(struct device *device, struct guest_time now);
 const char *virtio_check(const struct virtio *virtio, const struct virtio_class *class);
+// Behind virtio_check, of a queue: the chains that the device says it has of it. `others`: where
+// nothing is broken, there may be others all the same.
+const char *virtio_check_flights(const struct virtio *virtio, unsigned queue,
+	const struct virtio_used *flights, unsigned count, bool others);
+// Both, of a device that keeps no chain from one stimulus to the next, but those of `but` (or -1).
+const char *virtio_check_idle(const struct virtio *virtio, const struct virtio_class *class,
+	int but);
 
 // For the device.
 

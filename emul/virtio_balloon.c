@@ -316,10 +316,11 @@ static void virtio_balloon_loaded(struct device *device, struct guest_time now)
 static const char *virtio_balloon_check(const void *instance)
 {
 	const struct virtio_balloon *balloon = instance;
+	const struct virtio_used stats = {0, balloon->stats_id, balloon->stats_slots};
+	const char *reason = virtio_check_idle(&balloon->virtio, &balloon_class, QUEUE_STATS);
 
-	if (balloon->has_stats && !balloon->virtio.queues[QUEUE_STATS].enabled)
-		return "a buffer of a queue that is not enabled";
-	return virtio_check(&balloon->virtio, &balloon_class);
+	return reason != NULL ? reason : virtio_check_flights(&balloon->virtio, QUEUE_STATS,
+		&stats, balloon->has_stats, false);
 }
 
 static const struct state_field virtio_balloon_fields[] = {
@@ -343,6 +344,7 @@ const struct device_model virtio_balloon_model = {
 	.instance_bytes = sizeof(struct virtio_balloon),
 	.bottom_halves = HALVES,
 	.outputs = 1,
+	.verify = virtio_verify,
 	.state = &virtio_balloon_state,
 	.pci = &balloon_class.pci,
 	.reset = virtio_balloon_reset,

@@ -220,16 +220,61 @@ static void virtio_blk_loaded(struct device *device, struct guest_time now)
 	device_arm_timer(device, VIRTIO_BLK_TIMER_RETRY, blk->retry);
 }
 
-static const char *request_check(const struct virtio_blk *blk,
-	const struct virtio_blk_request *request)
+// What is at the back end, or is to be: the last part is not done.
+static const char *work_check(const struct virtio_blk_request *request)
 {
+	bool has_data = request->kind == DEVICE_IO_READ || request->kind == DEVICE_IO_WRITE;
+	uint64_t left = request->bytes;
+
+	if (request->kind >= DEVICE_IO_KINDS)
+		return "a request that no back end knows";
+	if (request->done > request->bytes || request->bytes - request->done < request->part)
+		return "more of a request is done than it has";
+	if (!has_data)
+		return request->piece_count == 0 ? NULL : "a request with data that it cannot have";
+	for (unsigned i = 0; i < request->piece_count; i++) {
+		if (request->pieces[i].bytes > left)
+			return "a request with more data than it has bytes";
+		left -= request->pieces[i].bytes;
+	}
+	return left == 0 && request->done < request->bytes
+		? NULL : "a request with less data than it has bytes";
+}
+
+static const char *request_check(const struct virtio_blk *blk, unsigned index)
+{
+	const struct virtio_blk_request *request = &blk->requests[index];
+
 	if (request->state == VIRTIO_BLK_FREE)
 		return NULL;
 	if (request->queue >= QUEUES || !blk->virtio.queues[request->queue].enabled)
 		return "a request of a queue that is not enabled";
-	if (request->done > request->bytes || request->bytes - request->done < request->part)
-		return "more of a request is done than it has";
-	return NULL;
+	if (request->order > blk->sequence)
+		return "a request that has yet to come";
+	if (request->state == VIRTIO_BLK_DONE)
+		return virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER)
+			? NULL : "a request that waits for others, which it need not";
+	if (request->state == VIRTIO_BLK_WAITS && blk->retry.ns == GUEST_TIME_NEVER.ns)
+		return "a request that waits, and for nothing";
+	if (request->state == VIRTIO_BLK_SENT && !virtio_blk_name_is_of(blk, index))
+		return "a request whose name is another's";
+	return work_check(request);
+}
+
+// Chains may be in flight that no request has: their requests have ended while the driver had
+// forbidden the device to write to memory.
+static const char *queue_check(const struct virtio_blk *blk, unsigned queue)
+{
+	struct virtio_used flights[VIRTIO_BLK_REQUESTS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++) {
+		const struct virtio_blk_request *request = &blk->requests[i];
+
+		if (request->state != VIRTIO_BLK_FREE && request->queue == queue)
+			flights[count++] = (struct virtio_used){0, request->id, request->slots};
+	}
+	return virtio_check_flights(&blk->virtio, queue, flights, count, true);
 }
 
 static const char *virtio_blk_check(const void *instance)
@@ -238,8 +283,21 @@ static const char *virtio_blk_check(const void *instance)
 	const char *reason = virtio_check(&blk->virtio, &virtio_blk_class);
 
 	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS && reason == NULL; i++)
-		reason = request_check(blk, &blk->requests[i]);
+		reason = request_check(blk, i);
+	for (unsigned i = 0; i < QUEUES && reason == NULL; i++)
+		reason = queue_check(blk, i);
 	return reason;
+}
+
+static unsigned virtio_blk_awaited(const struct device *device, uint64_t names[DEVICE_IO_MAX])
+{
+	const struct virtio_blk *blk = CONTAINER_OF(device, struct virtio_blk, virtio.pci.device);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++)
+		if (blk->requests[i].state == VIRTIO_BLK_SENT)
+			names[count++] = blk->requests[i].name;
+	return count;
 }
 
 #define PIECE(n)                                                                                   \
@@ -288,6 +346,7 @@ const struct device_model virtio_blk_model = {
 	.timers = VIRTIO_BLK_TIMERS,
 	.bottom_halves = VIRTIO_BLK_HALVES,
 	.outputs = 1,
+	.verify = virtio_verify,
 	.state = &virtio_blk_state,
 	.pci = &virtio_blk_class.pci,
 	.reset = virtio_blk_reset,
@@ -301,6 +360,7 @@ const struct device_model virtio_blk_model = {
 	.recall = virtio_recall,
 	.set = virtio_blk_set,
 	.accepts = virtio_blk_accepts,
+	.awaited = virtio_blk_awaited,
 	.level = virtio_level,
 	.loaded = virtio_blk_loaded,
 };

@@ -89,6 +89,8 @@ static inline struct virtio_blk *virtio_blk_of(struct device *device)
 
 // Takes what the driver has made available in the queue, as far as there is room.
 void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned queue);
+// Whether a request that is SENT has a name that was given to it.
+bool virtio_blk_name_is_of(const struct virtio_blk *blk, unsigned index);
 void virtio_blk_completed(struct virtio_blk *blk, struct guest_time now, uint64_t name,
 	enum status status);
 // Sends again what the back end was too busy for.

@@ -16,7 +16,8 @@
 
 #include "kernel/base/assert.h"
 
-enum { CHAINS_AT_A_TIME = 64, RETRY_NS = 100000, NAME_INDEX = 0xff, FLAG_UNMAP = 1 };
+enum { CHAINS_AT_A_TIME = 64, RETRY_NS = 100000, NAME_BITS = 8, NAME_INDEX = 0xff,
+	FLAG_UNMAP = 1 };
 
 struct header {
 	uint32_t type, reserved;
@@ -123,6 +124,14 @@ static unsigned pieces_slice(const struct device_io_piece *pieces, unsigned coun
 }
 _Static_assert((int)VIRTIO_BLK_PIECES_MAX <= (int)DEVICE_IO_PIECES_MAX, "a part has no more");
 
+bool virtio_blk_name_is_of(const struct virtio_blk *blk, unsigned index)
+{
+	uint64_t name = blk->requests[index].name;
+
+	return (name & NAME_INDEX) == index && name >> NAME_BITS != 0 &&
+		name >> NAME_BITS <= blk->sequence;
+}
+
 static bool has_data(const struct virtio_blk_request *request)
 {
 	return request->kind == DEVICE_IO_READ || request->kind == DEVICE_IO_WRITE;
@@ -145,7 +154,7 @@ static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *
 	} else {
 		io.bytes = request->bytes;
 	}
-	io.request = ++blk->sequence << 8 | (uint64_t)(request - blk->requests);
+	io.request = ++blk->sequence << NAME_BITS | (uint64_t)(request - blk->requests);
 	status = device_submit(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM, &io);
 	request->name = io.request;
 	state_set(blk, request, VIRTIO_BLK_SENT);

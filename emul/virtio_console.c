@@ -264,7 +264,7 @@ static const char *virtio_console_check(const void *instance)
 {
 	const struct virtio_console *console = instance;
 
-	return virtio_check(&console->virtio, &console_class);
+	return virtio_check_idle(&console->virtio, &console_class, -1);
 }
 
 static const struct state_field virtio_console_fields[] = {
@@ -285,6 +285,7 @@ const struct device_model virtio_console_model = {
 	.instance_bytes = sizeof(struct virtio_console),
 	.bottom_halves = HALVES,
 	.outputs = 1,
+	.verify = virtio_verify,
 	.state = &virtio_console_state,
 	.pci = &console_class.pci,
 	.reset = virtio_console_reset,

@@ -5,6 +5,7 @@
 
 #include "emul/virtio.h"
 
+struct virtio_ring virtio_ring_of(const struct virtio *virtio);
 uint64_t virtio_offered(const struct virtio *virtio); // features
 void virtio_status_write(struct virtio *virtio, uint8_t status);
 void virtio_features_write(struct virtio *virtio, unsigned word, uint32_t bits);

@@ -190,7 +190,7 @@ static const char *virtio_net_check(const void *instance)
 {
 	const struct virtio_net *net = instance;
 
-	return virtio_check(&net->virtio, &virtio_net_class);
+	return virtio_check_idle(&net->virtio, &virtio_net_class, -1);
 }
 
 static const struct state_field virtio_net_fields[] = {
@@ -221,6 +221,7 @@ const struct device_model virtio_net_model = {
 	.instance_bytes = sizeof(struct virtio_net),
 	.bottom_halves = VIRTIO_NET_HALVES,
 	.outputs = 1,
+	.verify = virtio_verify,
 	.state = &virtio_net_state,
 	.pci = &virtio_net_class.pci,
 	.reset = virtio_net_reset,

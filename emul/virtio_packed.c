@@ -41,6 +41,14 @@ static bool is_available(uint16_t flags, bool wrap)
 		((flags & VIRTIO_DESCRIPTOR_USED) != 0) != wrap;
 }
 
+static bool packed_distance(const struct virtio_queue *queue, unsigned *distance)
+{
+	unsigned round = queue->next_wrap != queue->used_wrap ? queue->size : 0;
+
+	*distance = queue->next + round - queue->used;
+	return queue->next < queue->size && queue->used < queue->size && *distance <= queue->size;
+}
+
 // 2.8.7: entries lie one behind the other.
 static const char *walk_indirect(struct device *device,
 	const struct virtio_packed_descriptor *table, struct virtio_chain *chain)
@@ -69,6 +77,7 @@ static const char *packed_pop(struct device *device, struct virtio_queue *queue,
 	struct place place = {queue->next, queue->next_wrap, 0};
 	struct virtio_packed_descriptor descriptor;
 	const char *reason = NULL;
+	unsigned distance;
 	uint16_t flags;
 
 	if (!virtio_get16(device, descriptor_at(queue, place.index) +
@@ -77,10 +86,13 @@ static const char *packed_pop(struct device *device, struct virtio_queue *queue,
 	if (!is_available(flags, place.wrap))
 		return NULL;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); // the driver's writes, in its order
+	if (!packed_distance(queue, &distance))
+		return "a ring whose indexes cannot be";
 	chain->slots = chain->readable = chain->writable = 0;
 	do {
-		if (chain->slots == queue->size)
-			return "a chain is longer than its ring";
+		if (distance + chain->slots == queue->size)
+			return distance == 0 ? "a chain is longer than its ring"
+					     : "more is in flight than the ring holds";
 		if (device_dma_read(device, (struct gpa){descriptor_at(queue, place.index)},
 			&descriptor, sizeof(descriptor)) != STATUS_OK)
 			return VIRTIO_RING_NOT_RAM;
@@ -189,11 +201,15 @@ static uint16_t scaled(const struct virtio_queue *queue, uint16_t index, bool wr
 	return (uint16_t)(wrap == queue->used_wrap ? index : index - queue->size);
 }
 
+static uint16_t packed_signal(const struct virtio_queue *queue)
+{
+	return (uint16_t)(queue->used | (queue->used_wrap ? EVENT_WRAP : 0));
+}
+
 static const char *packed_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted)
 {
 	uint16_t before = queue->signalled, event[2];
-	uint16_t present = (uint16_t)(queue->used | (queue->used_wrap ? EVENT_WRAP : 0));
 
 	if (device_dma_read(device, (struct gpa){queue->driver}, event, sizeof(event)) != STATUS_OK)
 		return VIRTIO_RING_NOT_RAM;
@@ -205,12 +221,30 @@ static const char *packed_take_signal(struct device *device, struct virtio_queue
 						     (before & EVENT_WRAP) != 0));
 	else
 		*wanted = event[1] != VIRTIO_EVENTS_OFF;
-	queue->signalled = present;
+	queue->signalled = packed_signal(queue);
 	queue->was_signalled = 1;
 	return NULL;
 }
 
+// A driver leaves what is in flight as it is: what will be overwritten next is available still.
+static const char *packed_verify(struct device *device, const struct virtio_queue *queue)
+{
+	unsigned distance;
+	uint16_t flags;
+
+	if (!packed_distance(queue, &distance) || distance == 0)
+		return NULL;
+	if (!virtio_get16(device, descriptor_at(queue, queue->used) +
+		offsetof(struct virtio_packed_descriptor, flags), &flags))
+		return VIRTIO_RING_NOT_RAM;
+	return is_available(flags, queue->used_wrap)
+		? NULL : "a descriptor in flight is not available in memory";
+}
+
 const struct virtio_ring_ops virtio_packed_ops = {
+	.distance = packed_distance,
+	.signal = packed_signal,
+	.verify = packed_verify,
 	.bytes = packed_bytes,
 	.pop = packed_pop,
 	.unpop = packed_unpop,

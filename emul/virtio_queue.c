@@ -36,9 +36,19 @@ static bool is_ram(struct device *device, uint64_t at, uint64_t bytes)
 	return true;
 }
 
-// 2.7 and 2.8.10.1: how parts are aligned.
-const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
+static const char *parts_problem(struct device *device, const struct virtio_queue *queue,
 	struct virtio_ring ring)
+{
+	const uint64_t parts[PARTS] = {queue->descriptors, queue->driver, queue->device};
+
+	for (unsigned i = 0; i < PARTS; i++)
+		if (!is_ram(device, parts[i], ops_of(ring)->bytes(queue->size, i)))
+			return VIRTIO_RING_NOT_RAM;
+	return NULL;
+}
+
+// 2.7 and 2.8.10.1: how parts are aligned.
+const char *virtio_queue_form(const struct virtio_queue *queue, struct virtio_ring ring)
 {
 	static const uint8_t split_alignments[PARTS] = {16, 2, 4};
 	static const uint8_t packed_alignments[PARTS] = {16, 4, 4};
@@ -49,14 +59,30 @@ const char *virtio_queue_enable(struct device *device, struct virtio_queue *queu
 		return "a queue has no size, or one that is too large";
 	if (!ring.packed && (queue->size & (queue->size - 1)) != 0)
 		return "a queue's size is no power of two";
-	for (unsigned i = 0; i < PARTS; i++) {
+	for (unsigned i = 0; i < PARTS; i++)
 		if (parts[i] % alignments[i] != 0)
 			return "a ring is misaligned";
-		if (!is_ram(device, parts[i], ops_of(ring)->bytes(queue->size, i)))
-			return VIRTIO_RING_NOT_RAM;
-	}
-	queue->enabled = true;
 	return NULL;
+}
+
+const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	const char *reason = virtio_queue_form(queue, ring);
+
+	if (reason == NULL)
+		reason = parts_problem(device, queue, ring);
+	queue->enabled = reason == NULL;
+	return reason;
+}
+
+const char *virtio_queue_verify(struct device *device, const struct virtio_queue *queue,
+	struct virtio_ring ring)
+{
+	const char *reason = parts_problem(device, queue, ring);
+
+	ASSERT(queue->enabled);
+	return reason != NULL ? reason : ops_of(ring)->verify(device, queue);
 }
 
 const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
@@ -115,21 +141,6 @@ const char *virtio_queue_take_signal(struct device *device, struct virtio_queue 
 	// Either the driver sees what was pushed, or its wish to be told is seen here.
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return ops_of(ring)->take_signal(device, queue, ring, wanted);
-}
-
-const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring)
-{
-	if (!queue->enabled)
-		return (queue->flying[0] | queue->flying[1]) == 0
-			? NULL : "chains of a queue that is not enabled";
-	if (queue->size == 0 || (!ring.packed && (queue->size & (queue->size - 1)) != 0))
-		return "the size of an enabled queue";
-	if (ring.packed && (queue->next >= queue->size || queue->used >= queue->size))
-		return "an index beyond its ring";
-	for (unsigned id = queue->size; id < VIRTIO_QUEUE_SIZE_MAX; id++)
-		if (virtio_is_flying(queue, id))
-			return "a chain beyond its ring";
-	return NULL;
 }
 
 // 2.7.4: what the device reads comes before what it writes.

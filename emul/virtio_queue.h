@@ -100,7 +100,18 @@ must_check bool virtio_gather(struct device *device, const struct device_io_piec
 must_check bool virtio_scatter(struct device *device, const struct device_io_piece *pieces,
 	unsigned count, uint64_t skip, const void *from, uint64_t bytes);
 uint64_t virtio_pieces_bytes(const struct device_io_piece *pieces, unsigned count);
-// NULL, or what about a queue cannot be.
-const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring);
+// NULL, or what about a queue of a loaded state cannot be. `broken`: a reason was given for it, so
+// that it may have stopped in the middle.
+const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_ring ring,
+	bool broken);
+// Whether an enabled queue may have that size, and parts where they are: NULL, or why not.
+const char *virtio_queue_form(const struct virtio_queue *queue, struct virtio_ring ring);
+// Chains that its owner says it has, of an enabled queue that has been checked: NULL, or why it
+// cannot have them. `others`: some may have been lost.
+const char *virtio_queue_check_flights(const struct virtio_queue *queue, struct virtio_ring ring,
+	bool broken, const struct virtio_used *flights, unsigned count, bool others);
+// Of an enabled queue with its memory: NULL, or what the two of them say that cannot be.
+must_check const char *virtio_queue_verify(struct device *device, const struct virtio_queue *queue,
+	struct virtio_ring ring);
 
 #endif

@@ -7,6 +7,7 @@
 #include "emul/virtio_queue.h"
 
 #define VIRTIO_RING_NOT_RAM "a ring is not in memory"
+#define VIRTIO_RING_JUMPS   "the available index jumps beyond its ring"
 
 struct virtio_ring_ops {
 	// Bytes of the parts: descriptors, driver's, device's.
@@ -22,6 +23,11 @@ struct virtio_ring_ops {
 		struct virtio_ring ring);
 	const char *(*take_signal)(struct device *device, struct virtio_queue *queue,
 		struct virtio_ring ring, bool *wanted);
+	// Descriptors, or chains, that the indexes say are in flight. False: they cannot be.
+	bool (*distance)(const struct virtio_queue *queue, unsigned *distance);
+	// `used`, as `signalled` has it.
+	uint16_t (*signal)(const struct virtio_queue *queue);
+	const char *(*verify)(struct device *device, const struct virtio_queue *queue);
 };
 extern const struct virtio_ring_ops virtio_split_ops, virtio_packed_ops;
 

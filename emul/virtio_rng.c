@@ -180,7 +180,7 @@ static const char *virtio_rng_check(const void *instance)
 {
 	const struct virtio_rng *rng = instance;
 
-	return virtio_check(&rng->virtio, &rng_class);
+	return virtio_check_idle(&rng->virtio, &rng_class, -1);
 }
 
 static const struct state_field virtio_rng_fields[] = {
@@ -200,6 +200,7 @@ const struct device_model virtio_rng_model = {
 	.instance_bytes = sizeof(struct virtio_rng),
 	.bottom_halves = HALVES,
 	.outputs = 1,
+	.verify = virtio_verify,
 	.state = &virtio_rng_state,
 	.pci = &rng_class.pci,
 	.reset = virtio_rng_reset,

@@ -78,7 +78,7 @@ static const char *split_pop(struct device *device, struct virtio_queue *queue,
 	if (index == queue->next)
 		return NULL;
 	if ((uint16_t)(index - queue->next) > queue->size)
-		return "the available index jumps beyond its ring";
+		return VIRTIO_RING_JUMPS;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); // 2.7.13.3: the driver's writes, in its order
 	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_RING +
 		AVAILABLE_BYTES * (uint64_t)(queue->next % queue->size), &head))
@@ -166,7 +166,35 @@ static const char *split_take_signal(struct device *device, struct virtio_queue 
 	return NULL;
 }
 
+static bool split_distance(const struct virtio_queue *queue, unsigned *distance)
+{
+	*distance = (uint16_t)(queue->next - queue->used);
+	return *distance <= queue->size;
+}
+
+static uint16_t split_signal(const struct virtio_queue *queue)
+{
+	return queue->used;
+}
+
+// The driver may have left there anything before the device has used a chain.
+static const char *split_verify(struct device *device, const struct virtio_queue *queue)
+{
+	uint16_t available, used;
+
+	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_INDEX, &available) ||
+		!virtio_get16(device, queue->device + VIRTIO_USED_INDEX, &used))
+		return VIRTIO_RING_NOT_RAM;
+	if ((uint16_t)(available - queue->next) > queue->size)
+		return VIRTIO_RING_JUMPS;
+	return used == queue->used || !queue->was_signalled
+		? NULL : "the used index in memory is not the device's";
+}
+
 const struct virtio_ring_ops virtio_split_ops = {
+	.distance = split_distance,
+	.signal = split_signal,
+	.verify = split_verify,
 	.bytes = split_bytes,
 	.pop = split_pop,
 	.unpop = split_unpop,

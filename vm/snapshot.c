@@ -5,6 +5,7 @@
 
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
+#include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/setting.h"
 #include "vm/slot.h"
@@ -386,6 +387,19 @@ static uint64_t blocks_bytes(const struct vm *vm)
 	return bytes;
 }
 
+// Of a machine whose other runs need not be repeated, what its guest has spoiled is found now.
+static void verify(void *argument)
+{
+	struct vm *vm = argument;
+	struct guest_time now = vm_now(vm);
+
+	bus_enter(&vm->bus);
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		if (vm->devices[i].device->model->verify != NULL)
+			vm->devices[i].device->model->verify(vm->devices[i].device, now);
+	bus_leave(vm, now);
+}
+
 static enum status load_held(struct vm *vm, struct snapshot_stream *stream,
 	struct snapshot_cost *cost)
 {
@@ -405,6 +419,8 @@ static enum status load_held(struct vm *vm, struct snapshot_stream *stream,
 
 		twin_swap(vm, twin);
 		vm->state = runs ? VM_RUNNING : stands;
+		if (!outside_is_bound(vm))
+			smp_call(vm_home(vm), verify, vm);
 	}
 	twin_destroy(twin, true);
 	return status;

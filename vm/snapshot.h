@@ -22,7 +22,7 @@
 //
 //   snapshot_load
 //   verify ---> twin_create ---> tables, checks ---> devices' loaded() ---> memory ---> twin_swap
-//      |             |                 |                   |                  |
+//      |             |                 |                   |                  |     and verify()
 //      +-------------+-----------------+-------------------+------------------+--> twin_destroy:
 //                                                     the machine goes on as if nothing happened
 #ifndef VM_SNAPSHOT_H

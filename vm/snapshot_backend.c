@@ -140,6 +140,38 @@ static enum status slot_read(struct backend *backend, unsigned index,
 	return status;
 }
 
+static bool is_there(const struct backend *backend, uint64_t name)
+{
+	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++)
+		if (backend->slots[i].state != BACKEND_FREE && !backend->slots[i].dropped &&
+			backend->slots[i].name == name)
+			return true;
+	return false;
+}
+
+// Each request that the device waits for is there, and none besides that it wants to hear of.
+static enum status awaited_check(const struct vm_device *device, struct snapshot_stream *stream)
+{
+	const struct device_model *model = device->device->model;
+	const struct backend *backend = device->backend;
+	uint64_t names[DEVICE_IO_MAX];
+	unsigned count, wanted = 0;
+
+	if (model->awaited == NULL)
+		return STATUS_OK;
+	count = model->awaited(device->device, names);
+	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++)
+		wanted += backend->slots[i].state != BACKEND_FREE && !backend->slots[i].dropped;
+	for (unsigned i = 0; i < count; i++)
+		if (!is_there(backend, names[i]))
+			return snapshot_fail(stream, STATUS_INVALID, "%s: 0x%llx is not there, "
+				"which %s %u waits for", count_table.name,
+				(unsigned long long)names[i], model->name, device->device->id);
+	return wanted == count ? STATUS_OK : snapshot_fail(stream, STATUS_INVALID,
+		"%s: %u, of which %s %u waits for %u", count_table.name, wanted, model->name,
+		device->device->id, count);
+}
+
 enum status backend_read(struct vm_device *device, struct snapshot_stream *stream)
 {
 	struct backend *backend = device->backend;
@@ -148,7 +180,7 @@ enum status backend_read(struct vm_device *device, struct snapshot_stream *strea
 	enum status status;
 
 	if (backend == NULL)
-		return STATUS_OK;
+		return awaited_check(device, stream);
 	status = snapshot_read_table(stream, count_table.name, device->device->id, &count_table,
 		&count);
 	// Each comes to its slot: the next request takes the first free one.
@@ -162,7 +194,7 @@ enum status backend_read(struct vm_device *device, struct snapshot_stream *strea
 		status = slot_read(backend, index, stream);
 		next = index + 1;
 	}
-	return status;
+	return status == STATUS_OK ? awaited_check(device, stream) : status;
 }
 
 static uint64_t block_bytes(const struct medium *medium, uint64_t offset)

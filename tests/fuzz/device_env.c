@@ -240,13 +240,21 @@ void env_save_and_load(void)
 	free(again);
 }
 
+// What guest memory says may contradict a state that was altered.
+static void verify(void)
+{
+	if (env.model->verify != NULL)
+		env.model->verify(env.device, env.now);
+}
+
 void env_load_altered(struct input *input)
 {
 	size_t bytes;
 	uint8_t *saved = save(&bytes);
 
 	saved[take(input, 2) % bytes] ^= (uint8_t)take(input, 1);
-	(void)load(saved, bytes);
+	if (load(saved, bytes))
+		verify();
 	free(saved);
 }
 
@@ -265,7 +273,9 @@ void env_load_any(struct input *input, uint32_t elements)
 			state_field_set(field, env.device, n, take(input, field->width));
 	}
 	saved = save(&bytes); // as it is, whether it can be or not
-	if (!load(saved, bytes))
+	if (load(saved, bytes))
+		verify();
+	else
 		env_reset(DEVICE_RESET_POWER);
 	free(saved);
 }

@@ -474,11 +474,8 @@ struct device *fake_save_and_load(struct fake_env *env)
 		fail_msg("load refused: %s %s: %s", model->name,
 			error.field != NULL ? error.field : "", error.reason);
 	free(buffer);
-	if (model->loaded != NULL) {
-		stimulus_begin(env);
-		model->loaded(env->device, env->now);
-		stimulus_end(env);
-	}
+	if (model->loaded != NULL)
+		fake_loaded(env);
 	assert_null(state_first_difference(model->state, old, env->device, NULL));
 	assert_memory_equal(before.line, env->line, sizeof(env->line));
 	assert_memory_equal(before.region, env->region, sizeof(env->region));

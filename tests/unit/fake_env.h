@@ -112,4 +112,24 @@ void fake_check_coverage(const struct device_model *model);
 // and told anything at.
 void fake_check_ports(struct fake_env *env, unsigned ports);
 
+// As a load does, behind the state and behind guest memory.
+static inline void fake_tell(struct fake_env *env,
+	void (*handler)(struct device *device, struct guest_time now))
+{
+	assert_false(env->in_stimulus);
+	env->in_stimulus = true;
+	handler(env->device, env->now);
+	env->in_stimulus = false;
+}
+
+static inline void fake_loaded(struct fake_env *env)
+{
+	fake_tell(env, env->device->model->loaded);
+}
+
+static inline void fake_verify(struct fake_env *env)
+{
+	fake_tell(env, env->device->model->verify);
+}
+
 #endif

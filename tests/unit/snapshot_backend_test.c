@@ -58,6 +58,10 @@ static void impossible_requests_are_refused(void **state)
 	(void)state;
 	bench_requests_make();
 	REFUSE(slot(0)->name = 1, slot(0)->name = 0, "request 1: a name twice");
+	REFUSE(slot(0)->name = 5, slot(0)->name = 0, "requests: 0x0 is not there, which test-disk");
+	REFUSE(slot(0)->dropped = true, slot(0)->dropped = false, "requests: 0x0 is not there");
+	REFUSE(bench_disk()->backend->slots[3] = *slot(1); slot(3)->name = 3,
+		slot(3)->state = BACKEND_FREE, "requests: 4, of which test-disk");
 	REFUSE(slot(0)->pieces[0].at.v = 0xa0000, slot(0)->pieces[0].at.v = 0x1ffc,
 		"request 0: a name twice, or not memory");
 	REFUSE(slot(0)->pieces[1].bytes = 5, slot(0)->pieces[1].bytes = 4,

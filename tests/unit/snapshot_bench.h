@@ -163,6 +163,8 @@ void vm_vcpu_signal(struct vm_vcpu *vcpu, uint32_t signals)
 	vcpu->signals |= signals;
 }
 
+bool outside_is_bound(const struct vm *of) { return of->outside.recorder != NULL; }
+
 void vm_vcpu_timer_update(struct vm_vcpu *vcpu)
 {
 	(void)vcpu;
@@ -256,10 +258,7 @@ void landing_take_over(struct vm *of, const struct vm *twin)
 	assert_true(of->landing != NULL && twin->landing != NULL);
 }
 
-void landing_attach(struct vm *of)
-{
-	(void)of;
-}
+void landing_attach(struct vm *of) { (void)of; }
 
 void landing_detach(struct vm *of)
 {

@@ -450,9 +450,10 @@ static void checks_state(void **state)
 	blk->virtio.queues[0].size = 7;
 	assert_int_equal(state_check(virtio_blk_model.state, blk, NULL), STATUS_INVALID);
 	blk->virtio.queues[0].size = 8;
-	blk->requests[3] = (struct virtio_blk_request){.state = VIRTIO_BLK_SENT, .queue = 1};
+	request(0, VIRTIO_BLK_T_IN, 0, DATA, 512);
+	blk->requests[0].queue = 1;
 	assert_int_equal(state_check(virtio_blk_model.state, blk, NULL), STATUS_INVALID);
-	blk->requests[3].queue = 0;
+	blk->requests[0].queue = 0;
 	assert_int_equal(state_check(virtio_blk_model.state, blk, NULL), STATUS_OK);
 }
 
