@@ -64,7 +64,7 @@ def cases(options, suite):
 
     if suite == "debian":
         yield case("seabios", run_cuts, "seabios", 1)
-        yield case("replay", run_replay, cut=False)
+        yield case("replay", run_replay, "seabios", cut=False)
         return
     yield case("ovmf", run_cuts, "ovmf", 2)
     yield case("seabios-2", run_cuts, "seabios", 3, vcpus=2)
@@ -73,7 +73,8 @@ def cases(options, suite):
                                                           "test_save_load_memory = 100"],
                host_mib=2300)
     yield case("loadvm", run_loadvm, host_mib=2300)
-    yield case("replay", run_replay, cut=True)
+    yield case("replay", run_replay, "seabios", cut=True)
+    yield case("ovmf-replay", run_replay, "ovmf", cut=False)
 
 
 def image_path():
@@ -91,7 +92,7 @@ def mapped(path):
 
 
 def command(options, directory, firmware, host=(), machine=(), image=None, memory=MEMORY_MIB,
-            host_mib=HOST_MIB, rtc_base=EPOCH, elsewhere=False):
+            host_mib=HOST_MIB, rtc_base=EPOCH, elsewhere=False, shift=None):
     """Reprise with one machine, whose only disk is a copy of the image. Instructions are counted,
     so that a busy build machine is no slow guest; an idle guest waits for somebody who types."""
     name, path = FIRMWARE[firmware]
@@ -110,7 +111,8 @@ def command(options, directory, firmware, host=(), machine=(), image=None, memor
     memory += 2 * len(disk) // MIB + host_mib
     return qemu.reprise_command(options, directory, None, memory=memory, icount=False,
                                 elsewhere=elsewhere) + [
-        "-initrd", archive, "-icount", f"shift={SHIFT[firmware]},sleep=on"]
+        "-initrd", archive,
+        "-icount", f"shift={SHIFT[firmware] if shift is None else shift},sleep=on"]
 
 
 def terminal(options, directory, text, timeout=TIMEOUT):
@@ -288,22 +290,24 @@ def run_loadvm(options, directory, notes, host_mib):
     return None
 
 
-def replay_command(options, directory, mode, disk, elsewhere):
-    return command(options, directory, "seabios", elsewhere=elsewhere,
+def replay_command(options, directory, firmware, mode, disk, elsewhere):
+    """Positions are ticks of an instruction each."""
+    return command(options, directory, firmware, elsewhere=elsewhere, shift=0,
                    rtc_base=EPOCH_ELSEWHERE if elsewhere else EPOCH,
                    machine=[f"rr = {mode}", "rrfile = disk:0"]) + [
         "-drive", f"file={disk},format=raw,if=none,id=log,cache=unsafe",
         "-device", "virtio-blk-pci,drive=log"]
 
 
-def run_replay(options, directory, notes, cut):
+def run_replay(options, directory, notes, firmware, cut):
     """From power-on to the shell, or through a power cut to the shell behind it."""
     rng = random_of("replay")
     disk = os.path.join(directory, "log.img")
     with open(disk, "wb") as file:
         file.truncate(LOG_BYTES)
     here = os.path.join(directory, "record")
-    with terminal(options, here, replay_command(options, here, "record", disk, False)) as line:
+    text = replay_command(options, here, firmware, "record", disk, False)
+    with terminal(options, here, text) as line:
         boot(line, "d")
         if cut:
             cut_and_check(line, rng, notes)
@@ -316,7 +320,8 @@ def run_replay(options, directory, notes, cut):
     if failure is not None:
         return failure
     here = os.path.join(directory, "replay")
-    with terminal(options, here, replay_command(options, here, "replay", disk, True)) as line:
+    text = replay_command(options, here, firmware, "replay", disk, True)
+    with terminal(options, here, text) as line:
         line.expect(replay.REPLAYED + "|the last beacon that matched[^\r]*", TIMEOUT)
         match = re.search(replay.REPLAYED, line.output.decode("ascii", "replace"))
         if match is None or match.groups()[:2] != recorded.groups()[1:3]:
