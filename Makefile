@@ -31,14 +31,15 @@ DRIVER_SRCS := drivers/disk.c drivers/fat.c drivers/gpt.c drivers/ide.c drivers/
 
 EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/i8042.c \
 	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
-	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pcidev.c emul/pcidev_msi.c \
-	emul/pcidev_msix.c emul/piix3.c emul/port61.c emul/pvpanic.c emul/reset_control.c \
-	emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c \
-	emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
-	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c \
-	emul/virtio_chain.c emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
-	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
-	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
+	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c \
+	emul/pcidev_msi.c emul/pcidev_msix.c emul/piix3.c emul/port61.c emul/pvpanic.c \
+	emul/reset_control.c emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c \
+	emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c \
+	emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c \
+	emul/virtio_chain.c emul/virtio_console.c emul/virtio_net.c \
+	emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c \
+	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c \
+	emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -50,21 +51,22 @@ VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.
 VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/backend.c \
 	vm/begin.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c vm/boot_pvh.c \
 	vm/bus.c vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c vm/dataplane.c \
-	vm/device_memory.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c vm/exit_cr.c \
-	vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c vm/firmware.c \
-	vm/guest_ram.c vm/hold.c vm/host_screen.c vm/host_screen_fit.c vm/idle.c vm/insn.c \
-	vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c vm/landing.c \
-	vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
-	vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c vm/monitor_format.c \
-	vm/monitor_host.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c \
-	vm/monitor_vms.c vm/mtrr.c vm/nic.c vm/outside.c vm/packet.c vm/paging.c vm/pc.c \
-	vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c vm/ramdisk.c \
-	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
-	vm/setting.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
+	vm/device_memory.c vm/direct_boot.c vm/e820.c vm/elf.c vm/env.c vm/exit.c \
+	vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c \
+	vm/firmware.c vm/guest_ram.c vm/hold.c vm/host_screen.c vm/host_screen_fit.c \
+	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
+	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c \
+	vm/medium.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
+	vm/monitor_format.c vm/monitor_host.c vm/monitor_hotplug.c vm/monitor_info.c \
+	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
+	vm/mtrr.c vm/nic.c vm/outside.c vm/packet.c vm/paging.c vm/pc.c vm/pc_nics.c \
+	vm/pc_reset.c vm/pc_virtio.c vm/position_test.c vm/ramdisk.c vm/random_seed.c \
+	vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c \
+	vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
 	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
-	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c vm/task_switch.c vm/turns.c \
-	vm/twin.c vm/vcpu.c vm/vm.c
+	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c vm/task_switch.c \
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -198,7 +200,7 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	det_instructions det_memory det_msrs det_pointers det_random det_time det_timers \
 	det_tlb det_turns det_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes \
 	dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart \
-	dev_vga exceptions hlt hostile hostile_storm interrupts isolate mmio modes msr \
+	dev_vga exceptions hlt hostile hostile_storm hot_unplug interrupts isolate mmio modes msr \
 	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
 	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
 	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
@@ -237,7 +239,7 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 FUZZ_FAT_SRCS := tests/fuzz/fat_fuzz.c tests/fuzz/fuzz.c drivers/fat.c
 FUZZ_GPT_SRCS := tests/fuzz/gpt_fuzz.c tests/fuzz/fuzz.c drivers/gpt.c
 FUZZ_BOARD_SRCS := tests/fuzz/board_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c emul/acpi_pm.c \
-	emul/fw_cfg.c emul/pci_host.c emul/pcidev.c emul/piix3.c
+	emul/fw_cfg.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/piix3.c
 FUZZ_VGA_SRCS := tests/fuzz/vga_fuzz.c tests/fuzz/fuzz.c kernel/base/state.c \
 	$(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 FUZZ_VIRTIO_COMMON := tests/fuzz/fuzz.c kernel/base/state.c \

@@ -97,6 +97,7 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, true),
 	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
 	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
+	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),
 	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };
@@ -302,7 +303,7 @@ static bool config_start_disk(struct config_parser *parser, struct ini_slice nam
 	if (config->disk_count == CONFIG_DISKS_MAX)
 		return config_fail(parser, parser->line, what, "at most 32 disks", name);
 	disk = &config->disks[config->disk_count++];
-	*disk = (struct config_disk){.line = parser->line};
+	*disk = (struct config_disk){.line = parser->line, .plugged = true};
 	memcpy(disk->name, name.bytes, name.count);
 	config_start_section(parser, config_disk_keys, ARRAY_COUNT(config_disk_keys), disk);
 	return true;

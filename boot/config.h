@@ -153,6 +153,7 @@ struct config_disk {
 	struct config_medium medium; // required
 	uint32_t interface;       // interface = virtio, enum config_disk_interface; default virtio
 	bool readonly;            // readonly = on|off; default off
+	bool plugged;             // plugged = on|off: when the machine is created; default on
 	uint32_t dataplane;       // dataplane = CPU of the host, plus 1; default 0: none
 	uint64_t delay;           // test_delay = SEED from 1; default 0: none
 };

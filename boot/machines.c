@@ -161,6 +161,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, const struct 
 		.kind = VM_DISK_VIRTIO,
 		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,
 		.readonly = disk->readonly,
+		.unplugged = !disk->plugged,
 	};
 
 	if (disk->medium.bytes != 0)

@@ -45,6 +45,9 @@ struct device;
 enum device_reset {
 	DEVICE_RESET_POWER, // power-on: everything, battery-backed state excepted
 	DEVICE_RESET_LINE,  // the platform's reset line (port 0xCF9, keyboard controller, ...)
+	// The device alone loses its power: the guest has ejected it. All requests that it has
+	// under way are dropped then, but their names stay taken until they are done.
+	DEVICE_RESET_SLOT,
 };
 
 // Where a region of a device can be mapped.
@@ -239,6 +242,8 @@ enum device_served {
 enum device_setting {
 	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
 	DEVICE_SETTING_BALLOON_PAGES, // so many pages of 4 KiB are asked for
+	DEVICE_SETTING_PLUG,          // the device of that slot is put in
+	DEVICE_SETTING_UNPLUG,        // the guest is asked to give up the device of that slot
 };
 
 struct pcidev_info;

@@ -139,10 +139,10 @@ static void virtio_blk_reset(struct device *device, struct guest_time now, enum 
 	struct virtio_blk *blk = virtio_blk_of(device);
 
 	(void)now;
-	(void)kind;
 	memset(blk->requests, 0, sizeof(blk->requests));
 	blk->used = 0;
-	blk->sequence = 0;
+	if (kind != DEVICE_RESET_SLOT) // of names: those that are dropped have theirs still
+		blk->sequence = 0;
 	blk->waiting = 0;
 	blk->retry = GUEST_TIME_NEVER;
 	blk->writeback = 1;

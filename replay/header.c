@@ -51,7 +51,8 @@ static void disks_describe(const struct vm_config *config, struct log_header *he
 		snprintf(name, sizeof(name), "disk%u", (unsigned)i);
 		log_header_add_number(header, name, disk->bytes);
 		snprintf(name, sizeof(name), "disk%u_kind", (unsigned)i);
-		log_header_add_number(header, name, disk->kind | (uint64_t)disk->readonly << 8);
+		log_header_add_number(header, name, disk->kind |
+			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9);
 		if (disk->image == NULL)
 			continue;
 		snprintf(name, sizeof(name), "disk%u_image", (unsigned)i);

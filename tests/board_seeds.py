@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-FW_CFG, PCI_HOST, PIIX3, ACPI_PM = range(4)
+FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG = range(5)
 SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
 WRITE = 0x40
 
@@ -54,6 +54,8 @@ SEEDS = {
     "acpi_pm": bytes([ACPI_PM]) + config(3, [(4, 0x40, 0x601), (1, 0x80, 1), (4, 0x58, 0)]) +
                access(3, 1, 2, 2, 0x0121) + access(3, 1, 2, 4, 0x2001) + access(3, 2, 1, 0, 0xf1) +
                access(3, 1, 4, 8) + b"\xf0\xff\xff\xff\xff\xd8" + access(3, 1, 2, 0, 0xffff),
+    "hotplug": bytes([HOTPLUG]) + b"\xd9\x06\xd8\x04" + access(1, 0, 4, 0) + access(1, 0, 4, 4) +
+               access(1, 0, 4, 8, 0x10) + b"\xd9\x04" + access(1, 0, 4, 16, 1) + access(1, 0, 4, 0),
     "acpi_pm_loaded": bytes([ACPI_PM | 0x80]) + bytes(range(100)),
 }
 

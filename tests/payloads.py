@@ -30,10 +30,10 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r".*_disk|virtio_.*",  # Reprise alone has it, or is given one
+    "svm": r".*_disk|hot_unplug|virtio_.*",  # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|.*_disk|virtio_.*"
+           r"|.*_disk|hot_unplug|virtio_.*"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
@@ -78,13 +78,14 @@ def runs(name, place, engine):
     if place == "bare":
         return not re.fullmatch(NOT_BARE[engine], name)
     if place.startswith("plane"):
-        return name == "virtio_disk"
-    return place != "cpus" or vcpus(name) > 1 or name in ("test_disk", "virtio_net")
+        return name in ("virtio_disk", "hot_unplug")
+    return place != "cpus" or vcpus(name) > 1 or name in (
+        "test_disk", "hot_unplug", "virtio_net")
 
 
 def disk_section(name, machine, seed=1, plane=None):
     """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk."""
-    sections = {"virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
+    sections = {"hot_unplug": DISK, "virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
     keys = [] if plane is None else [f"dataplane = {plane}"]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)
 

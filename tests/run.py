@@ -32,6 +32,7 @@ import display  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
 import guests  # noqa: E402
+import hotplug  # noqa: E402
 import landing  # noqa: E402
 import log_tool  # noqa: E402
 import machines  # noqa: E402
@@ -146,6 +147,11 @@ def suite_display(options, engine):
         yield Case(f"{engines.prefix(engine)}display/{name}", run)
 
 
+def suite_hotplug(options, engine):
+    for name, run, notes in hotplug.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}hotplug/{name}", run, notes)
+
+
 def suite_landing(options, engine):
     for name, run in landing.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
@@ -190,8 +196,8 @@ def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
-             "disk": suite_disk, "display": suite_display, "net": suite_net,
-             "replay": suite_replay}
+             "disk": suite_disk, "display": suite_display, "hotplug": suite_hotplug,
+             "net": suite_net, "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

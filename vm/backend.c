@@ -256,6 +256,23 @@ void backend_drop(struct vm_device *device, uint64_t name)
 		slot->dropped = true;
 }
 
+void backend_drop_all(struct vm_device *device)
+{
+	struct backend *backend = device->backend;
+
+	if (backend == NULL)
+		return;
+	ASSERT(backend->plane == NULL);
+	FOR_EACH_SLOT(backend->used, i) {
+		struct backend_slot *slot = &backend->slots[i];
+
+		if (slot->state == BACKEND_TAKEN) // its completion was one of the events
+			slot_set(backend, slot, BACKEND_FREE);
+		else
+			slot->dropped = true;
+	}
+}
+
 static const struct backend_slot *slot_done(const struct backend *backend)
 {
 	FOR_EACH_SLOT(backend->sent, i)

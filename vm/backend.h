@@ -13,7 +13,7 @@
 //
 // Owners: a request that is SENT and not done is the back end's. All else is under the device
 // lock, but for what is marked (a). A machine that is held has no requests at its back ends:
-// vm_hold waits for them, and so does a reset; a device is reset with its machine alone.
+// vm_hold waits for them, and so does a reset of the machine; a device that is ejected drops them.
 #ifndef VM_BACKEND_H
 #define VM_BACKEND_H
 
@@ -136,6 +136,9 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 bool backend_serve(struct vm_device *device, struct guest_time now);
 // All are free again.
 void backend_reset(struct vm_device *device);
+// The device has lost its power, and its events are gone: nobody hears of any request of it. Those
+// that the back end has yet to do, or to tell of, are dropped.
+void backend_drop_all(struct vm_device *device);
 
 // Of a machine that rests: snapshot_backend.c. A loaded one has the same requests, as done as they
 // were.

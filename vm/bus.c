@@ -5,6 +5,7 @@
 #include "kernel/x86.h"
 #include "vm/local_apic.h"
 #include "vm/setting.h"
+#include "vm/slot.h"
 
 // Stimuli are short: whoever has the lock gives it back soon.
 void bus_enter_wait(struct bus *bus)
@@ -38,7 +39,8 @@ bool bus_sample(const struct vm *vm, const struct device *device, unsigned input
 		for (unsigned output = 0; output < source->model->outputs; output++) {
 			const struct wire *wire = &vm->devices[i].wires[output];
 
-			for (unsigned n = 0; n < BUS_SINKS_MAX; n++)
+			for (unsigned n = 0; n < BUS_SINKS_MAX &&
+				wire->sinks[n].kind != WIRE_NOWHERE; n++)
 				if (wire->sinks[n].kind == WIRE_DEVICE &&
 					wire->sinks[n].device == device &&
 					wire->sinks[n].input == input &&
@@ -74,6 +76,9 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 			break;
 		case WIRE_SHADOW:
 			vm_request(vm, VM_REQUEST_MAP, 0);
+			break;
+		case WIRE_SLOT:
+			slot_power(sink->device->owner, effect->level, now);
 			break;
 		}
 	}

@@ -30,6 +30,7 @@ enum wire_sink_kind {
 	WIRE_DEVICE,
 	WIRE_LOCAL_APIC, // LINT0 of the bootstrap processor
 	WIRE_SHADOW,     // shadow RAM, as memory_map_update finds it
+	WIRE_SLOT,       // the power of `device`: slot.h
 };
 
 struct wire_sink {

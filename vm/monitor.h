@@ -82,5 +82,6 @@ void monitor_screen_register(void);
 void monitor_snapshot_register(void);
 void monitor_host_register(void);
 void monitor_devices_register(void);
+void monitor_hotplug_register(void);
 
 #endif

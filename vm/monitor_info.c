@@ -8,6 +8,7 @@
 #include "kernel/libc.h"
 #include "kernel/mem.h"
 #include "vm/machine.h"
+#include "vm/slot.h"
 
 typedef unsigned long long ull;
 
@@ -131,6 +132,8 @@ static void info_devices(const struct monitor_call *call)
 
 		monitor_printf("%2u %s: %s\n", device->id, device->model->name,
 			device->model->description);
+		if (!slot_is_on(&vm->devices[i]))
+			monitor_puts("    unplugged\n");
 		regions_print(vm, device);
 	}
 }

@@ -14,6 +14,7 @@
 #include "emul/ioapic.h"
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
+#include "emul/pci_hotplug.h"
 #include "emul/piix3.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
@@ -34,8 +35,8 @@
 enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
 
 enum pc_slot {
-	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_PCI_HOST, PC_ISA, PC_RESET,
-	PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
+	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
+	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
 	PC_TEST_DISK, PC_VGA,
 	PC_SLOTS
 };
@@ -43,7 +44,8 @@ enum pc_slot {
 static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_PIC] = &i8259_model, [PC_IOAPIC] = &ioapic_model,
 	[PC_PIT] = &i8254_model, [PC_PORT61] = &port61_model, [PC_RTC] = &mc146818_model,
-	[PC_ACPI_PM] = &acpi_pm_model, [PC_PCI_HOST] = &pci_host_model,
+	[PC_ACPI_PM] = &acpi_pm_model, [PC_HOTPLUG] = &pci_hotplug_model,
+	[PC_PCI_HOST] = &pci_host_model,
 	[PC_ISA] = &piix3_model,
 	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
@@ -64,6 +66,8 @@ static const struct pc_place {
 	{PC_RTC, MC146818_REGION_PORTS, DEVICE_SPACE_PORT, 1, MC146818_PORT, MC146818_PORT_BYTES},
 	{PC_ACPI_PM, ACPI_PM_REGION_SMI, DEVICE_SPACE_PORT, 1, ACPI_PM_SMI_PORT,
 		ACPI_PM_SMI_BYTES},
+	{PC_HOTPLUG, PCI_HOTPLUG_REGION_REGISTERS, DEVICE_SPACE_PORT, 4, PCI_HOTPLUG_PORT,
+		PCI_HOTPLUG_PORT_BYTES},
 	{PC_PCI_HOST, PCI_HOST_REGION_ADDRESS, DEVICE_SPACE_PORT, 4, PCI_HOST_ADDRESS_PORT,
 		PCI_HOST_PORT_BYTES},
 	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 0, PCI_HOST_DATA_PORT,
@@ -111,6 +115,7 @@ static const struct pc_wire {
 	{PC_RTC, MC146818_OUTPUT_IRQ, PC_IOAPIC, 8},
 	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_PIC, 9},
 	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_IOAPIC, 9},
+	{PC_HOTPLUG, PCI_HOTPLUG_OUTPUT_EVENT, PC_ACPI_PM, ACPI_PM_INPUT_PCI_HOTPLUG},
 	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_PIC, 1},
 	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_IOAPIC, 1},
 	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_PIC, 12},
@@ -304,8 +309,20 @@ unsigned pc_disk_device(const struct vm *vm, uint32_t index)
 	return number;
 }
 
-static enum status disks_create(struct vm *vm, struct device *isa)
+// Its power is a line of the hot-plug controller's.
+static void slot_wire(struct device *hotplug, struct device *card)
 {
+	struct vm_device *slot = card->owner;
+	unsigned output = PCI_HOTPLUG_OUTPUT_SLOT + (slot->function >> 3u) - 1;
+
+	wire_add(hotplug, output, &(struct wire_sink){.kind = WIRE_SLOT, .device = card});
+	slot->power = &((struct vm_device *)hotplug->owner)->wires[output];
+}
+
+static enum status disks_create(struct vm *vm, struct device *isa, struct device *hotplug)
+{
+	uint32_t removable = 0, present = 0;
+
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[i];
 		struct virtio_blk_medium medium = {.readonly = disk->readonly,
@@ -323,7 +340,12 @@ static enum status disks_create(struct vm *vm, struct device *isa)
 		virtio_blk_configure(device, &medium);
 		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
 		pc_card_place(vm, device, pc_disk_device(vm, i), isa);
+		slot_wire(hotplug, device);
+		removable |= (uint32_t)BIT(pc_disk_device(vm, i));
+		if (!disk->unplugged)
+			present |= (uint32_t)BIT(pc_disk_device(vm, i));
 	}
+	pci_hotplug_configure(hotplug, removable, present);
 	return STATUS_OK;
 }
 
@@ -375,7 +397,7 @@ enum status pc_create(struct vm *vm)
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
 		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
-	if (disks_create(vm, slots[PC_ISA]) != STATUS_OK ||
+	if (disks_create(vm, slots[PC_ISA], slots[PC_HOTPLUG]) != STATUS_OK ||
 		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
 		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
@@ -388,6 +410,7 @@ enum status pc_create(struct vm *vm)
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
 	vm->pci_host = slots[PC_PCI_HOST];
+	vm->hotplug = slots[PC_HOTPLUG];
 	if (vm->input == NULL)
 		vm->input = slots[PC_UART];
 	vm->display = slots[PC_VGA];

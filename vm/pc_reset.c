@@ -6,6 +6,7 @@
 #include "emul/piix3.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "vm/slot.h"
 #include "vm/vm.h"
 
 static void lapic_page_write(struct vm_vcpu *vcpu, unsigned reg, uint32_t value,
@@ -56,7 +57,8 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		const struct device *device = vm->devices[i].device;
 
-		if (device->model->pci != NULL && device->model->pci->pin != 0)
+		if (device->model->pci != NULL && device->model->pci->pin != 0 &&
+			slot_is_on(&vm->devices[i]))
 			pci_write(vm, device, PCIDEV_INTERRUPT_LINE, 1,
 				((vm->devices[i].function >> 3) - 1u) % PIIX3_PIRQS < 2 ? 10 : 11,
 				now);
@@ -76,6 +78,7 @@ static void slot_reset(struct vm *vm, struct vm_device *slot)
 	bus_unmap_own(&vm->bus, device);
 	for (unsigned n = 0; n < device->model->outputs; n++)
 		slot->wires[n].level = false;
+	slot_clear(slot);
 }
 
 void pc_reset(struct vm *vm, enum device_reset kind)

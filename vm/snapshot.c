@@ -7,6 +7,7 @@
 #include "kernel/mem.h"
 #include "kernel/x86.h"
 #include "vm/setting.h"
+#include "vm/slot.h"
 #include "vm/twin.h"
 #include "vmx/vcpu_check.h"
 
@@ -258,7 +259,8 @@ static enum status device_read(struct vm_device *slot, struct snapshot_stream *s
 			&wires);
 	if (status != STATUS_OK)
 		return status;
-	if (wires.levels >> model->outputs != 0 || wires.bottom_halves >> model->bottom_halves != 0)
+	if ((uint64_t)wires.levels >> model->outputs != 0 ||
+		wires.bottom_halves >> model->bottom_halves != 0)
 		return snapshot_fail(stream, STATUS_INVALID,
 			"%s %u: %s has no such output or bottom half", wires_table.name, device->id,
 			model->name);
@@ -290,6 +292,7 @@ static enum status devices_loaded(struct vm *vm, struct snapshot_stream *stream)
 			device->model->loaded(device, now);
 		other = bus_effects_map(vm);
 	}
+	slots_loaded(vm);
 	bus_unlock(&vm->bus);
 	if (other != NULL)
 		return snapshot_fail(stream, STATUS_INVALID,

@@ -157,6 +157,7 @@ static void swap(void *argument)
 	SWAP(isa);
 	SWAP(input);
 	SWAP(pci_host);
+	SWAP(hotplug);
 	SWAP(packets);
 	SWAP(display);
 	SWAP(devices);

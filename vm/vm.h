@@ -63,6 +63,7 @@ struct vm_device {
 	struct nic *nic;         // (c) NULL: none
 	struct packet_sent sent; // of one with a nic
 	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
+	const struct wire *power; // (c) of its slot (vm/slot.h); NULL: it is there always
 };
 
 // What `info exits` shows: how often, and what handling cost from exit to next entry.
@@ -198,6 +199,7 @@ struct vm {
 	struct backend_counts requests_out; // (a)
 	uint64_t with_backend; // (c) devices that have a back end, a bit each
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *pci_host;
+	struct device *hotplug; // emul/pci_hotplug.h
 	struct device *input; // which typed characters go to, at VM_INPUT_PORT
 	struct device *display; // NULL: none
 	uint32_t device_count;

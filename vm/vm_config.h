@@ -63,6 +63,7 @@ struct vm_disk_config {
 	uint8_t kind;         // enum vm_disk_kind
 	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
 	bool readonly;
+	bool unplugged;       // of VM_DISK_VIRTIO: its slot is empty at first
 };
 
 struct vm_nic_config {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What firmware meets first: fw_cfg, the host bridge, the ISA bridge and the power management of a
-// PC, whose guest does anything, or whose state was loaded from anything. Input: which of them it
-// is and how it begins (a byte), and steps, each of a byte that says what and the bytes it needs.
+// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management and hot-plug
+// of a PC, whose guest does anything, or whose state was loaded from anything. Input: which of them
+// it is and how it begins (a byte), and steps, each of a byte that says what and the bytes it
+// needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "emul/acpi_pm.h"
 #include "emul/fw_cfg.h"
 #include "emul/pci_host.h"
+#include "emul/pci_hotplug.h"
 #include "emul/piix3.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -31,6 +33,7 @@ static const struct {
 	{&acpi_pm_model, {{PCIDEV_REGION_CONFIG, PCIDEV_CONFIG_BYTES},
 		{ACPI_PM_REGION_REGISTERS, ACPI_PM_BYTES}, {ACPI_PM_REGION_SMI, ACPI_PM_SMI_BYTES}},
 		3},
+	{&pci_hotplug_model, {{PCI_HOTPLUG_REGION_REGISTERS, PCI_HOTPLUG_PORT_BYTES}}, 1},
 };
 
 static struct {
@@ -151,6 +154,8 @@ static void reset(void)
 	*env.device = (struct device){.model = env.model, .env = &ops};
 	if (env.model == &fw_cfg_model)
 		fw_cfg_configure(env.device, items, ARRAY_COUNT(items));
+	if (env.model == &pci_hotplug_model)
+		pci_hotplug_configure(env.device, 0xf0, 0x30);
 	env.model->reset(env.device, (struct guest_time){env.now}, DEVICE_RESET_POWER);
 }
 
@@ -217,6 +222,13 @@ static void step(struct input *input)
 		env.model->bottom_half(env.device, now, 0);
 	} else if (what < 0xe0 && env.model->timer != NULL) {
 		env.model->timer(env.device, now, 0);
+	} else if (what < 0xe0 && env.model->set != NULL) {
+		enum device_setting setting = what & 1 ? DEVICE_SETTING_PLUG
+						       : DEVICE_SETTING_UNPLUG;
+
+		at = take(input, 1);
+		if (env.model->accepts(env.device, setting, at))
+			env.model->set(env.device, now, setting, at);
 	} else if (what < 0xf0) { // memory, in which a description may lie
 		at = take(input, 2);
 		for (unsigned i = 0; i < 16 && at + i < RAM_BYTES; i++)

@@ -9,19 +9,19 @@ static void test_disks(void **state)
 			       "readonly = on\ntest_delay = 3\ninterface = virtio\n"
 			       "[vm one]\nmemory = 2M\nkernel = k\n"
 			       "[vm two]\nmemory = 2M\nkernel = k\n"
-			       "[disk scratch]\nvm = one\nmedium = ram:1536\n"),
+			       "[disk scratch]\nvm = one\nmedium = ram:1536\nplugged = off\n"),
 		STATUS_OK);
 	assert_int_equal(config.disk_count, 2);
 	assert_string_equal(config.disks[0].name, "root");
 	assert_string_equal(config.disks[0].vm, "two");
 	assert_string_equal(config.disks[0].medium.path, "images/root.img");
 	assert_int_equal(config.disks[0].medium.bytes, 0);
-	assert_true(config.disks[0].readonly);
+	assert_true(config.disks[0].readonly && config.disks[0].plugged);
 	assert_int_equal(config.disks[0].delay, 3);
 	assert_int_equal(config.disks[0].interface, CONFIG_DISK_VIRTIO);
 	assert_string_equal(config.disks[1].vm, "one");
 	assert_int_equal(config.disks[1].medium.bytes, 1536);
-	assert_false(config.disks[1].readonly);
+	assert_false(config.disks[1].readonly || config.disks[1].plugged);
 }
 
 static void test_bad_disks(void **state)

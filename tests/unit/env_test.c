@@ -98,6 +98,7 @@ static void inputs_are_sampled_at_their_source(void **state)
 	sampled = true;
 	poke(sample);
 	assert_false(sampled); // nothing is wired to it
+	connect(B, 1, 0, C, 3);
 	connect(B, 1, 1, A, 3);
 	connect(C, 2, 0, A, 2);
 	wires[B][1].level = true;

@@ -46,11 +46,46 @@ static void test_balloon(void **state)
 	check("info balloon", "balloon: actual=240 wanted=224 free_mem=100\r\n");
 }
 
+static void test_hotplug(void **state)
+{
+	(void)state;
+	machine.hotplug = &set_hotplug;
+	machine.state = VM_RUNNING;
+	set_answer = STATUS_OK;
+	set_power.level = false;
+	check("device_del data", "Error: Device 'data' not found\r\n");
+	check("device_add virtio-blk-pci,drive=data", "");
+	check("device_add virtio-blk-pci,id=data,drive=data", "");
+	assert_string_equal(calls, "set 2 4 set 2 4 ");
+	check("device_add virtio-blk-pci,id=disk,drive=data",
+		"Error: the id of this disk is 'data'\r\n");
+	check("device_add virtio-blk-pci,drive=root",
+		"Error: no disk 'root' in the configuration\r\n");
+	check("device_add virtio-blk-pci", "Error: drive property not set\r\n");
+	check("device_add virtio-blk-pci,", "Error: Property '' not found\r\n");
+	check("device_add virtio-blk-pci,drive=data,bus=pci.0",
+		"Error: Property 'bus=pci.0' not found\r\n");
+	check("device_add e1000,drive=data",
+		"Error: 'e1000' is not a valid device model name\r\n");
+	set_power.level = true;
+	check("device_add virtio-blk-pci,drive=data", "Error: Duplicate device ID 'data'\r\n");
+	calls[0] = '\0';
+	check("device_del data", "");
+	assert_string_equal(calls, "set 3 4 ");
+	check("device_del root", "Error: Device 'root' not found\r\n");
+	set_answer = STATUS_BUSY;
+	check("device_del data", "Error: the last change has not taken place yet\r\n");
+	set_answer = STATUS_REFUSED;
+	machine.state = VM_ENDED;
+	check_contains("device_del data", "Error: the machine is not running (");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_block_resize, setup),
 		cmocka_unit_test_setup(test_balloon, setup),
+		cmocka_unit_test_setup(test_hotplug, setup),
 	};
 
 	return cmocka_run_group_tests_name("monitor_devices", tests, NULL, NULL);

@@ -6,7 +6,10 @@
 #include "emul/virtio_balloon.h"
 #include "vm/pc.h"
 
-static struct device set_device = {.id = 7};
+static struct wire set_power = {.level = true};
+static struct vm_device set_slot = {.function = 4 << 3, .power = &set_power};
+static struct device set_device = {.id = 7, .owner = &set_slot};
+static struct device set_hotplug = {.id = 3};
 static enum status set_answer;
 
 struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
@@ -41,7 +44,7 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	char call[64];
 
 	assert_ptr_equal(vm, &machine);
-	assert_ptr_equal(device, &set_device);
+	assert_ptr_equal(device, setting >= DEVICE_SETTING_PLUG ? &set_hotplug : &set_device);
 	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
 	call_note(call);
 	return set_answer;

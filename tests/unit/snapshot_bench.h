@@ -37,9 +37,9 @@ __asm__(".section .data.models, \"aw\"\n"
 	".balign 8\n"
 	".globl device_models_start, device_models_end\n"
 	"device_models_start: .quad i8259_model, ioapic_model, i8254_model, port61_model,"
-	" mc146818_model, acpi_pm_model, pci_host_model, piix3_model, reset_control_model,"
-	" vga_model, i8042_model, uart16550_model, pvpanic_model, debugcon_model,"
-	" debug_exit_model, test_disk_model\n"
+	" mc146818_model, acpi_pm_model, pci_hotplug_model, pci_host_model, piix3_model,"
+	" reset_control_model, vga_model, i8042_model, uart16550_model, pvpanic_model,"
+	" debugcon_model, debug_exit_model, test_disk_model\n"
 	"device_models_end:\n"
 	".previous\n");
 

@@ -10,12 +10,12 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables backend bus clock config conf
 	log_check log_header log_index log_reader log_record log_store log_writer mc146818 \
 	mem memory_hash memory_map message monitor monitor_command monitor_devices \
 	monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms mtrr \
-	nested outside_packet paging pci pci_host pcidev pcidev_msi piix3 pmu port61 \
-	position pvpanic rate region relocate reset_control screen_code snapshot \
-	snapshot_backend snapshot_display snapshot_packet snapshot_position state svm_event \
-	svm_exit svm_inflight svm_state svm_step switch task_switch test_disk timer turns \
-	uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
-	virtio_hostile virtio_net virtio_net_hostile virtio_order virtio_plane \
+	nested outside_packet paging pci pci_host pci_hotplug pcidev pcidev_msi piix3 pmu \
+	port61 position pvpanic rate region relocate reset_control screen_code slot \
+	snapshot snapshot_backend snapshot_display snapshot_packet snapshot_position state \
+	svm_event svm_exit svm_inflight svm_state svm_step switch task_switch test_disk \
+	timer turns uart16550 vga vga_render virtio_balloon virtio_blk virtio_console \
+	virtio_disk virtio_hostile virtio_net virtio_net_hostile virtio_order virtio_plane \
 	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
@@ -47,8 +47,8 @@ unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
-	vm/monitor_format.c vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c \
-	vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
+	vm/monitor_format.c vm/monitor_hotplug.c vm/monitor_info.c vm/monitor_machine.c \
+	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
 	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
@@ -93,15 +93,16 @@ unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle
 	vm/outside.c vm/packet.c vm/setting.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/packet.c \
-	vm/setting.c
+	vm/setting.c vm/slot.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
+unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
 	vm/medium.c vm/mtrr.c vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c \
-	vm/random_seed.c vm/setting.c \
+	vm/random_seed.c vm/setting.c vm/slot.c \
 	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
