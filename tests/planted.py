@@ -236,6 +236,19 @@ FAULTS = (
      "(uint64_t)at * 4, &(uint32_t){0}, ", "payloads", "reprise/dev_vga$"),
     ("palette-by-components", "emul/vga_registers.c", "if (vga->dac_component < 2) {",
      "if (vga->dac_component < 1) {", "unit", "unit/vga$"),
+    ("msi-while-masked", "emul/pcidev_msi.c", "if (!masked && ", "if (", "payloads",
+     "reprise/test_disk$"),
+    ("msi-and-pin", "emul/test_disk.c", "!pcidev_msi_is_on(&disk->pci, TEST_DISK_MSI));",
+     "true);", "payloads", "reprise/test_disk$"),
+    ("ejected-and-written", "vm/slot.c", "\tbackend_drop_all(device);\n", "", "unit",
+     "unit/slot$"),
+    ("ejected-and-there", "vm/slot.c",
+     "\tbus_unmap(&device->vm->bus, device->device, PCIDEV_REGION_CONFIG);\n", "", "payloads",
+     "reprise/hot_unplug$"),
+    ("slots-not-loaded", "vm/snapshot.c", "\tslots_loaded(vm);\n", "", "state",
+     "state/hot_unplug$"),
+    ("names-begin-again", "emul/virtio_blk.c", "if (kind != DEVICE_RESET_SLOT)",
+     "if (kind <= DEVICE_RESET_SLOT)", "unit", "unit/virtio_plane$"),
 )
 
 

@@ -197,6 +197,31 @@ static void withstands_any_order(void **state)
 	}
 }
 
+// Its queues come back, and its next request has a name that none had before: the back end may be
+// at those still.
+static void is_ejected(void **state)
+{
+	uint64_t name;
+
+	(void)state;
+	begin_away(MODERN);
+	request(0, VIRTIO_BLK_T_IN, 8, DATA, 512);
+	assert_true(fake_serve(&env, false));
+	name = env.io.request;
+	fake_reset(&env, DEVICE_RESET_SLOT);
+	assert_false(env.given);
+	assert_true(blk()->virtio.status == 0 && blk()->used == 0);
+	assert_int_equal(fake_read(&env, PCIDEV_REGION_CONFIG, PCIDEV_COMMAND, 2), 0);
+	env.give_answer = STATUS_UNSUPPORTED;
+	begin(MODERN);
+	request(0, VIRTIO_BLK_T_IN, 8, DATA, 512);
+	assert_true(env.io.request > name);
+	fake_reset(&env, DEVICE_RESET_LINE); // nothing is under way then
+	begin(MODERN);
+	request(0, VIRTIO_BLK_T_IN, 8, DATA, 512);
+	assert_true(env.io.request == name);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -204,6 +229,7 @@ int main(void)
 		TEST(serves_elsewhere),
 		TEST(looks_once_more),
 		TEST(comes_back_for_registers),
+		TEST(is_ejected),
 		TEST(stays_alone),
 		TEST(is_recalled),
 		TEST(notes_a_lie),
