@@ -241,7 +241,7 @@ static bool test_disk_level(const struct device *device, struct guest_time now, 
 
 static unsigned test_disk_awaited(const struct device *device, uint64_t names[DEVICE_IO_MAX])
 {
-	const struct test_disk *disk = CONTAINER_OF(device, struct test_disk, device);
+	const struct test_disk *disk = CONTAINER_OF(device, struct test_disk, pci.device);
 	unsigned count = 0;
 
 	for (unsigned tag = 0; tag < TAGS; tag++)
