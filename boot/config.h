@@ -69,7 +69,7 @@ struct config_pair {
 // rr = none|record|replay, in the order of enum vm_rr_mode.
 enum config_rr { CONFIG_RR_NONE, CONFIG_RR_RECORD, CONFIG_RR_REPLAY };
 
-// rrfile = ram:SIZE|disk:N|partition:NAME|file:PATH, in the order of enum vm_rr_sink.
+// rrfile = ram:SIZE|disk:NAME|partition:NAME|file:PATH, in the order of enum vm_rr_sink.
 enum config_rr_sink {
 	CONFIG_RR_SINK_NONE, // no such key
 	CONFIG_RR_SINK_RAM,
@@ -79,9 +79,9 @@ enum config_rr_sink {
 };
 struct config_rr_file {
 	uint32_t sink; // enum config_rr_sink
-	uint32_t disk;
+	uint32_t disk; // its number, if there is no name
 	uint64_t bytes;
-	char name[CONFIG_PATH_MAX]; // the partition's label or GUID, or the path
+	char name[CONFIG_PATH_MAX]; // the disk's, the partition's label or GUID, or the path
 };
 
 enum { CONFIG_DEBUGCON_PORT = 0xe9 };

@@ -9,6 +9,7 @@
 
 enum {
 	CONFIG_DISK_MAX = 255,
+	CONFIG_DISK_NAME_MAX = 19, // of drivers/disk.h
 	CONFIG_PARTITION_NAME_MAX = 36, // of GPT: letters of a label, and of a GUID's text
 };
 #define CONFIG_RING_MIN   (256 * KIB)
@@ -42,12 +43,27 @@ static const char *config_ring(struct ini_slice value, struct config_rr_file *fi
 	return NULL;
 }
 
+// A name begins with a letter, as in "nvme0n1".
+static bool config_is_disk_name(struct ini_slice value)
+{
+	if (value.count == 0 || value.count > CONFIG_DISK_NAME_MAX || value.bytes[0] < 'a')
+		return false;
+	for (size_t i = 0; i < value.count; i++)
+		if ((value.bytes[i] < 'a' || value.bytes[i] > 'z') &&
+			(value.bytes[i] < '0' || value.bytes[i] > '9'))
+			return false;
+	return true;
+}
+
 static const char *config_disk(struct ini_slice value, struct config_rr_file *file)
 {
-	uint64_t number;
+	size_t letters = config_is_disk_name(value) ? value.count : 0;
+	uint64_t number = 0;
 
-	if (!config_number_between(value, 0, CONFIG_DISK_MAX, &number))
-		return "disk: with a number from 0 to 255";
+	if (letters == 0 && !config_number_between(value, 0, CONFIG_DISK_MAX, &number))
+		return "disk: with a name such as vda, or a number from 0 to 255";
+	memcpy(file->name, value.bytes, letters);
+	file->name[letters] = '\0';
 	file->disk = (uint32_t)number;
 	return NULL;
 }
@@ -95,5 +111,5 @@ const char *config_parse_rr_file(struct ini_slice value, void *field, size_t cap
 		return sinks[i].parse((struct ini_slice){value.bytes + length,
 			value.count - length}, file);
 	}
-	return "ram:SIZE, disk:N, partition:NAME or file:PATH";
+	return "ram:SIZE, disk:NAME, partition:NAME or file:PATH";
 }

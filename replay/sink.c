@@ -58,14 +58,15 @@ static enum status region_sink_open(struct sink *sink, const struct vm_rr *where
 {
 	static const struct log_store_ops ops = {.read = disk_store_read,
 		.write = disk_store_write, .flush = disk_store_flush};
+	static const char *const words[] = {[VM_RR_SINK_DISK] = "disk",
+		[VM_RR_SINK_PARTITION] = "partition", [VM_RR_SINK_FILE] = "file"};
 	char name[SINK_NAME_MAX], reason[REGION_ERROR_MAX];
 	enum status status;
 
-	if (where->sink == VM_RR_SINK_DISK)
+	if (where->sink == VM_RR_SINK_DISK && where->name[0] == '\0')
 		snprintf(name, sizeof(name), "disk:%u", where->disk);
 	else
-		snprintf(name, sizeof(name), "%s:%s",
-			where->sink == VM_RR_SINK_FILE ? "file" : "partition", where->name);
+		snprintf(name, sizeof(name), "%s:%s", words[where->sink], where->name);
 	status = region_open(name, &sink->region, reason);
 	if (status != STATUS_OK) {
 		snprintf(error, VM_ERROR_MAX, "rrfile: %s", reason);

@@ -70,8 +70,11 @@ def cases(options, engine):
             options, engine, directory, n, into), notes
 
 
-def command(options, engine, directory, members, disk, elsewhere, memory=512):
-    """Reprise with these files, and the log's disk."""
+VIRTIO = ("-device", "virtio-blk-pci,drive=log")
+
+
+def command(options, engine, directory, members, disk, elsewhere, memory=512, device=VIRTIO):
+    """Reprise with these files, and the log's disk; in QEMU that is a `device`."""
     os.makedirs(directory, exist_ok=True)
     emulator = engines.EMULATORS[engine]
     archive = qemu.cpio_newc(members)
@@ -82,7 +85,7 @@ def command(options, engine, directory, members, disk, elsewhere, memory=512):
     return emulator.reprise_command(options, directory, archive, memory=memory,
                                     elsewhere=elsewhere) + [
         "-drive", f"file={disk},format=raw,if=none,id=log,cache=unsafe",
-        "-device", "virtio-blk-pci,drive=log"]
+        *device]
 
 
 def configuration(engine, name, mode, keys=(), memory=payloads.MEMORY_MIB, elsewhere=False,
@@ -101,10 +104,11 @@ def empty_disk(directory):
     return path
 
 
-def run_once(options, engine, directory, members, disk, elsewhere, until, timeout=TIMEOUT):
+def run_once(options, engine, directory, members, disk, elsewhere, until, timeout=TIMEOUT,
+             device=VIRTIO):
     """(the log's lines, a failure or None)"""
     result = engines.EMULATORS[engine].run(
-        command(options, engine, directory, members, disk, elsewhere),
+        command(options, engine, directory, members, disk, elsewhere, device=device),
         os.path.join(directory, "serial.log"), timeout * options.timeout_scale,
         until=until.encode())
     lines = result.log_lines()

@@ -49,6 +49,8 @@ def cases(options, engine):
         if name == "ring" and engine == "vmx" and "REPLAY_ALL" not in os.environ:
             continue  # minutes: what is of the engine in it, the others have
         yield name, lambda directory, r=run: r(options, engine, directory), []
+    if engine == "svm":
+        yield "named", lambda directory: run_named(options, engine, directory), []
     if engine == "svm" and "REPLAY_ALL" in os.environ:  # OVMF takes minutes where ticks are exact
         yield "file", lambda directory: run_file(options, engine, directory), []
         yield "bisect", lambda directory: run_bisect(options, engine, directory), []
@@ -122,6 +124,24 @@ def run_loaded(options, engine, directory, disk):
     none = replay.empty_disk(os.path.join(directory, "none"))
     _, failure = again(options, engine, os.path.join(directory, "loaded"), none, replay.REPLAYED,
                        "file:log.rr", [("log.rr", log)])
+    return failure
+
+
+def run_named(options, engine, directory):
+    """By the disk's name: recorded on an NVMe disk, and replayed from there as a SATA disk."""
+    disk = replay.empty_disk(directory)
+    failure = None
+    for mode, place, device, expected in (
+            ("record", "disk:nvme0n1", ["-device", "nvme,drive=log,serial=1"], replay.RECORDED),
+            ("replay", "disk:sda", ["-device", "ich9-ahci,id=ahci", "-device",
+                                    "ide-hd,drive=log,bus=ahci.2"], replay.REPLAYED)):
+        if failure is None:
+            lines, failure = replay.run_once(
+                options, engine, os.path.join(directory, mode),
+                members(options, engine, mode, mode == "replay", place), disk, mode == "replay",
+                "its CPU worked" if mode == "record" else "were the same", device=device)
+        if failure is None and replay.found(lines, expected) is None:
+            failure = "\n".join([mode, *lines[-20:]])
     return failure
 
 

@@ -27,6 +27,9 @@ static void test_rr(void **state)
 	expect_sink("ram:2g", CONFIG_RR_SINK_RAM, 2 * GIB, "");
 	expect_sink("disk:0", CONFIG_RR_SINK_DISK, 0, "");
 	expect_sink("disk:255", CONFIG_RR_SINK_DISK, 255, "");
+	expect_sink("disk:vda", CONFIG_RR_SINK_DISK, 0, "vda");
+	expect_sink("disk:nvme0n4294967294", CONFIG_RR_SINK_DISK, 0, "nvme0n4294967294");
+	expect_sink("disk:abcdefghijklmnopqr9", CONFIG_RR_SINK_DISK, 0, "abcdefghijklmnopqr9");
 	expect_sink("partition:the log", CONFIG_RR_SINK_PARTITION, 0, "the log");
 	expect_sink("partition:0FC63DAF-8483-4772-8E79-3D69D8477DE4", CONFIG_RR_SINK_PARTITION, 0,
 		"0FC63DAF-8483-4772-8E79-3D69D8477DE4");
@@ -49,7 +52,8 @@ static void test_bad_rr(void **state)
 	static const char *const no_sink[] = {"", "ram", "log.rr", "RAM:1M", "tape:0", ":"};
 	static const char *const no_ring[] = {"ram:", "ram:lots", "ram:262143", "ram:0", "ram:1Mx",
 		"ram:99999999999G"};
-	static const char *const no_disk[] = {"disk:", "disk:256", "disk:-1", "disk:a", "disk:1 2"};
+	static const char *const no_disk[] = {"disk:", "disk:256", "disk:-1", "disk:A", "disk:1 2",
+		"disk:1a", "disk:n v", "disk:abcdefghijklmnopqrst", "disk:{", "disk:a/b"};
 	static const char *const no_name[] = {"partition:", "partition:\xc3\xa4",
 		"partition:1234567890123456789012345678901234567"};
 	static const struct {
@@ -57,9 +61,10 @@ static void test_bad_rr(void **state)
 		size_t count;
 		const char *expected;
 	} rows[] = {
-		{no_sink, ARRAY_COUNT(no_sink), "ram:SIZE, disk:N, partition:NAME or file:PATH"},
+		{no_sink, ARRAY_COUNT(no_sink), "ram:SIZE, disk:NAME, partition:NAME or file:PATH"},
 		{no_ring, ARRAY_COUNT(no_ring), "ram: with a size of at least 256K"},
-		{no_disk, ARRAY_COUNT(no_disk), "disk: with a number from 0 to 255"},
+		{no_disk, ARRAY_COUNT(no_disk), "disk: with a name such as vda, or a number from 0 "
+			"to 255"},
 		{no_name, ARRAY_COUNT(no_name),
 			"partition: with a label or GUID of 1 to 36 letters of ASCII"},
 	};
