@@ -35,7 +35,7 @@ enum vm_rr_mode { VM_RR_NONE, VM_RR_RECORD, VM_RR_REPLAY };
 enum vm_rr_sink {
 	VM_RR_SINK_NONE,
 	VM_RR_SINK_RAM,       // the last `bytes`
-	VM_RR_SINK_DISK,      // host disk `disk`, all of it
+	VM_RR_SINK_DISK,      // all of host disk `disk`, or `name` where it has one
 	VM_RR_SINK_PARTITION, // `name`: the label or GUID of a GPT partition
 	VM_RR_SINK_FILE,      // `name`: a path on the ESP
 };
