@@ -271,10 +271,12 @@ folders	tools/check-folders.sh
 headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEADERS)
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
 clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
+planted	tests/planted.py --texts
 fuzz-board	tools/check-fuzz.sh board 20000
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
+fuzz-log-write	tools/check-fuzz.sh log_write 2000
 fuzz-net	tools/check-fuzz.sh net 4000
 fuzz-vga	tools/check-fuzz.sh vga 4000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000

@@ -92,24 +92,42 @@ def long_entry(name, short):
                        text[22:])
 
 
-def fat_seed(bits, path):
-    """The root, a directory and a file of three clusters in two pieces."""
+def fat_seed(bits, path, chain=None, first=4, size=1100, folder=3, more=b""):
+    """The root, a directory with `more` in it, and a file of three clusters in two pieces; or one
+    that begins elsewhere, in a directory that does, with what the FAT says of clusters (or of what
+    it does not have) other than usual."""
     short = b"ALONGN~1LOG"
-    root = (entry(b"LABEL      ", 0x08, 0, 0) + entry(b"LOGS       ", 0x10, 3, 0) +
+    root = (entry(b"LABEL      ", 0x08, 0, 0) + entry(b"LOGS       ", 0x10, folder, 0) +
             entry(b"\xe5OGS       ", 0x20, 9, 9))
-    logs = long_entry("A long name", short) + entry(short, 0x21, 4, 1100)
-    chain = [END[bits] & ~7, END[bits], END[bits], END[bits], 5, 7, 0, END[bits]]
-    sectors, table = fat_table(bits, chain)
+    logs = more + long_entry("A long name", short) + entry(short, 0x21, first, size)
+    values = [END[bits] & ~7, END[bits], END[bits], END[bits], 5, 7, 0, END[bits]]
+    for cluster, value in (chain or {}).items():
+        values[cluster] = value
+    sectors, table = fat_table(bits, values)
     volume = (boot_sector(bits, sectors) + table).ljust(ROOT * 512, b"\0")
     volume += root.ljust(DIRECTORY if bits == 32 else DIRECTORY + 512, b"\0") + logs
     return bytes([len(path)]) + path.encode() + volume.ljust(PERIOD * 512, b"\0")
 
 
 def fat_seeds():
-    for path in ("LOGS/A long name", "logs\\alongn~1.log", "LOGS", "none"):
+    name = "LOGS/A long name"
+    for path in (name, "logs\\alongn~1.log", "LOGS", "none", "LOGS/none", "LOGS/A long name/more"):
         yield fat_seed(12, path)
-    yield fat_seed(16, "LOGS/A long name")
-    yield fat_seed(32, "LOGS/A long name")
+    for bits in (12, 16, 32):
+        beyond = CLUSTERS[bits] + 2
+        yield fat_seed(bits, name)
+        for chain in ({4: beyond}, {5: 0}, {5: 1}, {4: 4}, {4: END[bits]}, {5: END[bits] & ~8}):
+            yield fat_seed(bits, name, chain)
+        for first in (0, 1, beyond, beyond - 1):
+            yield fat_seed(bits, name, first=first)
+            yield fat_seed(bits, name, folder=first)
+        for size in (0, 1, 512, 4000, 0xffffffff):
+            yield fat_seed(bits, name, size=size)
+        yield fat_seed(bits, name, {4: 6, 6: 4, 5: 7, 7: 5}, size=20000)
+        # A directory of more than one cluster.
+        deleted = entry(b"\xe5OGS       ", 0x20, 9, 9) * 14
+        for following in (END[bits], 4, beyond):
+            yield fat_seed(bits, "LOGS/none", {3: following}, more=deleted)
 
 
 def write(folder, seeds):

@@ -43,10 +43,12 @@ llvm-cov report "$first" "$@" -instr-profile="$work/profile" \
     -ignore-filename-regex='(^|/)(tests|kernel)/' |
     awk -v least=$LEAST '
         $1 ~ /\.c$/ {
-            printf "%7s %5d lines of %s\n", $10, $8, $1
+            name = $1
+            sub(/^.*\//, "", name)
+            printf "%7s %5d lines of %s\n", $10, $8, name
             files++
             if ($10 + 0 < least)
-                few = few " " $1
+                few = few " " name
         }
         END {
             if (files == 0)

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/device_env.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/state.h"
 
 struct env env;
-
-void demand(bool what)
-{
-	if (!what)
-		abort();
-}
 
 uint64_t take(struct input *input, unsigned bytes)
 {

@@ -5,6 +5,8 @@
 #ifndef TESTS_FUZZ_DEVICE_ENV_H
 #define TESTS_FUZZ_DEVICE_ENV_H
 
+#include <stdlib.h>
+
 #include "emul/device.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +24,7 @@ struct env_effects {
 	struct env_region {
 		uint64_t base, bytes; // 0: not mapped
 		enum device_space space;
+		uint32_t reserved;
 	} region[ENV_REGIONS];
 };
 
@@ -45,7 +48,12 @@ struct input {
 	size_t left;
 };
 
-void demand(bool what);
+static inline void demand(bool what)
+{
+	if (!what)
+		abort();
+}
+
 // Of that many bytes, the highest first; zeros where the input ends.
 uint64_t take(struct input *input, unsigned bytes);
 bool in_ram(struct gpa at, size_t bytes);

@@ -2,7 +2,7 @@
 # Fuzzers: what each is built from, and what it starts from. Part of the Makefile.
 
 # The real sources, on this machine, with sanitizers. NAME: SOURCES.
-FUZZERS := board fat gpt log net vga virtio virtio_devices
+FUZZERS := board fat gpt log log_write net vga virtio virtio_devices
 FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_chain.c emul/virtio_check.c emul/virtio_packed.c \
@@ -12,12 +12,14 @@ fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/pci_host.c \
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
+fuzz_log_write := $(fuzz_log)
 fuzz_net := $(FUZZ_VIRTIO) $(filter emul/virtio_net%,$(EMUL_SRCS))
 fuzz_vga := $(FUZZ_DEVICE) $(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 fuzz_virtio := $(FUZZ_VIRTIO) $(filter emul/virtio_blk%,$(EMUL_SRCS))
 fuzz_virtio_devices := $(FUZZ_VIRTIO) emul/virtio_balloon.c emul/virtio_console.c emul/virtio_rng.c
 # What clang is asked about.
-FUZZ_HOST_SRCS := tests/fuzz/log_fuzz.c tests/fuzz/fuzz.c tests/log/sample.c
+FUZZ_HOST_SRCS := $(FUZZERS:%=tests/fuzz/%_fuzz.c) tests/fuzz/device_env.c tests/fuzz/fuzz.c \
+	tests/fuzz/virtio_env.c tests/log/sample.c
 
 FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
@@ -25,7 +27,7 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 COVER_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer -fprofile-instr-generate \
 	-fcoverage-mapping -MMD -MP
 
-FUZZ_SEEDS := $(foreach s,board disk log net vga virtio,$(B)/fuzz/$(s)_seeds.stamp)
+FUZZ_SEEDS := $(foreach s,board disk log log_write net vga virtio,$(B)/fuzz/$(s)_seeds.stamp)
 .PHONY: fuzzers fuzzers-cover
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%_fuzz) $(FUZZ_SEEDS)
 fuzzers-cover: $(FUZZERS:%=$(B)/cover/%_fuzz) $(FUZZ_SEEDS)
@@ -46,21 +48,21 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
 # Folders of seeds. The files that a script writes are the same each time.
-$(B)/fuzz/board_seeds.stamp $(B)/fuzz/net_seeds.stamp $(B)/fuzz/vga_seeds.stamp: \
+$(foreach s,board log_write net vga,$(B)/fuzz/$(s)_seeds.stamp): \
 		$(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)
-	@$< $(@:.stamp=)
+	@tests/$*_seeds.py $(@:.stamp=)
 	@touch $@
 $(FUZZ_SEEDS): tests/seed_steps.py
 $(B)/fuzz/virtio_seeds.stamp: tests/virtio_seeds.py
 	@rm -rf $(@:.stamp=) $(@D)/virtio_devices_seeds
 	@mkdir -p $(@:.stamp=) $(@D)/virtio_devices_seeds
-	@$< $(@:.stamp=) $(@D)/virtio_devices_seeds
+	@tests/virtio_seeds.py $(@:.stamp=) $(@D)/virtio_devices_seeds
 	@touch $@
 $(B)/fuzz/disk_seeds.stamp: tests/disk_seeds.py tests/disk_image.py
 	@mkdir -p $(@D)
-	@$< $(@D)
+	@tests/disk_seeds.py $(@D)
 	@touch $@
 $(B)/fuzz/log_seeds.stamp: $(B)/log_make
 	@rm -rf $(@:.stamp=)

@@ -59,6 +59,7 @@ static void partitions_check(const struct gpt_header *header, const uint8_t *arr
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const char signature[8] = {'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T'};
 	uint8_t sector[SECTOR_BYTES], *array, how;
 	struct gpt_header header;
 	uint32_t bytes;
@@ -71,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= 1 + SECTOR_BYTES;
 	memcpy(&bytes, sector + 12, 4);
 	if ((how & HOW_RAW) == 0) {
-		memcpy(sector, "EFI PART", 8);
+		memcpy(sector, signature, sizeof(signature));
 		memset(sector + 16, 0, 4);
 		crc_put(sector + 16, sector, bytes < SECTOR_BYTES ? bytes : SECTOR_BYTES);
 	}
