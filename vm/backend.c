@@ -360,6 +360,7 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 bool backend_serve(struct vm_device *device, struct guest_time now)
 {
 	struct backend *backend = device->backend;
+	bool any = false;
 
 	FOR_EACH_SLOT(backend->used, i) {
 		struct backend_slot *slot = &backend->slots[i];
@@ -367,12 +368,13 @@ bool backend_serve(struct vm_device *device, struct guest_time now)
 
 		if (!is_done(slot))
 			continue;
+		any = true;
 		slot_set(backend, slot, BACKEND_FREE);
 		if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK && !slot->copied)
 			data_give(slot, &device->vm->ram);
 		device->device->model->complete(device->device, now, 0, slot->name, status);
 	}
-	return backend->used != 0;
+	return any;
 }
 
 bool backend_restore(struct backend *backend, unsigned index, const struct device_io *io,
