@@ -10,6 +10,7 @@
 //
 //   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
 //        --backend_deliver--> FREE
+//   FREE --backend_submit, of what is copied at once--> TAKEN
 //
 // Owners: a request that is SENT and not done is the back end's. All else is under the device
 // lock, but for what is marked (a). A machine that is held has no requests at its back ends:
