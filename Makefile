@@ -205,7 +205,7 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
 	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
 	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
-	virtio_disk virtio_net virtio_rng
+	virtio_disk virtio_net virtio_rng plane_io
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -296,7 +296,7 @@ $(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stam
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
 	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi \
-	debian
+	debian plane
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

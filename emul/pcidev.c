@@ -136,16 +136,6 @@ static struct config_byte byte_describe(const struct pcidev_info *info, unsigned
 	return (struct config_byte){0};
 }
 
-uint32_t pcidev_get(const struct pcidev *pci, unsigned offset, unsigned bytes)
-{
-	uint32_t value = 0;
-
-	ASSERT(bytes <= 4 && offset + bytes <= PCIDEV_CONFIG_BYTES);
-	for (unsigned i = bytes; i > 0; i--)
-		value = value << 8 | pci->config[offset + i - 1];
-	return value;
-}
-
 void pcidev_set(struct pcidev *pci, unsigned offset, unsigned bytes, uint32_t value)
 {
 	ASSERT(bytes <= 4 && offset + bytes <= PCIDEV_CONFIG_BYTES);

@@ -20,6 +20,7 @@
 #define EMUL_PCIDEV_H
 
 #include "emul/device.h"
+#include "kernel/base/assert.h"
 
 enum pcidev_region {
 	// 0 to 5: of a base address register; of one with 64 bits, its lower half
@@ -110,7 +111,20 @@ void pcidev_reset(struct pcidev *pci);
 uint64_t pcidev_read(const struct pcidev *pci, uint64_t offset, unsigned size);
 void pcidev_write(struct pcidev *pci, uint64_t offset, unsigned size, uint64_t value);
 // Registers of any number of bytes up to 4, at any offset, as the function itself sees them.
-uint32_t pcidev_get(const struct pcidev *pci, unsigned offset, unsigned bytes);
+static always_inline uint32_t pcidev_get(const struct pcidev *pci, unsigned offset,
+	unsigned bytes)
+{
+	uint32_t value = 0;
+
+	ASSERT(bytes <= 4 && offset + bytes <= PCIDEV_CONFIG_BYTES);
+	if (bytes == 4)
+		__builtin_memcpy(&value, &pci->config[offset], 4);
+	else if (bytes == 2)
+		__builtin_memcpy(&value, &pci->config[offset], 2);
+	else if (bytes == 1)
+		value = pci->config[offset];
+	return value;
+}
 void pcidev_set(struct pcidev *pci, unsigned offset, unsigned bytes, uint32_t value);
 // What the function requests with its pin: shown in the status register, and driven unless the
 // command register forbids it.

@@ -100,7 +100,7 @@ void pcidev_msix_send(struct pcidev *pci, unsigned capability, struct pcidev_msi
 	const struct pcidev_msix_entry *entry = &msix->entries[vector];
 
 	ASSERT(vector < PCIDEV_MSIX_VECTORS_MAX && pcidev_msix_is_on(pci, capability));
-	if (is_masked(pci, capability, msix, vector)) {
+	if (unlikely(is_masked(pci, capability, msix, vector))) {
 		msix->pending |= BIT(vector);
 		return;
 	}

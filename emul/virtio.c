@@ -12,16 +12,6 @@
 
 #include "kernel/base/assert.h"
 
-struct virtio_ring virtio_ring_of(const struct virtio *virtio)
-{
-	return (struct virtio_ring){
-		.packed = virtio_has(virtio, VIRTIO_F_RING_PACKED),
-		.indirect = virtio_has(virtio, VIRTIO_F_INDIRECT_DESC),
-		.event_index = virtio_has(virtio, VIRTIO_F_EVENT_IDX),
-		.in_order = virtio_has(virtio, VIRTIO_F_IN_ORDER),
-	};
-}
-
 uint64_t virtio_offered(const struct virtio *virtio)
 {
 	const struct virtio_class *class = virtio_class_of(virtio);
@@ -89,6 +79,7 @@ static void driver_reset(struct virtio *virtio)
 		virtio_queue_reset(&virtio->queues[i], class->queue_size);
 	}
 	virtio->driver_features = 0;
+	virtio->ring = virtio_ring_of(0);
 	virtio->device_feature_select = virtio->driver_feature_select = 0;
 	virtio->queue_select = 0;
 	virtio->config_vector = VIRTIO_NO_VECTOR;
@@ -157,6 +148,7 @@ void virtio_features_write(struct virtio *virtio, unsigned word, uint32_t bits)
 		(virtio->driver_features & kept) | (uint64_t)bits << 32 * word;
 	if (virtio->legacy)
 		virtio->driver_features &= virtio_offered(virtio) & UINT32_MAX;
+	virtio->ring = virtio_ring_of(virtio->driver_features);
 }
 
 void virtio_queue_start(struct virtio *virtio, unsigned queue)
@@ -166,7 +158,7 @@ void virtio_queue_start(struct virtio *virtio, unsigned queue)
 	if (virtio->queues[queue].enabled)
 		return;
 	reason = virtio_queue_enable(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio));
+		virtio->ring);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -204,7 +196,7 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 	bool got;
 
 	reason = virtio_queue_pop(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio), chain, &got);
+		virtio->ring, chain, &got);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 	virtio->popped += got;
@@ -213,14 +205,14 @@ bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chai
 
 void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_chain *chain)
 {
-	virtio_queue_unpop(&virtio->queues[queue], virtio_ring_of(virtio), chain);
+	virtio_queue_unpop(&virtio->queues[queue], virtio->ring, chain);
 }
 
 bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
 {
 	if (!virtio_queue_is_live(virtio, queue))
 		return false;
-	if (virtio_pop(virtio, queue, chain))
+	if (!chain->last && virtio_pop(virtio, queue, chain))
 		return true;
 	virtio_listen(virtio, queue);
 	return virtio_queue_is_live(virtio, queue) && virtio_pop(virtio, queue, chain);
@@ -234,7 +226,7 @@ void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_
 	if (!virtio_queue_is_live(virtio, queue))
 		return;
 	reason = virtio_queue_push_all(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio), used, count);
+		virtio->ring, used, count);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -265,7 +257,7 @@ void virtio_signal(struct virtio *virtio, unsigned queue)
 	if (!virtio_queue_is_live(virtio, queue))
 		return;
 	reason = virtio_queue_take_signal(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio), &wanted);
+		virtio->ring, &wanted);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 	else if (wanted && virtio->away)
@@ -282,7 +274,7 @@ void virtio_listen(struct virtio *virtio, unsigned queue)
 		return;
 	virtio->hushed &= (uint16_t)~BIT(queue);
 	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio));
+		virtio->ring);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
@@ -290,7 +282,7 @@ void virtio_listen(struct virtio *virtio, unsigned queue)
 void virtio_hush(struct virtio *virtio, unsigned queue)
 {
 	const char *reason = virtio_queue_hush(&virtio->pci.device, &virtio->queues[queue],
-		virtio_ring_of(virtio));
+		virtio->ring);
 
 	virtio->hushed |= (uint16_t)BIT(queue);
 	if (reason != NULL)
@@ -307,5 +299,6 @@ bool virtio_level(const struct device *device, struct guest_time now, unsigned o
 void virtio_loaded(struct virtio *virtio)
 {
 	virtio_plane_clear(virtio);
+	virtio->ring = virtio_ring_of(virtio->driver_features);
 	pcidev_loaded(&virtio->pci);
 }

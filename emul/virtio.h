@@ -62,6 +62,7 @@ struct virtio {
 	uint16_t noted;        // queues that shall interrupt, a bit each
 	uint64_t popped;       // chains
 	const char *fault;     // why NEEDS_RESET is to be set; NULL: it is not
+	struct virtio_ring ring; // what driver_features say of the rings
 };
 
 struct virtio_class {
@@ -102,7 +103,8 @@ struct virtio_class {
 		STATE_DERIVED(type, virtio.away), STATE_DERIVED(type, virtio.last),                \
 		STATE_DERIVED(type, virtio.stays), STATE_DERIVED(type, virtio.shall_go),           \
 		STATE_DERIVED(type, virtio.hushed), STATE_DERIVED(type, virtio.noted),             \
-		STATE_DERIVED(type, virtio.popped), STATE_DERIVED(type, virtio.fault)
+		STATE_DERIVED(type, virtio.popped), STATE_DERIVED(type, virtio.fault),             \
+		STATE_DERIVED(type, virtio.ring)
 
 // A transitional device: 4.1.2. `type`: 5.
 #define VIRTIO_PCI_INFO(transitional, type, class, registers_)                                     \
@@ -193,8 +195,8 @@ static inline bool virtio_has(const struct virtio *virtio, unsigned feature)
 bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue);
 // False: there is none, or the queue is broken now.
 must_check bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chain);
-// The next chain of a queue, live or not; where there is none, the driver is asked to notify, and
-// the queue is looked at once more.
+// The next chain of a queue, live or not, behind the one that *chain is (none: `last` is false);
+// where there is none, the driver is asked to notify, and the queue is looked at once more.
 must_check bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue,
 	struct virtio_chain *chain);
 // The chain that was popped last, in this stimulus: it comes again. A driver may have changed it

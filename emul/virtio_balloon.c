@@ -97,6 +97,7 @@ static void inflate_serve(struct virtio_balloon *balloon)
 	unsigned room = PAGES_AT_A_TIME, chains = 0;
 	struct virtio_chain chain;
 
+	chain.last = false;
 	while (room > 0 && chains < CHAINS_AT_A_TIME &&
 		virtio_pop_or_listen(virtio, QUEUE_INFLATE, &chain)) {
 		const char *reason = inflate(balloon, &chain, &room);
@@ -126,6 +127,7 @@ static void deflate_serve(struct virtio_balloon *balloon)
 	struct virtio_chain chain;
 	unsigned chains = 0;
 
+	chain.last = false;
 	while (chains < CHAINS_AT_A_TIME &&
 		virtio_pop_or_listen(virtio, QUEUE_DEFLATE, &chain)) {
 		if (chain.writable != 0 ||
@@ -158,6 +160,7 @@ static void stats_serve(struct virtio_balloon *balloon)
 	struct virtio_chain chain;
 	uint64_t count;
 
+	chain.last = false;
 	if (balloon->has_stats || !virtio_pop_or_listen(virtio, QUEUE_STATS, &chain))
 		return;
 	count = virtio_chain_readable_bytes(&chain) / sizeof(struct stat);

@@ -330,6 +330,7 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 	struct virtio_chain chain;
 	bool any = false;
 
+	chain.last = false;
 	blk->waiting &= ~(uint32_t)BIT(queue);
 	for (unsigned i = 0;; i++) {
 		struct virtio_blk_request *request = request_free(blk);

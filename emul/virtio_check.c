@@ -88,6 +88,12 @@ const char *virtio_queue_check_flights(const struct virtio_queue *queue, struct 
 	return NULL;
 }
 
+// Of a state that is checked before anything is derived from it.
+static struct virtio_ring ring_of(const struct virtio *virtio)
+{
+	return virtio_ring_of(virtio->driver_features);
+}
+
 static bool is_broken(const struct virtio *virtio)
 {
 	return (virtio->status & VIRTIO_STATUS_NEEDS_RESET) != 0;
@@ -105,7 +111,7 @@ const char *virtio_check(const struct virtio *virtio, const struct virtio_class 
 
 		if (i >= class->queue_count && (queue->enabled || queue->size != 0))
 			return "a queue that is not there";
-		reason = virtio_queue_check(queue, virtio_ring_of(virtio), is_broken(virtio));
+		reason = virtio_queue_check(queue, ring_of(virtio), is_broken(virtio));
 	}
 	return reason;
 }
@@ -115,7 +121,7 @@ const char *virtio_check_flights(const struct virtio *virtio, unsigned queue,
 {
 	if (!virtio->queues[queue].enabled)
 		return count == 0 ? NULL : "a chain of a queue that is not enabled";
-	return virtio_queue_check_flights(&virtio->queues[queue], virtio_ring_of(virtio),
+	return virtio_queue_check_flights(&virtio->queues[queue], ring_of(virtio),
 		is_broken(virtio), flights, count, others);
 }
 
@@ -140,7 +146,7 @@ void virtio_verify(struct device *device, struct guest_time now)
 
 		if (virtio_queue_is_live(virtio, i))
 			reason = virtio_queue_verify(device, &virtio->queues[i],
-				virtio_ring_of(virtio));
+				ring_of(virtio));
 		if (reason != NULL)
 			virtio_break(virtio, reason);
 	}

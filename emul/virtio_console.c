@@ -77,6 +77,7 @@ static void receive_serve(struct virtio_console *console)
 	struct virtio_chain chain;
 	bool any = false;
 
+	chain.last = false;
 	while (console->count > 0 && virtio_pop_or_listen(virtio, QUEUE_RECEIVE, &chain)) {
 		uint64_t room = virtio_chain_writable_bytes(&chain);
 		uint8_t bytes[FIFO_BYTES];
@@ -129,6 +130,7 @@ static void transmit_serve(struct virtio_console *console)
 	unsigned chains = 0;
 	size_t room = BYTES_AT_A_TIME;
 
+	chain.last = false;
 	while (chains < CHAINS_AT_A_TIME && room > 0 &&
 		virtio_pop_or_listen(virtio, QUEUE_TRANSMIT, &chain)) {
 		const char *reason = send(console, &chain, &room);

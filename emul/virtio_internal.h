@@ -5,7 +5,16 @@
 
 #include "emul/virtio.h"
 
-struct virtio_ring virtio_ring_of(const struct virtio *virtio);
+static inline struct virtio_ring virtio_ring_of(uint64_t features)
+{
+	return (struct virtio_ring){
+		.packed = (features & BIT(VIRTIO_F_RING_PACKED)) != 0,
+		.indirect = (features & BIT(VIRTIO_F_INDIRECT_DESC)) != 0,
+		.event_index = (features & BIT(VIRTIO_F_EVENT_IDX)) != 0,
+		.in_order = (features & BIT(VIRTIO_F_IN_ORDER)) != 0,
+	};
+}
+
 uint64_t virtio_offered(const struct virtio *virtio); // features
 void virtio_status_write(struct virtio *virtio, uint8_t status);
 void virtio_features_write(struct virtio *virtio, unsigned word, uint32_t bits);

@@ -120,6 +120,7 @@ static const char *packed_pop(struct device *device, struct virtio_queue *queue,
 	queue->next = place.index;
 	queue->next_wrap = place.wrap;
 	virtio_set_flying(queue, chain->id, true);
+	chain->last = false;
 	*got = true;
 	return NULL;
 }

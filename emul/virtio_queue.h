@@ -52,8 +52,10 @@ _Static_assert(VIRTIO_QUEUE_SIZE_MAX == 128, "flying has two words");
 struct virtio_chain {
 	uint16_t id;       // for virtio_queue_push_all, both
 	uint16_t slots;    // of the ring: 1 in a split one
-	uint16_t readable; // pieces
-	uint16_t writable; // pieces behind them
+	uint8_t readable;  // pieces
+	uint8_t writable;  // pieces behind them
+	bool last;         // nothing was behind it when it was popped, as far as is known
+	uint8_t reserved;
 	struct device_io_piece pieces[VIRTIO_CHAIN_MAX];
 };
 

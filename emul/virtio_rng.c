@@ -100,6 +100,7 @@ static void serve(struct virtio_rng *rng)
 	struct virtio_chain chain;
 	unsigned count = 0;
 
+	chain.last = false;
 	while (count < CHAINS_AT_A_TIME && virtio_pop_or_listen(&rng->virtio, 0, &chain)) {
 		if (!answer(rng, &chain))
 			return;

@@ -98,6 +98,7 @@ static const char *split_pop(struct device *device, struct virtio_queue *queue,
 		return reason;
 	queue->next++;
 	virtio_set_flying(queue, head, true);
+	chain->last = index == queue->next;
 	*got = true;
 	return NULL;
 }

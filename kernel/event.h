@@ -27,6 +27,8 @@ enum event_kind {
 };
 
 enum { EVENT_PAYLOAD_MAX = 16, EVENT_FIFO_MAX = 256, EVENT_TIMERS_MAX = 1024 };
+// Room in the queue that others leave for the devices' bottom halves.
+enum { EVENT_RESERVE = 64 };
 
 struct event {
 	uint8_t kind; // enum event_kind

@@ -38,6 +38,7 @@ import log_tool  # noqa: E402
 import machines  # noqa: E402
 import net  # noqa: E402
 import payloads  # noqa: E402
+import plane  # noqa: E402
 import qemu  # noqa: E402
 import replay  # noqa: E402
 import replay_places  # noqa: E402
@@ -127,6 +128,11 @@ def suite_debian(name, options):
         yield Case(case, run, notes)
 
 
+def suite_plane(name, options):
+    for case, run, notes in plane.cases(options, name):
+        yield Case(case, run, notes)
+
+
 def suite_guests(options):
     for name, run, notes in guests.cases(options):
         yield Case("guests/" + name, run, notes)
@@ -208,6 +214,8 @@ SUITES = {"unit": suite_unit, "check": suite_check, "log-tool": suite_log_tool,
           "machines": suite_machines, "machines-cores": suite_machines_cores,
           "debian": functools.partial(suite_debian, "debian"),
           "debian-more": functools.partial(suite_debian, "debian-more"),
+          "plane": functools.partial(suite_plane, "plane"),
+          "plane-more": functools.partial(suite_plane, "plane-more"),
           "guests": suite_guests}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))

@@ -138,16 +138,18 @@ def run_pvh(options, directory, notes, emulator):
     return report(options, result, problems, notes, emulator.DMESG_ALLOWED)
 
 
-def run_smp(options, directory, cpus, notes, engine):
-    """In QEMU one CPU counts instructions; several run at once, each in a thread of its own."""
+def run_smp(options, directory, cpus, notes, engine, vcpus=SMP_VCPUS, plane=None):
+    """In QEMU one CPU counts instructions; several run at once, each in a thread of its own.
+    `plane`: the CPU that serves the disk."""
     emulator = engines.EMULATORS[engine]
     late = " reprise.shared_time" if cpus > 1 else ""
     if cpus > 1 and engine == "vmx":  # whose serial port is slow: not all messages twice
         late += " quiet"
     config = configuration(
-        f"{CMDLINE} reprise.disk reprise.cpus={SMP_VCPUS}{late}", rtc_base=1704067200,
+        f"{CMDLINE} reprise.disk reprise.cpus={vcpus}{late}", rtc_base=1704067200,
         host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
-        machine=[f"vcpus = {SMP_VCPUS}"]) + disk_section()
+        machine=[f"vcpus = {vcpus}"]) + disk_section(
+            keys=() if plane is None else (f"dataplane = {plane}",))
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator,
                           icount=cpus == 1, cpus=cpus)
     result = emulator.run(command, os.path.join(directory, "serial.log"),

@@ -46,6 +46,9 @@ done
 for seed in 1 2; do
     shard "debian-seed-$seed" env QEMU_SEED="$seed" tests/run.py debian debian-more
 done
+for seed in 1 2 3; do
+    shard "plane-seed-$seed" env QEMU_SEED="$seed" tests/run.py plane plane-more --jobs 1
+done
 shard guests tests/run.py guests
 shard machines-cores tests/run.py machines-cores --jobs 1
 shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx

@@ -183,6 +183,25 @@ static void data_give(const struct backend_slot *slot, struct guest_ram *ram)
 	}
 }
 
+// The completion of what is done before anybody could ask for it goes straight to the event queue.
+// False: there is no room, or it is not the machine's to know.
+static bool complete_at_once(struct vm *vm, struct backend *backend, struct backend_slot *slot,
+	enum status status)
+{
+	const struct event event = {.kind = EVENT_COMPLETION, .device = backend->device->device->id,
+		.value = slot->name, .payload_bytes = 1, .payload = {(uint8_t)status}};
+	enum status posted;
+
+	if (backend->plane != NULL || event_fifo_room(&vm->queue) <= EVENT_RESERVE)
+		return false;
+	slot->request.status = (uint8_t)status;
+	slot_set(backend, slot, BACKEND_TAKEN);
+	posted = event_post(&vm->queue, &event);
+	ASSERT(posted == STATUS_OK);
+	vm_events_changed(vm);
+	return true;
+}
+
 static bool copy_at_once(struct vm *vm, struct backend *backend, struct backend_slot *slot)
 {
 	const struct backend_copy copy = {.ram = &vm->ram, .pieces = slot->pieces,
@@ -195,6 +214,10 @@ static bool copy_at_once(struct vm *vm, struct backend *backend, struct backend_
 	status = backend->copy(backend->owner, &copy);
 	if (status == STATUS_AGAIN)
 		return false;
+	if (likely(complete_at_once(vm, backend, slot, status)))
+		return true;
+	if (backend->plane == NULL)
+		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	backend_done_at_once(&slot->request, status);
 	return true;
 }
@@ -223,11 +246,11 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 		slot->request.bytes = io->bytes;
 	slot->dropped = slot->copied = false;
 	slot->request.done = false;
-	if (backend->plane == NULL)
-		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	slot->copied = has_pieces(io) && copy_at_once(vm, backend, slot);
 	if (slot->copied)
 		return STATUS_OK;
+	if (backend->plane == NULL)
+		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	if (io->kind == DEVICE_IO_WRITE)
 		data_take(slot, &vm->ram);
 	backend->submit(backend->owner, &slot->request);
@@ -360,6 +383,7 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 bool backend_serve(struct vm_device *device, struct guest_time now)
 {
 	struct backend *backend = device->backend;
+	bool any = false;
 
 	FOR_EACH_SLOT(backend->used, i) {
 		struct backend_slot *slot = &backend->slots[i];
@@ -367,12 +391,13 @@ bool backend_serve(struct vm_device *device, struct guest_time now)
 
 		if (!is_done(slot))
 			continue;
+		any = true;
 		slot_set(backend, slot, BACKEND_FREE);
 		if (slot->request.kind == DEVICE_IO_READ && status == STATUS_OK && !slot->copied)
 			data_give(slot, &device->vm->ram);
 		device->device->model->complete(device->device, now, 0, slot->name, status);
 	}
-	return backend->used != 0;
+	return any;
 }
 
 bool backend_restore(struct backend *backend, unsigned index, const struct device_io *io,

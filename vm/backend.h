@@ -10,6 +10,7 @@
 //
 //   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
 //        --backend_deliver--> FREE
+//   FREE --backend_submit, of what is copied at once--> TAKEN
 //
 // Owners: a request that is SENT and not done is the back end's. All else is under the device
 // lock, but for what is marked (a). A machine that is held has no requests at its back ends:
@@ -132,7 +133,7 @@ bool backend_is_awaited(const struct vm *vm, const struct event *event);
 // What was read goes to guest memory, and the device hears of it.
 void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now);
 // Of a device whose queues are away, by the core that has them: what is done is delivered. Whether
-// anything is under way still.
+// anything was. What the device asks for then may be done when this returns, and not delivered.
 bool backend_serve(struct vm_device *device, struct guest_time now);
 // All are free again.
 void backend_reset(struct vm_device *device);

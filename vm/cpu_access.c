@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/x86.h"
+#include "vm/insn_access.h"
 #include "vm/local_apic.h"
 #include "vmx/breakpoint.h"
 
@@ -90,24 +91,21 @@ static unsigned access_bits(const struct cpu_access *access, bool write)
 }
 
 // The vcpu's own local APIC comes before what is on the bus.
-static always_inline uint64_t device_read(struct cpu_access *access, struct gpa at, unsigned bytes)
+static always_inline uint64_t device_read(struct vm_vcpu *vcpu, struct gpa at, unsigned bytes,
+	struct guest_time now)
 {
-	struct vm_vcpu *vcpu = access->vcpu;
-
 	if (local_apic_answers(vcpu, at))
-		return local_apic_read(vcpu, at, bytes, access->now);
-	return bus_mmio_read(vcpu->vm, at, bytes, access->now);
+		return local_apic_read(vcpu, at, bytes, now);
+	return bus_mmio_read(vcpu->vm, at, bytes, now);
 }
 
-static always_inline void device_write(struct cpu_access *access, struct gpa at, unsigned bytes,
-	uint64_t value)
+static always_inline void device_write(struct vm_vcpu *vcpu, struct gpa at, unsigned bytes,
+	uint64_t value, struct guest_time now)
 {
-	struct vm_vcpu *vcpu = access->vcpu;
-
 	if (local_apic_answers(vcpu, at))
-		local_apic_write(vcpu, at, bytes, value, access->now);
+		local_apic_write(vcpu, at, bytes, value, now);
 	else
-		bus_mmio_write(vcpu->vm, at, bytes, value, access->now);
+		bus_mmio_write(vcpu->vm, at, bytes, value, now);
 }
 
 static uint64_t part_read(struct cpu_access *access, struct gpa at, unsigned bytes)
@@ -116,7 +114,7 @@ static uint64_t part_read(struct cpu_access *access, struct gpa at, unsigned byt
 	uint64_t value = 0;
 
 	if (guest_ram_kind(&vm->ram, at) == GUEST_RAM_NONE)
-		return device_read(access, at, bytes);
+		return device_read(access->vcpu, at, bytes, access->now);
 	return guest_ram_read(&vm->ram, at, &value, bytes) == STATUS_OK ? value : UINT64_MAX;
 }
 
@@ -132,7 +130,7 @@ static void part_write(struct cpu_access *access, struct gpa at, unsigned bytes,
 	}
 	switch (guest_ram_kind(&vm->ram, at)) {
 	case GUEST_RAM_NONE:
-		device_write(access, at, bytes, value);
+		device_write(access->vcpu, at, bytes, value, access->now);
 		return;
 	case GUEST_RAM_ROM: // as a PC's ROM: the write goes nowhere
 		return;
@@ -186,7 +184,8 @@ static enum status access_read(void *owner, struct gva from, unsigned bytes, boo
 	if (unlikely(access->cpu.one_iteration))
 		vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_READ, from.v, bytes);
 	if (likely(access_is_known(access, from))) {
-		*value = device_read(access, access->known, bytes) & value_mask(bytes);
+		*value = device_read(access->vcpu, access->known, bytes, access->now) &
+			value_mask(bytes);
 		return STATUS_OK;
 	}
 	if (unlikely(from.v % PAGE_BYTES + bytes > PAGE_BYTES))
@@ -223,7 +222,8 @@ static enum status access_write(void *owner, struct gva to, unsigned bytes, uint
 	if (unlikely(access->cpu.one_iteration))
 		vcpu_note_access(access->vcpu->vcpu, VCPU_ACCESS_WRITE, to.v, bytes);
 	if (likely(access_is_known(access, to))) {
-		device_write(access, access->known, bytes, value & value_mask(bytes));
+		device_write(access->vcpu, access->known, bytes, value & value_mask(bytes),
+			access->now);
 		return STATUS_OK;
 	}
 	if (unlikely(to.v % PAGE_BYTES + bytes > PAGE_BYTES))
@@ -273,6 +273,29 @@ static const struct insn_cpu_ops access_ops = {
 	.selector = access_selector,
 	.load_segment = access_load_segment,
 };
+
+// What the executor would come to, without what only other instructions and modes need. The offset
+// in the page says that the exit is of this very access: another CPU may have changed the code.
+bool cpu_access_device_move(struct vm_vcpu *vcpu, const struct insn *insn, struct gpa at,
+	struct guest_time now)
+{
+	struct insn_cpu cpu = {.gpr = vcpu_gpr(vcpu->vcpu), .rip = vcpu->code.rip,
+		.mode = DECODE_MODE_64};
+	uint64_t rflags = vcpu->code.rflags;
+	unsigned bytes = insn->to.bytes;
+
+	if (unlikely(vcpu->code.bits != 64 || insn->segment >= INSN_FS ||
+		    (rflags & RFLAGS_TF) != 0 || vcpu_has_breakpoints(vcpu->vcpu) ||
+		    (insn_offset(&cpu, insn, 0) ^ at.v) % PAGE_BYTES != 0))
+		return false;
+	if (insn->op == INSN_LOAD)
+		insn_set_register(&cpu, insn->to.number, bytes, device_read(vcpu, at, bytes, now));
+	else
+		device_write(vcpu, at, bytes, insn_mask(bytes) & (insn->op == INSN_STORE
+			? cpu.gpr[insn->from.number] : insn->immediate), now);
+	vcpu_finish(vcpu->vcpu, cpu.rip + insn->length, rflags & ~RFLAGS_RF);
+	return true;
+}
 
 void cpu_access_begin(struct cpu_access *access, struct vm_vcpu *vcpu, struct guest_time now)
 {

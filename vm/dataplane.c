@@ -69,9 +69,8 @@ static bool serve(struct dataplane *plane, bool last)
 	struct vm_device *slot = slot_of(plane);
 	uint64_t start = rdtsc();
 	unsigned served = slot->device->model->serve(slot->device, last);
-	uint64_t used = slot->backend->used;
 
-	if (used != 0 && (!backend_serve(slot, vm_now(plane->vm)) || slot->backend->used != used))
+	if (backend_serve(slot, vm_now(plane->vm)))
 		served |= DEVICE_SERVED_WORK | DEVICE_SERVED_NOTE;
 	if (served & DEVICE_SERVED_NOTE)
 		notes_carry_out(plane);
@@ -147,8 +146,8 @@ static bool run(struct loop_task *task)
 	__atomic_store_n(&plane->busy, true, __ATOMIC_SEQ_CST);
 	if (is_given(plane) && __atomic_load_n(&vm->run, __ATOMIC_SEQ_CST))
 		again = poll(plane);
-	else if (slot_of(plane)->backend->used != 0)
-		(void)backend_serve(slot_of(plane), vm_now(vm));
+	else // what is delivered may have led to another part of the request, done by now
+		again = backend_serve(slot_of(plane), vm_now(vm));
 	if (slot_of(plane)->backend->used != 0)
 		return again;
 	__atomic_store_n(&plane->busy, false, __ATOMIC_SEQ_CST);

@@ -99,7 +99,7 @@ static void env_schedule_bottom_half(struct device *device, unsigned bottom_half
 	if ((slot->bottom_halves & BIT(bottom_half)) != 0)
 		return;
 	slot->bottom_halves |= (uint32_t)BIT(bottom_half);
-	// Others leave room for every bottom half: see vm/outside.c.
+	// Others leave room for every bottom half: EVENT_RESERVE.
 	status = event_post(&slot->vm->queue, &event);
 	ASSERT(status == STATUS_OK);
 	vm_events_changed(slot->vm);

@@ -55,6 +55,8 @@ const struct insn *vm_decode(struct vm_vcpu *vcpu)
 
 void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t tsc)
 {
+	struct guest_time now = vm_time(vcpu->vm, tsc);
+	struct gpa known = GPA_UNKNOWN;
 	struct cpu_access access;
 	const struct insn *insn;
 	enum status status;
@@ -70,12 +72,16 @@ void vm_exit_memory(struct vm_vcpu *vcpu, const struct vmexit *exit, uint64_t ts
 	insn = vm_decode(vcpu);
 	if (insn == NULL)
 		return;
-	cpu_access_begin(&access, vcpu, vm_time(vcpu->vm, tsc));
 	// A plain move that does not cross a page touches nothing but what the exit names.
 	if (likely(insn_is_plain_move(insn) && !exit->memory.table &&
 		    exit->memory.gpa.v % PAGE_BYTES <= PAGE_BYTES - 8 &&
-		    guest_ram_kind(&vcpu->vm->ram, exit->memory.gpa) == GUEST_RAM_NONE))
-		access.known = exit->memory.gpa;
+		    guest_ram_kind(&vcpu->vm->ram, exit->memory.gpa) == GUEST_RAM_NONE)) {
+		known = exit->memory.gpa;
+		if (likely(cpu_access_device_move(vcpu, insn, known, now)))
+			return;
+	}
+	cpu_access_begin(&access, vcpu, now);
+	access.known = known;
 	status = insn_execute(&access.cpu, insn);
 	cpu_access_end(&access, status);
 }

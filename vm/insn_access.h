@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Registers, addresses and memory as the instructions of vm/insn*.c see them. For these alone.
+// Registers, addresses and memory as the instructions of vm/insn*.c see them. For these, and for
+// vm/cpu_access.c.
 #ifndef VM_INSN_ACCESS_H
 #define VM_INSN_ACCESS_H
 

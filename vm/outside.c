@@ -6,9 +6,6 @@
 #include "vm/landing.h"
 #include "vm/setting.h"
 
-// Room in the queue that input from outside leaves for the devices' bottom halves.
-enum { FIFO_RESERVE = 64 };
-
 static bool waits_for_boundary(const struct vm *vm)
 {
 	return vm->landing != NULL;
@@ -18,7 +15,7 @@ static uint32_t queue_room(const struct vm *vm)
 {
 	uint32_t room = event_fifo_room(&vm->queue);
 
-	return room > FIFO_RESERVE ? room - FIFO_RESERVE : 0;
+	return room > EVENT_RESERVE ? room - EVENT_RESERVE : 0;
 }
 
 uint32_t outside_room(const struct vm *vm)

@@ -346,7 +346,8 @@ static always_inline void vcpu_intercept_tpr(struct vcpu *vcpu, bool intercept)
 	vcpu_engine.intercept_tpr(vcpu, intercept);
 }
 
-// Whether a guest that waits with PAUSE exits: many rounds later where the CPU can count them.
+// Whether a guest that waits with PAUSE exits: many rounds later where the CPU can count them. One
+// that does not has the core for itself.
 static always_inline void vcpu_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
 	vcpu_engine.intercept_pause(vcpu, which);

@@ -96,7 +96,7 @@ static void control_fields_write(struct vmx_vcpu *vmx)
 	vmx->proc = vmx->proc_always = vmx_features.proc;
 	vmx->proc2 = proc2_controls(&vmx->vcpu.offer);
 	vmx->entry = vmx_features.entry;
-	vmx->timer = vmx_features.stay;
+	vmx->timer = vmx->stay = vmx_features.stay_alone;
 	if (vmx_features.timer)
 		vmx_write(VMCS_PREEMPTION_TIMER, vmx->timer);
 	vmx_write(VMCS_PIN_CONTROLS, vmx_features.pin);

@@ -64,6 +64,7 @@ struct vmx_vcpu {
 	uint32_t reason;      // of the last exit
 	uint32_t proc, entry; // controls, as the control structure has them
 	uint32_t timer;       // and the preemption timer
+	uint32_t stay;        // what that is at most
 	uint32_t proc_always;      // of `proc`: what no window or step changes
 	uint32_t proc2;            // as the guest's CPUID wants it; PAUSE adds to it
 	uint32_t tpr_threshold;
@@ -95,7 +96,8 @@ struct vmx_features {
 	uint8_t invept, invvpid;                // the type that is used
 	bool mtf, timer, accessed_dirty, pause_loop;
 	uint8_t timer_shift; // TSC ticks to counts of the preemption timer
-	uint32_t stay; // VMX_STAY_NS in counts of the preemption timer
+	// VMX_STAY_NS and VMX_STAY_ALONE_NS in counts of the preemption timer.
+	uint32_t stay, stay_alone;
 	uint8_t physical_bits, linear_bits;
 };
 extern struct vmx_features vmx_features;
@@ -106,9 +108,10 @@ static inline bool vmx_is_canonical(uint64_t address)
 	return x86_is_canonical(address, vmx_features.linear_bits);
 }
 
-// No entry lasts longer, where there is a preemption timer. A host interrupt ends it, too: but not
-// always in emulators, while the guest has interrupts off.
-enum { VMX_STAY_NS = 1000000 };
+// No entry lasts longer, where there is a preemption timer: of a vcpu that shares its core with
+// others, and of one that does not. A host interrupt ends it, too, the end of a time slice among
+// them: but not always in emulators, while the guest has interrupts off.
+enum { VMX_STAY_NS = 1000000, VMX_STAY_ALONE_NS = 4000000 };
 
 // So many ticks of PAUSE, none longer after the one before than the gap: a wait for somebody else.
 enum { VMX_PAUSE_GAP = 512, VMX_PAUSE_WINDOW = 16384 };

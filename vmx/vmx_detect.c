@@ -148,6 +148,8 @@ static void timers_detect(void)
 	// Counts once in so many ticks of the TSC: A.6.
 	vmx_features.timer_shift = (uint8_t)(rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
 	vmx_features.stay = (uint32_t)(clock_ns_to_tsc(VMX_STAY_NS) >> vmx_features.timer_shift);
+	vmx_features.stay_alone =
+		(uint32_t)(clock_ns_to_tsc(VMX_STAY_ALONE_NS) >> vmx_features.timer_shift);
 }
 
 // Instructions that guests may execute only where a control says so: CPUID must not offer more.

@@ -141,7 +141,7 @@ static void event_write(struct vcpu *vcpu)
 
 static void windows_write(struct vmx_vcpu *vmx)
 {
-	uint32_t proc = vmx->proc_always, timer = vmx_features.stay;
+	uint32_t proc = vmx->proc_always, timer = vmx->stay;
 
 	if (vmx->step) // a write of DR7 is a step too
 		vmx->vcpu.breakpoints_possible = true;

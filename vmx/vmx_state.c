@@ -465,7 +465,7 @@ void vmx_intercept_tpr(struct vcpu *vcpu, bool intercept)
 }
 
 // 26.1.3: loops are told from single PAUSEs at privilege level 0 alone; elsewhere a time slice ends
-// the wait. Without that each PAUSE exits.
+// the wait. Without that each PAUSE exits. Who is waited for may be on the same core.
 void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -473,6 +473,10 @@ void vmx_intercept_pause(struct vcpu *vcpu, enum vcpu_pause which)
 	uint32_t pause = which != VCPU_PAUSE_NEVER && !loops ? (uint32_t)VMX_PROC_PAUSE : 0;
 
 	ASSERT(vcpu_is_loaded(vcpu));
+	vmx->timer = vmx->stay = which == VCPU_PAUSE_NEVER ? vmx_features.stay_alone
+							    : vmx_features.stay;
+	if (vmx_features.timer)
+		vmx_write(VMCS_PREEMPTION_TIMER, vmx->timer);
 	if (vmx_features.pause_loop) {
 		vmx_write(VMCS_PLE_GAP, VMX_PAUSE_GAP);
 		vmx_write(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);

@@ -5,6 +5,7 @@
 #include "tests/unit/threads.h"
 
 #include "tests/unit/fake_blocks.h"
+#include "kernel/event.c"
 #include "vm/backend.c"
 #include "vm/guest_ram.c"
 #include "vm/medium.c"

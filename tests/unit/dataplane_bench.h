@@ -15,7 +15,9 @@
 
 enum {
 	SEEDS = 12, ROUNDS = 150, SIZE = 16, CHAINS = SIZE / 2,
-	RING = 0x1000, DRIVER = 0x2000, DEVICE = 0x3000, HEADERS = 0x4000, STATUS = 0x5000,
+	RING = 0x1000, DRIVER = 0x2000, DEVICE = 0x3000, HEADERS = 0x4000,
+	ROOMS = 0x100000, ROOM_BYTES = 0x20000, // of a chain: data, and a status behind them
+	READ_BYTES = 3 * DEVICE_IO_BYTES_MAX,
 	ANSWER_POLLS_MAX = 2000000,
 };
 
@@ -29,6 +31,7 @@ static uint8_t *memory, written;
 static bool bottom_half, is_packed, wrap;
 static unsigned interrupts; // under the device lock
 static uint16_t offered, seen;
+static uint64_t status_at[CHAINS];
 static unsigned flying; // chains of the driver, a bit each
 static unsigned at_next, at_seen; // descriptors of a packed ring
 static bool seen_wrap;

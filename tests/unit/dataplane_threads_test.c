@@ -87,25 +87,34 @@ static void packed_put(unsigned index, uint64_t address, uint32_t bytes, uint16_
 		(wrap ? VIRTIO_DESCRIPTOR_AVAILABLE : VIRTIO_DESCRIPTOR_USED)));
 }
 
-// A flush: a header, and room for a status.
+static uint64_t room_of(unsigned n)
+{
+	return ROOMS + n * (uint64_t)ROOM_BYTES;
+}
+
+// A flush, or a read that goes to the back end in parts: a header, and room for data and a status.
 static void offer(void)
 {
-	const uint32_t header[4] = {VIRTIO_BLK_T_FLUSH, 0, 0, 0};
+	bool reads = splitmix_next(&waits) % 4 == 0;
+	uint32_t bytes = reads ? READ_BYTES : 0;
+	const uint32_t header[4] = {reads ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_FLUSH, 0, 0, 0};
 	unsigned n = (unsigned)__builtin_ctz(~flying);
 
 	assert_true(n < CHAINS);
 	flying |= 1u << n;
+	status_at[n] = room_of(n) + bytes;
 	store(HEADERS + n * 16, header, sizeof(header));
-	put8(STATUS + n, 0xee);
+	put8(status_at[n], 0xee);
 	if (is_packed) {
-		packed_put(at_next + 1, STATUS + n, 1, VIRTIO_DESCRIPTOR_WRITE, (uint16_t)n);
+		packed_put(at_next + 1, room_of(n), bytes + 1, VIRTIO_DESCRIPTOR_WRITE,
+			(uint16_t)n);
 		packed_put(at_next, HEADERS + n * 16, 16, VIRTIO_DESCRIPTOR_NEXT, (uint16_t)n);
 		at_next += 2;
 		wrap ^= at_next == SIZE;
 		at_next %= SIZE;
 	} else {
 		split_put(2 * n, HEADERS + n * 16, 16, VIRTIO_DESCRIPTOR_NEXT);
-		split_put(2 * n + 1, STATUS + n, 1, VIRTIO_DESCRIPTOR_WRITE);
+		split_put(2 * n + 1, room_of(n), bytes + 1, VIRTIO_DESCRIPTOR_WRITE);
 		store16(DRIVER + 4 + 2u * (offered % SIZE), (uint16_t)(2 * n));
 		store16(DRIVER + 2, (uint16_t)(offered + 1));
 	}
@@ -166,7 +175,7 @@ static void answers_take(void)
 		unsigned n = is_packed ? id : id / 2u;
 
 		assert_true(n < CHAINS && (flying >> n & 1));
-		assert_int_equal(get8(STATUS + n), VIRTIO_BLK_S_OK);
+		assert_int_equal(get8(status_at[n]), VIRTIO_BLK_S_OK);
 		flying &= ~(1u << n);
 		seen++;
 		at_seen += 2;
@@ -294,6 +303,7 @@ static void a_queue_on_another_core(void **state)
 	machine.vcpus[0] = calloc(1, sizeof(*machine.vcpus[0]));
 	machine.vcpus[0]->core = &cores[0];
 	blk = calloc(1, sizeof(*blk));
+	blk->medium.sectors = READ_BYTES / VIRTIO_BLK_SECTOR_BYTES;
 	blk->virtio.pci.device = (struct device){.model = &virtio_blk_model, .env = &env,
 		.owner = &slots[0]};
 	slots[0] = (struct vm_device){.vm = &machine, .device = &blk->virtio.pci.device, .disk = 1};

@@ -176,7 +176,7 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
 THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads \
 	smp_threads
-threads_dataplane := $(UNIT_VIRTIO) vm/backend.c vm/dataplane.c vm/guest_ram.c
+threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)

@@ -15,7 +15,8 @@
 #define HAS_ERROR BIT(11)
 #define NMI_TYPE  (2u << 8)
 #define EXCEPTION (3u << 8)
-#define STAY      (3 * VMX_STAY_NS / 32) // vmx_fake.c: so many ticks a nanosecond, and a count
+// vmx_fake.c: so many ticks a nanosecond, and a count.
+#define STAY      (3 * VMX_STAY_ALONE_NS / 32)
 
 static struct vmexit plain_exit(void)
 {
@@ -322,7 +323,7 @@ static void a_limit_is_the_preemption_timers(void **state)
 	enum { LONGEST = 100000 };
 
 	(void)state;
-	vmx_features.stay = LONGEST;
+	VMX->stay = LONGEST;
 	vmx_features.timer_shift = 0;
 	vcpu_set_counting(VCPU, VCPU_COUNTING);
 	assert_true(vcpu_limit(VCPU, 1000));
@@ -442,6 +443,7 @@ static void waits_with_pause_exit(void **state)
 	assert_int_equal(controls & VMX_PROC2_PAUSE_LOOP, 0);
 	vcpu_intercept_pause(VCPU, VCPU_PAUSE_LOOPS);
 	plain_exit();
+	assert_int_equal(vmx_test_entered.timer, 3 * VMX_STAY_NS / 32); // it has to share
 	assert_int_equal(vmx_test_entered.proc & VMX_PROC_PAUSE, 0);
 	assert_int_equal(FIELD(PROC2_CONTROLS), controls | VMX_PROC2_PAUSE_LOOP);
 	assert_int_equal(FIELD(PLE_GAP), VMX_PAUSE_GAP);
@@ -459,6 +461,7 @@ static void waits_with_pause_exit(void **state)
 	assert_int_equal(FIELD(PROC2_CONTROLS), controls);
 	vcpu_intercept_pause(VCPU, VCPU_PAUSE_NEVER);
 	plain_exit();
+	assert_int_equal(vmx_test_entered.timer, STAY);
 	assert_true((vmx_test_entered.proc & VMX_PROC_PAUSE) == 0);
 }
 
