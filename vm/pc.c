@@ -15,6 +15,7 @@
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
+#include "emul/pflash.h"
 #include "emul/piix3.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
@@ -349,10 +350,11 @@ static enum status disks_create(struct vm *vm, struct device *isa, struct device
 	return STATUS_OK;
 }
 
-// Each vcpu, disk and NIC has its own.
+// Each vcpu, disk, NIC and flash has its own.
 static bool is_of_board(const struct device_model *model)
 {
-	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model;
+	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model &&
+		model != &pflash_model;
 }
 
 enum status pc_create(struct vm *vm)

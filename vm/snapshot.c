@@ -67,7 +67,8 @@ struct standing {
 #define REQUESTS                                                                                   \
 	((uint32_t)(BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_POWER_OFF) |                    \
 		BIT(DEVICE_REQUEST_EXIT) | BIT(DEVICE_REQUEST_PANICKED) |                          \
-		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_MAP) | BIT(VM_REQUEST_FAILED)))
+		BIT(DEVICE_REQUEST_INIT) | BIT(DEVICE_REQUEST_SETTLE) |                           \
+		BIT(VM_REQUEST_MAP) | BIT(VM_REQUEST_FAILED)))
 
 static const char *standing_check(const void *instance)
 {

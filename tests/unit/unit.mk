@@ -11,10 +11,10 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	mem memory_hash memory_map message monitor monitor_command monitor_devices \
 	monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested \
 	nvme nvme_lies outside_packet paging pci pci_host pci_hotplug pcidev pcidev_msi \
-	piix3 pmu port61 position pvpanic rate region relocate reset_control screen_code \
-	slot snapshot snapshot_backend snapshot_display snapshot_packet snapshot_position \
-	state svm_event svm_exit svm_inflight svm_state svm_step switch task_switch \
-	test_disk timer turns uart16550 vga vga_render virtio_balloon virtio_blk \
+	pflash piix3 pmu port61 position pvpanic rate region relocate reset_control \
+	screen_code slot snapshot snapshot_backend snapshot_display snapshot_packet \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
+	task_switch test_disk timer turns uart16550 vga vga_render virtio_balloon virtio_blk \
 	virtio_console virtio_disk virtio_hostile virtio_load virtio_net virtio_net_hostile \
 	virtio_order virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit \
 	vmx_inflight vmx_state
