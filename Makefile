@@ -294,7 +294,7 @@ $(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stam
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
 	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi \
-	debian
+	debian flash
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

@@ -234,7 +234,7 @@ def a_later_version_is_told(tool):
         data[36:40] = log_form.crc32c(data[:40 + size]).to_bytes(4, "little")
         tool.write("later.log", data)
         text = tool.run("verify", "later.log", status=status)
-        demand(status == 0 or "to be read by version 4 or later" in text, text)
+        demand(status == 0 or "to be read by version 5 or later" in text, text)
 
 
 def texts_are_escaped(tool):

@@ -31,6 +31,7 @@ import disk  # noqa: E402
 import display  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
+import flash  # noqa: E402
 import guests  # noqa: E402
 import hotplug  # noqa: E402
 import landing  # noqa: E402
@@ -127,6 +128,11 @@ def suite_debian(name, options):
         yield Case(case, run, notes)
 
 
+def suite_flash(name, options):
+    for case, run, notes in flash.cases(options, name):
+        yield Case(case, run, notes)
+
+
 def suite_guests(options):
     for name, run, notes in guests.cases(options):
         yield Case("guests/" + name, run, notes)
@@ -208,6 +214,8 @@ SUITES = {"unit": suite_unit, "check": suite_check, "log-tool": suite_log_tool,
           "machines": suite_machines, "machines-cores": suite_machines_cores,
           "debian": functools.partial(suite_debian, "debian"),
           "debian-more": functools.partial(suite_debian, "debian-more"),
+          "flash": functools.partial(suite_flash, "flash"),
+          "flash-more": functools.partial(suite_flash, "flash-more"),
           "guests": suite_guests}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))

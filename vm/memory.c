@@ -332,6 +332,8 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		nested_map_table_bytes(vm->nested) + ALIGN_UP(vm->ram.rom_bytes, LARGE_PAGE_BYTES);
 
 	bytes += vm->device_memory.block_count * LARGE_PAGE_BYTES;
+	if (vm->flash != NULL)
+		bytes += LARGE_PAGE_BYTES; // what its region has
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;
 		if (vm->devices[i].backend != NULL)
