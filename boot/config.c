@@ -64,6 +64,7 @@ static const struct config_key config_vm_keys[] = {
 	CONFIG_VM_KEY(tsc_khz, "tsc_khz", config_parse_tsc_khz),
 	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
 	CONFIG_VM_KEY(firmware, "firmware", config_parse_firmware),
+	CONFIG_VM_KEY(pflash, "pflash", config_parse_region),
 	CONFIG_VM_KEY(kernel, "kernel", config_parse_path),
 	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),
 	CONFIG_VM_KEY(cmdline, "cmdline", config_parse_text),
@@ -213,6 +214,9 @@ static bool config_check_firmware(struct config_parser *parser, const struct con
 	if (vm->firmware == CONFIG_FIRMWARE_NONE && config_line_of(parser, "kernel") == 0)
 		return config_fail(parser, parser->line, config_slice("kernel"),
 			"this key in the section, or firmware, got neither", config_nothing);
+	if (vm->firmware != CONFIG_FIRMWARE_OVMF && vm->pflash[0] != '\0')
+		return config_fail(parser, config_line_of(parser, "pflash"), config_slice("pflash"),
+			"firmware = ovmf in the section too, got another", config_nothing);
 	for (size_t i = 0; vm->firmware != CONFIG_FIRMWARE_NONE && i < ARRAY_COUNT(keys); i++)
 		if (config_line_of(parser, keys[i]) != 0)
 			return config_fail(parser, config_line_of(parser, keys[i]),

@@ -9,6 +9,7 @@
 enum {
 	CONFIG_NAME_MAX = 32,      // of a VM, with the terminating zero
 	CONFIG_PATH_MAX = 128,
+	CONFIG_REGION_MAX = CONFIG_PATH_MAX + 5, // file:PATH, or a shorter name
 	CONFIG_CMDLINE_MAX = 2048, // Linux's limit on x86
 	CONFIG_VCPUS_MAX = 64,
 	CONFIG_VMS_MAX = 16,
@@ -88,8 +89,12 @@ enum { CONFIG_DEBUGCON_PORT = 0xe9 };
 
 enum config_firmware { CONFIG_FIRMWARE_NONE, CONFIG_FIRMWARE_SEABIOS, CONFIG_FIRMWARE_OVMF };
 
-// The boot file that an enum config_firmware needs; NULL: none.
-const char *config_firmware_path(uint32_t firmware);
+struct config_vm;
+
+// The boot file that a machine's firmware is; NULL: none.
+const char *config_firmware_path(const struct config_vm *vm);
+// The one with the variables that a new flash has; NULL: it has no flash.
+const char *config_flash_path(const struct config_vm *vm);
 // Where it puts the ports of ACPI's power management; 0: none does.
 uint16_t config_firmware_pm_base(uint32_t firmware);
 
@@ -109,6 +114,7 @@ struct config_vm {
 	uint32_t tsc_khz;      // tsc_khz = 1000 to 10000000, or host (0); default host
 	struct config_pin pin; // pin = host CPUs as in 0,2-3; default: spread
 	uint32_t firmware; // firmware = none|seabios|ovmf, enum config_firmware; default none
+	char pflash[CONFIG_REGION_MAX]; // pflash = REGION, with ovmf alone; may be empty
 	// kernel = PATH on the ESP: required without firmware; with it, none of these three.
 	char kernel[CONFIG_PATH_MAX];
 	char initrd[CONFIG_PATH_MAX]; // initrd = PATH; may be empty

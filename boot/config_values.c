@@ -294,16 +294,21 @@ const char *config_parse_firmware(struct ini_slice value, void *field, size_t ca
 		NULL : "none, seabios or ovmf";
 }
 
-const char *config_firmware_path(uint32_t firmware)
+const char *config_firmware_path(const struct config_vm *vm)
 {
-	switch (firmware) {
+	switch (vm->firmware) {
 	case CONFIG_FIRMWARE_SEABIOS:
 		return "firmware/bios-256k.bin";
 	case CONFIG_FIRMWARE_OVMF:
-		return "firmware/OVMF.fd";
+		return vm->pflash[0] != '\0' ? "firmware/OVMF_CODE_4M.fd" : "firmware/OVMF.fd";
 	default:
 		return NULL;
 	}
+}
+
+const char *config_flash_path(const struct config_vm *vm)
+{
+	return vm->pflash[0] != '\0' ? "firmware/OVMF_VARS_4M.fd" : NULL;
 }
 
 const char *config_parse_display(struct ini_slice value, void *field, size_t capacity)

@@ -17,6 +17,8 @@ config_parse_value config_parse_bool, config_parse_console, config_parse_console
 	config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
 // Of recording: config_rr.c.
 config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
+// Of whatever is kept on a host disk: config_region.c.
+config_parse_value config_parse_region;
 // Of disks: config_disk.c.
 config_parse_value config_parse_dataplane, config_parse_interface, config_parse_medium,
 	config_parse_name;

@@ -89,8 +89,10 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
 		const struct config_vm *vm = &boot_config.vms[i];
 
-		if (config_firmware_path(vm->firmware) != NULL)
-			efi_files_load(boot, root, config_firmware_path(vm->firmware), info);
+		if (config_firmware_path(vm) != NULL)
+			efi_files_load(boot, root, config_firmware_path(vm), info);
+		if (config_flash_path(vm) != NULL)
+			efi_files_load(boot, root, config_flash_path(vm), info);
 		if (config_display_path(vm->display, vm->firmware) != NULL)
 			efi_files_load(boot, root, config_display_path(vm->display, vm->firmware),
 				info);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boot/config.h"
+#include "emul/pflash.h"
 #include "emul/vga.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -13,6 +14,7 @@
 #include "kernel/x86.h"
 #include "vm/console.h"
 #include "vm/core.h"
+#include "vm/flash.h"
 #include "vm/machine.h"
 
 enum { DISK_SECTOR_BYTES = 512 };
@@ -106,7 +108,7 @@ static bool disk_check(const struct boot_info *info, const struct config_disk *d
 // What a guest begins with.
 static bool firmware_check(const struct boot_info *info, const struct config_vm *vm)
 {
-	const char *path = config_firmware_path(vm->firmware);
+	const char *path = config_firmware_path(vm);
 	const struct boot_file *file;
 
 	if (path == NULL)
@@ -119,6 +121,34 @@ static bool firmware_check(const struct boot_info *info, const struct config_vm 
 	log_error("%s: [vm %s] (line %u): firmware: %s: expected a multiple of 4 KiB from 128 KiB "
 		"to 8 MiB, got %llu bytes", CONFIG_FILE_NAME, vm->name, vm->line, path,
 		(unsigned long long)file->bytes);
+	return false;
+}
+
+// What a new flash with firmware's variables has in it; and whose that is.
+static bool flash_check(const struct boot_info *info, const struct config_vm *vm)
+{
+	const char *path = config_flash_path(vm);
+	const struct boot_file *file;
+	uint64_t volume = 0;
+
+	if (path == NULL)
+		return true;
+	for (const struct config_vm *other = boot_config.vms; other < vm; other++)
+		if (strcmp(other->pflash, vm->pflash) == 0) {
+			log_error("%s: [vm %s] (line %u): pflash: expected a region that no other "
+				"machine has, got %s", CONFIG_FILE_NAME, vm->name, vm->line,
+				vm->pflash);
+			return false;
+		}
+	if (!file_exists(info, vm, "pflash", path))
+		return false;
+	file = boot_file_find(info, path);
+	if (file->bytes != 0 && file->bytes % PFLASH_BLOCK_BYTES == 0 &&
+		file->bytes <= PFLASH_MEMORY_BYTES &&
+		flash_is_volume(file->data, file->bytes, &volume) && volume == file->bytes)
+		return true;
+	log_error("%s: [vm %s] (line %u): pflash: %s: expected a firmware volume of at most 2 MiB, "
+		"as OVMF has it, got something else", CONFIG_FILE_NAME, vm->name, vm->line, path);
 	return false;
 }
 
@@ -141,7 +171,7 @@ static bool display_check(const struct boot_info *info, const struct config_vm *
 
 static bool section_check(const struct boot_info *info, const struct config_vm *vm)
 {
-	return firmware_check(info, vm) && display_check(info, vm) &&
+	return firmware_check(info, vm) && flash_check(info, vm) && display_check(info, vm) &&
 		(vm->initrd[0] == '\0' || file_exists(info, vm, "initrd", vm->initrd)) &&
 		pin_is_possible(vm);
 }
@@ -214,9 +244,20 @@ static void display_add(const struct boot_info *info, const struct config_vm *vm
 	config->display_rom_bytes = rom != NULL ? rom->bytes : 0;
 }
 
+static void flash_add(const struct boot_info *info, const struct config_vm *vm,
+	struct vm_config *config)
+{
+	const char *path = config_flash_path(vm);
+	const struct boot_file *image = path != NULL ? boot_file_find(info, path) : NULL;
+
+	if (image != NULL)
+		config->flash = (struct vm_flash_config){.image = image->data,
+			.bytes = image->bytes, .region = vm->pflash};
+}
+
 static bool section_add(const struct boot_info *info, const struct config_vm *vm)
 {
-	const char *firmware_path = config_firmware_path(vm->firmware);
+	const char *firmware_path = config_firmware_path(vm);
 	const struct boot_file *firmware =
 		firmware_path != NULL ? boot_file_find(info, firmware_path) : NULL;
 	const struct boot_file *kernel = boot_file_find(info, vm->kernel);
@@ -264,6 +305,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		},
 	};
 
+	flash_add(info, vm, &config);
 	display_add(info, vm, &config);
 	disks_add(info, vm, &config);
 	nics_add(vm, &config);

@@ -31,8 +31,9 @@
 // A model may have memory of its own (a frame buffer) that is too large for its struct. The machine
 // has it: zeros at power-on, untouched by resets, saved, loaded, hashed and exchanged with guest
 // memory, and not in the state table. The device reaches it by device_memory_*() alone. One of its
-// regions shows it: there guests read and write it without a stimulus, so a device sees no more
-// than what it finds; elsewhere (a window, a port) it answers for it as for anything.
+// regions may show it: there guests read and write it without a stimulus, so a device sees no more
+// than what it finds; elsewhere (a window, a port) it answers for it as for anything. A flash chip
+// has it shown by the board, to be read (emul/pflash.h).
 #ifndef EMUL_DEVICE_H
 #define EMUL_DEVICE_H
 
@@ -67,6 +68,7 @@ enum device_request {
 	DEVICE_REQUEST_EXIT,      // isa-debug-exit: argument is the exit status
 	DEVICE_REQUEST_PANICKED,  // pvpanic: argument is the event bits
 	DEVICE_REQUEST_INIT,      // INIT to all CPUs (port 0x92, keyboard controller on a PC)
+	DEVICE_REQUEST_SETTLE,    // no guest goes on before all back ends have answered
 };
 
 // The interrupt message bus: MSIs and the APIC bus. SDM vol. 3, 11.6.1 (ICR) and 11.11 (MSI).
@@ -104,7 +106,9 @@ struct interrupt_message {
 enum device_io_kind {
 	DEVICE_IO_READ,
 	DEVICE_IO_WRITE,
-	DEVICE_IO_FLUSH,   // what has been written is durable when it completes
+	// What has been written is durable when it completes. Where the medium is the device's own
+	// memory, the bytes that it names, as they are now.
+	DEVICE_IO_FLUSH,
 	DEVICE_IO_DISCARD, // nobody needs it any more: it reads as anything
 	DEVICE_IO_ZERO,    // it reads as zeros
 	DEVICE_IO_KINDS
@@ -257,7 +261,7 @@ struct device_model {
 	uint8_t inputs;  // lines into the device
 	uint8_t outputs; // lines out of it
 	uint32_t memory_bytes;  // of its own: whole blocks of 2 MiB; 0: none
-	uint32_t memory_region; // what shows all of it; no `read` and `write` come for that
+	uint32_t memory_region; // what shows it, or none; no `read` and `write` come for that
 	const struct state_table *state;
 	const struct pcidev_info *pci; // of a PCI function: emul/pcidev.h; NULL: it is none
 

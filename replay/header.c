@@ -73,6 +73,28 @@ static void nics_describe(const struct vm_config *config, struct log_header *hea
 	}
 }
 
+static const char flash_name[] = "flash";
+
+uint64_t header_flash(const struct log_header *header)
+{
+	const struct log_hash *hash = log_header_hash(header, flash_name);
+
+	return hash != NULL ? hash->value : 0;
+}
+
+// A new one has the image. What this one has at first is in the log; who replays is told.
+static void flash_describe(const struct vm *vm, struct log_header *header)
+{
+	const struct vm_flash_config *config = &vm->config.flash;
+
+	if (config->image == NULL)
+		return;
+	log_header_add_number(header, flash_name, config->bytes);
+	log_header_add_hash(header, "flash_image", hash_of(config->image, config->bytes));
+	log_header_add_hash(header, flash_name, config->detached ? config->hash
+		: hash_of(flash_contents(vm), config->bytes));
+}
+
 void header_describe(const struct vm *vm, struct log_header *header)
 {
 	const struct vm_config *config = &vm->config;
@@ -103,6 +125,7 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	if (config->display_rom != NULL)
 		log_header_add_hash(header, "display_rom",
 			hash_of(config->display_rom, config->display_rom_bytes));
+	flash_describe(vm, header);
 	disks_describe(config, header);
 	nics_describe(config, header);
 	log_header_add_number(header, "rdtsc_ns", landing_rdtsc_ns(vm));

@@ -9,7 +9,7 @@
 #define LOG_MAGIC 0x676f4c52u // "RLog"
 
 enum {
-	LOG_VERSION = 3,       // of what this code writes, and the latest that it understands
+	LOG_VERSION = 4,       // of what this code writes, and the latest that it understands
 	LOG_CHUNK_MAX = 65536, // bytes with header and padding
 	LOG_PAYLOAD_MAX = 32768, // bytes of a record's payload
 	LOG_VCPUS_MAX = 64, // of a machine

@@ -33,6 +33,7 @@ static const char *const kind_names[] = {
 	[LOG_RATE] = "rate",
 	[LOG_BEACON] = "beacon",
 	[LOG_STOP] = "stop",
+	[LOG_CONTENTS] = "contents",
 };
 
 bool log_kind_is_known(unsigned kind)
@@ -59,6 +60,8 @@ const char *log_record_problem(const struct log_record *record)
 		return "a line has two levels";
 	if (record->kind == LOG_RATE && record->value == 0)
 		return "time would stand still";
+	if (record->kind == LOG_CONTENTS && record->payload_bytes == 0)
+		return "contents of nothing";
 	if (record->kind == LOG_STOP)
 		for (uint32_t i = 0; i < record->payload_bytes; i++)
 			if (!log_character_is_printable((char)record->payload[i]))

@@ -18,6 +18,7 @@ enum log_kind {
 	LOG_RATE = 16, // value: from here on, in 1,024ths of a machine tick a tick
 	LOG_BEACON,    // payload: see who makes it
 	LOG_STOP,      // the last one. value: enum log_stop_reason; payload: text for people
+	LOG_CONTENTS,  // of the flash at power-on, from `value` on; before all else
 	LOG_KINDS = 32,
 };
 

@@ -78,6 +78,8 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 	base = log_header_setting(&session->reader->header, "rtc_base");
 	if (base != NULL && !base->is_text)
 		config->rtc_epoch = base->number;
+	config->flash.detached = true;
+	config->flash.hash = header_flash(&session->reader->header);
 	return STATUS_OK;
 }
 
@@ -260,8 +262,15 @@ static void target_set(struct session *session)
 // Takes the next record, and goes on from there when it is one of a known kind.
 static void record_next(struct session *session)
 {
-	enum status status = log_reader_next(session->reader, &session->record);
+	const char *problem = NULL;
+	enum status status = contents_take(session, &problem);
 
+	if (problem != NULL) {
+		const struct position here = session_place(session);
+
+		diverge(session, &here, problem);
+		return;
+	}
 	session->record_awaited = status == STATUS_AGAIN;
 	if (status == STATUS_OK) {
 		target_set(session);

@@ -149,7 +149,11 @@ enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 	session->beacon_ticks =
 		vm->config.rr.beacon_ticks != 0 ? vm->config.rr.beacon_ticks : BEACON_TICKS;
 	session->events = session->beacons = session->full_beacons = 0;
-	beacon_arm(session, session->header->start_position.ticks);
+	session->place = session->header->start_position;
+	beacon_arm(session, session->place.ticks);
+	session->contents_wanted = contents_are_wanted(session);
+	if (session->contents_wanted)
+		session_hold(session); // until they are there
 	log_info("%s: recording", vm->name);
 	fiber_wake(session->fiber);
 	return STATUS_OK;
@@ -306,6 +310,10 @@ void record_attend(struct session *session)
 	if (session->machine_ended) {
 		end_attend(session);
 		return;
+	}
+	if (session->contents_wanted) {
+		session->contents_wanted = false;
+		logged = contents_record(session);
 	}
 	if (session->beacon_wanted) {
 		session->beacon_wanted = false;

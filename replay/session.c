@@ -253,7 +253,7 @@ static enum status created(struct machine *machine, char error[VM_ERROR_MAX])
 	session->destroyed = session->held = session->machine_ended = false;
 	session->beacon_wanted = session->stop_wanted = session->before_valid = false;
 	session->break_wanted = session->load_wanted = session->start_wanted = false;
-	session->part_wanted = session->data_wanted = false;
+	session->part_wanted = session->data_wanted = session->contents_wanted = false;
 	session->break_ticks = session->replay_next ? session->break_next : UINT64_MAX;
 	session->events = session->beacons = session->full_beacons = 0;
 	session->accessed_beacons = 0;

@@ -43,6 +43,7 @@ struct session {
 	bool destroyed;     // the machine goes: the fiber ends
 	bool held;          // by the run loop, for the fiber to release
 	bool machine_ended; // and waits for the fiber to say so: vm->config.ended
+	bool contents_wanted; // recording: of the flash, in the log
 	bool start_wanted;  // recording, by a person; `error` says what came of it
 	char error[VM_ERROR_MAX];
 	// Why the run loop holds it.
@@ -127,10 +128,20 @@ void monitor_replay_register(void);
 // bisect.c: for the monitor, of a replay that has diverged.
 void bisect_run(struct session *session);
 
+// contents.c: what a machine's flash holds at power-on, as far as it is not what a new one does.
+bool contents_are_wanted(const struct session *session);
+// False: the log does not take them. In the fiber; the machine is held.
+must_check bool contents_record(struct session *session);
+// Replaying: session->record becomes the next one that is none of these. *problem: why one of them
+// cannot be, which it is then. The rest as log_reader_next.
+must_check enum status contents_take(struct session *session, const char **problem);
+
 // header.c: what a log says of a machine.
 void header_describe(const struct vm *vm, struct log_header *header);
 // What its kernel was given; where the log does not say that, it is not there.
 void header_seed(const struct log_header *header, struct random_seed *seed);
+// What its flash held, by its hash.
+uint64_t header_flash(const struct log_header *header);
 // The CPU that it says the machine had. False: it is none.
 must_check bool header_cpu(const struct log_header *header, struct cpuid_frozen *cpu,
 	char reason[CPUID_REASON_MAX]);

@@ -12,6 +12,7 @@ import qemu
 TIMEOUT = 60
 HOST = "[reprise]\ndebug_exit = @DEBUG_EXIT@\n"
 VM = "[vm a]\nmemory = 64M\nkernel = kernel\n"
+OVMF = "[vm a]\nmemory = 64M\nfirmware = ovmf\npflash = disk:0\n"
 MIB = 1 << 20
 KERNEL = r"\[vm a\].* kernel: "
 
@@ -68,6 +69,13 @@ TABLE = [
     ("no-cpus", HOST + "cpus = 0\n" + VM, {}, r"reprise\.ini:3: cpus: .*\"0\""),
     ("cpus-from", HOST + "cpus_from = smbios\n" + VM, {},
      r"reprise\.ini:3: cpus_from: .*smbios"),
+    ("pflash-alone", HOST + VM + "pflash = disk:0\n", {},
+     r"reprise\.ini:6: pflash: expected firmware = ovmf"),
+    ("no-flash-image", HOST + OVMF, {"firmware/OVMF_CODE_4M.fd": bytes(256 << 10)},
+     r"\[vm a\].*pflash: no such file: firmware/OVMF_VARS_4M\.fd"),
+    ("odd-flash-image", HOST + OVMF, {"firmware/OVMF_CODE_4M.fd": bytes(256 << 10),
+                                      "firmware/OVMF_VARS_4M.fd": bytes(128 << 10)},
+     r"\[vm a\].*pflash: firmware/OVMF_VARS_4M\.fd: expected a firmware volume"),
     ("no-display-rom", HOST + "[vm a]\nmemory = 64M\nfirmware = seabios\ndisplay = vga\n",
      {"firmware/bios-256k.bin": bytes(256 << 10)},
      r"\[vm a\].*display: no such file: firmware/vgabios-stdvga\.bin"),

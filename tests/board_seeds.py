@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG = range(5)
+FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG, PFLASH = range(6)
 SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
 WRITE = 0x40
 
@@ -56,6 +56,12 @@ SEEDS = {
                access(3, 1, 4, 8) + b"\xf0\xff\xff\xff\xff\xd8" + access(3, 1, 2, 0, 0xffff),
     "hotplug": bytes([HOTPLUG]) + b"\xd9\x06\xd8\x04" + access(1, 0, 4, 0) + access(1, 0, 4, 4) +
                access(1, 0, 4, 8, 0x10) + b"\xd9\x04" + access(1, 0, 4, 16, 1) + access(1, 0, 4, 0),
+    "pflash": bytes([PFLASH]) + b"".join(
+        access(1, 0, 1, offset, value) for offset, value in (
+            (1, 0x10), (1, 0x12), (99, 0x20), (99, 0xd0), (8, 0xe8), (8, 1), (8, 5), (8, 6),
+            (8, 0xd0), (0, 0x98))) + access(1, 0, 1, 16) + access(1, 0, 1, 0, 0xff) +
+              bytes([0xc0, 0xc2]) + access(1, 0, 1, 0, 0x70) + access(1, 0, 4, 0),
+    "pflash_loaded": bytes([PFLASH | 0x80]) + bytes(300),
     "acpi_pm_loaded": bytes([ACPI_PM | 0x80]) + bytes(range(100)),
 }
 

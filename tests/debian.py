@@ -6,7 +6,9 @@ debian       by SeaBIOS: menu, login, files written until the power is cut; the 
              system finds nothing, all that was synced is there; power-off; a boot recorded and
              replayed
 debian-more  (nightly) the same by OVMF and with two vcpus, cut several times; while the machine is
-             saved and loaded; brought back to a snapshot; recorded and replayed through a power cut
+             saved and loaded; brought back to a snapshot; recorded and replayed through a power
+             cut; by OVMF with its variables in a partition, where what Linux puts there is after
+             a restart
 
 Each line of the check's log must be one of FSCK; Linux's warnings as in system.py.
 """
@@ -19,17 +21,21 @@ import re
 import time
 
 import console
+import flash
 import monitor
 import payloads
 import qemu
 import replay
 import system
 
-FIRMWARE = {"seabios": ("firmware/bios-256k.bin", "/usr/share/seabios/bios-256k.bin"),
-            "ovmf": ("firmware/OVMF.fd", os.environ.get("OVMF", "/usr/share/ovmf/OVMF.fd"))}
+FIRMWARE = {"seabios": [("firmware/bios-256k.bin", "/usr/share/seabios/bios-256k.bin")],
+            "ovmf": [("firmware/OVMF.fd", os.environ.get("OVMF", "/usr/share/ovmf/OVMF.fd"))],
+            "pflash": [("firmware/" + name, os.path.join(flash.FOLDER, name))
+                       for name in flash.FIRMWARE]}
 # OVMF waits for whole seconds, for a keyboard above all: there an instruction takes eight
 # nanoseconds, as in linux-uefi.
-SHIFT = {"seabios": 0, "ovmf": 3}
+SHIFT = {"seabios": 0, "ovmf": 3, "pflash": 3}
+EFIVARS = "/sys/firmware/efi/efivars"
 MIB = 1 << 20
 MEMORY_MIB = 256  # of the guest
 HOST_MIB = 96     # beside guests and images
@@ -73,6 +79,7 @@ def cases(options, suite):
                                                           "test_save_load_memory = 100"],
                host_mib=2300)
     yield case("loadvm", run_loadvm, host_mib=2300)
+    yield case("variables", run_variables)
     yield case("replay", run_replay, "seabios", cut=True)
     yield case("ovmf-replay", run_replay, "ovmf", cut=False)
 
@@ -95,16 +102,17 @@ def command(options, directory, firmware, host=(), machine=(), image=None, memor
             host_mib=HOST_MIB, rtc_base=EPOCH, elsewhere=False, shift=None):
     """Reprise with one machine, whose only disk is a copy of the image. Instructions are counted,
     so that a busy build machine is no slow guest; an idle guest waits for somebody who types."""
-    name, path = FIRMWARE[firmware]
+    files = [(name, mapped(path)) for name, path in FIRMWARE[firmware]]
     config = "\n".join(["[reprise]", f"debug_exit = {qemu.DEBUG_EXIT}", *host, "[vm guest]",
-                        f"memory = {memory}M", f"firmware = {firmware}", f"rtc_base = {rtc_base}",
+                        f"memory = {memory}M", f"rtc_base = {rtc_base}",
+                        f"firmware = {'seabios' if firmware == 'seabios' else 'ovmf'}",
                         *machine,
                         system.disk_section("image:disk.img", "root", "guest")])
     disk = mapped(image or image_path())
     os.makedirs(directory, exist_ok=True)
     archive = os.path.join(directory, "esp.cpio")
     with open(archive, "wb") as file:
-        for part in qemu.cpio_parts([("reprise.ini", config.encode()), (name, mapped(path)),
+        for part in qemu.cpio_parts([("reprise.ini", config.encode()), *files,
                                      ("disk.img", disk)]):
             file.write(part)
     # The image is there twice: in the archive, and as the disk.
@@ -255,6 +263,30 @@ def run_cuts(options, directory, notes, firmware, cuts, vcpus=1, keys=(), host_m
             return f"the guest does not have {vcpus} CPUs"
         for _ in range(cuts):
             cut_and_check(line, rng, notes)
+        power_off(line)
+    return None
+
+
+def run_variables(options, directory, notes):
+    """What Linux writes through efivarfs outlives Reprise. The disk, in RAM, does not."""
+    disk = flash.disk_make(directory)
+    text = command(options, directory, "pflash", machine=["pflash = partition:vars"]) + \
+        flash.drive("vars", disk[0])
+    name = f"{EFIVARS}/Reprise-{flash.GUID}"
+    with terminal(options, directory, text) as line:
+        boot(line, "d")
+        check_dmesg(options, line, "pflash", notes)
+        shell(line, f"mountpoint -q {EFIVARS} || mount -t efivarfs efivarfs {EFIVARS}")
+        said = shell(line, f"printf '\\007\\0\\0\\0kept' >{name}; echo status $?")
+        if said.strip() != "status 0":
+            line.fail(f"Linux could not write a variable: {said}")
+        flash.demand_kept(disk, "Reprise", "kept")
+        flash.leave(line)
+    with terminal(options, directory, text) as line:
+        boot(line, "d")
+        shell(line, f"mountpoint -q {EFIVARS} || mount -t efivarfs efivarfs {EFIVARS}")
+        if shell(line, f"tail -c 4 {name}; echo").strip() != "kept":
+            line.fail("the variable is gone")
         power_off(line)
     return None
 

@@ -8,7 +8,8 @@ import subprocess
 import log_form
 
 KINDS = {2: "characters", 3: "completion", 4: "line", 5: "machine", 6: "packet", 7: "key",
-         8: "usb", 9: "audio", 16: "rate", 17: "beacon", 18: "stop"}
+         8: "usb", 9: "audio", 16: "rate", 17: "beacon", 18: "stop",
+         19: "contents"}
 LOGS = ("closed", "open", "record", "ram", "snapshot", "machine")
 
 
@@ -225,15 +226,15 @@ def trouble_is_told(tool):
 
 def a_later_version_is_told(tool):
     data = bytearray(tool.read("ram.log"))
-    demand(data[40:42] == b"\x03\x03", "version, and what it needs")
+    demand(data[40:42] == b"\x04\x04", "version, and what it needs")
     size = log_form.CHUNK.unpack_from(data, 0)[4]
-    for version, needs, status in ((4, 4, 2), (4, 3, 0)):
+    for version, needs, status in ((5, 5, 2), (5, 4, 0)):
         data[40:42] = version, needs
         data[36:40] = bytes(4)
         data[36:40] = log_form.crc32c(data[:40 + size]).to_bytes(4, "little")
         tool.write("later.log", data)
         text = tool.run("verify", "later.log", status=status)
-        demand(status == 0 or "to be read by version 4 or later" in text, text)
+        demand(status == 0 or "to be read by version 5 or later" in text, text)
 
 
 def texts_are_escaped(tool):

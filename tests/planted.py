@@ -36,6 +36,10 @@ FAULTS = (
     ("device-calls-out", "emul/port61.c", "static uint64_t port61_read(",
      "int printf(const char *, ...);\nint port61_leak(void);\nint port61_leak(void)\n{\n"
      "\treturn printf(\"x\");\n}\nstatic uint64_t port61_read(", "check", "check/contract$"),
+    ("flash-not-flushed", "vm/flash.c", "status = region_flush(flash->region);", "{}",
+     "unit", "unit/flash$"),
+    ("flash-out-of-order", "emul/pflash.c", "\tif (!store(flash))\n\t\treturn false;\n", "",
+     "unit", "unit/pflash$"),
     ("gpt-crc-unchecked", "drivers/gpt.c", "header_crc(at, count) != get32(at + HEADER_CRC)",
      "header_crc(at, count) == 1", "unit", "unit/gpt$"),
     ("gpt-array-unchecked", "drivers/region_find.c",

@@ -31,6 +31,7 @@ import disk  # noqa: E402
 import display  # noqa: E402
 import engines  # noqa: E402
 import faults  # noqa: E402
+import flash  # noqa: E402
 import guests  # noqa: E402
 import hotplug  # noqa: E402
 import landing  # noqa: E402
@@ -133,6 +134,11 @@ def suite_plane(name, options):
         yield Case(case, run, notes)
 
 
+def suite_flash(name, options):
+    for case, run, notes in flash.cases(options, name):
+        yield Case(case, run, notes)
+
+
 def suite_guests(options):
     for name, run, notes in guests.cases(options):
         yield Case("guests/" + name, run, notes)
@@ -216,6 +222,8 @@ SUITES = {"unit": suite_unit, "check": suite_check, "log-tool": suite_log_tool,
           "debian-more": functools.partial(suite_debian, "debian-more"),
           "plane": functools.partial(suite_plane, "plane"),
           "plane-more": functools.partial(suite_plane, "plane-more"),
+          "flash": functools.partial(suite_flash, "flash"),
+          "flash-more": functools.partial(suite_flash, "flash-more"),
           "guests": suite_guests}
 for ENGINE in engines.EMULATORS:
     SUITES.update(suites_of_engine(ENGINE))

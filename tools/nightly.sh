@@ -45,6 +45,7 @@ for seed in 1 2; do
 done
 for seed in 1 2; do
     shard "debian-seed-$seed" env QEMU_SEED="$seed" tests/run.py debian debian-more
+    shard "flash-seed-$seed" env QEMU_SEED="$seed" tests/run.py flash-more
 done
 for seed in 1 2 3; do
     shard "plane-seed-$seed" env QEMU_SEED="$seed" tests/run.py plane plane-more --jobs 1

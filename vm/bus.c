@@ -74,7 +74,7 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 		case WIRE_LOCAL_APIC:
 			local_apic_lint0(vm->vcpus[0], effect->level, now);
 			break;
-		case WIRE_SHADOW:
+		case WIRE_MAP:
 			vm_request(vm, VM_REQUEST_MAP, 0);
 			break;
 		case WIRE_SLOT:

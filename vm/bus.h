@@ -29,7 +29,7 @@ enum wire_sink_kind {
 	WIRE_NOWHERE,
 	WIRE_DEVICE,
 	WIRE_LOCAL_APIC, // LINT0 of the bootstrap processor
-	WIRE_SHADOW,     // shadow RAM, as memory_map_update finds it
+	WIRE_MAP,        // what addresses lead to, as memory_map_update finds it
 	WIRE_SLOT,       // the power of `device`: slot.h
 };
 

@@ -132,7 +132,9 @@ static void part_write(struct cpu_access *access, struct gpa at, unsigned bytes,
 	case GUEST_RAM_NONE:
 		device_write(access->vcpu, at, bytes, value, access->now);
 		return;
-	case GUEST_RAM_ROM: // as a PC's ROM: the write goes nowhere
+	case GUEST_RAM_ROM: // as a PC's ROM: the write goes nowhere, but to a flash's commands
+		if (at.v >= GUEST_ROM_END)
+			device_write(access->vcpu, at, bytes, value, access->now);
 		return;
 	case GUEST_RAM_RAM: {
 		enum status status = guest_ram_write(&vm->ram, at, &value, bytes);

@@ -7,12 +7,16 @@
 #include "kernel/x86.h"
 #include "vm/vm.h"
 
-enum status device_memory_create(struct device_memory *memory, uint64_t bytes)
+enum status device_memory_extend(struct device_memory *memory, uint64_t bytes)
 {
+	uint64_t blocks = bytes / LARGE_PAGE_BYTES;
+
 	ASSERT(bytes % LARGE_PAGE_BYTES == 0 &&
-		bytes / LARGE_PAGE_BYTES <= DEVICE_MEMORY_BLOCKS_MAX);
-	*memory = (struct device_memory){.block_count = bytes / LARGE_PAGE_BYTES};
-	for (uint64_t i = 0; i < memory->block_count; i++) {
+		blocks <= DEVICE_MEMORY_BLOCKS_MAX - memory->block_count);
+	memory->flash_at = DEVICE_MEMORY_NOWHERE;
+	for (; blocks > 0; blocks--) {
+		uint64_t i = memory->block_count++;
+
 		memory->mapped[i] = DEVICE_MEMORY_NOWHERE;
 		memory->blocks[i] = mem_large_alloc();
 		if (memory->blocks[i] == NULL)
@@ -20,6 +24,12 @@ enum status device_memory_create(struct device_memory *memory, uint64_t bytes)
 		memory_zero_words(memory->blocks[i], LARGE_PAGE_BYTES / 8);
 	}
 	return STATUS_OK;
+}
+
+enum status device_memory_create(struct device_memory *memory, uint64_t bytes)
+{
+	*memory = (struct device_memory){.shown_count = bytes / LARGE_PAGE_BYTES};
+	return device_memory_extend(memory, bytes);
 }
 
 void device_memory_destroy(struct device_memory *memory)
@@ -105,6 +115,8 @@ uint64_t device_memory_place(const struct vm *vm, uint64_t block)
 {
 	const struct bus_list *list = &vm->bus.lists[DEVICE_SPACE_MMIO];
 
+	if (block >= vm->device_memory.shown_count)
+		return DEVICE_MEMORY_NOWHERE;
 	for (unsigned i = 0; i < list->count; i++) {
 		const struct bus_region *region = &vm->bus.regions[list->regions[i]];
 		uint64_t at = region->base + block * LARGE_PAGE_BYTES;

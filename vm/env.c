@@ -153,13 +153,15 @@ static void env_memory_read(const struct device *device, uint64_t offset, void *
 {
 	const struct vm_device *slot = device->owner;
 
-	device_memory_get(&slot->vm->device_memory, offset, to, bytes);
+	device_memory_get(&slot->vm->device_memory, slot->memory_offset + offset, to, bytes);
 }
 
 static void env_memory_write(struct device *device, uint64_t offset, const void *from,
 	size_t bytes)
 {
-	device_memory_put(&slot_of(device)->vm->device_memory, offset, from, bytes);
+	const struct vm_device *slot = slot_of(device);
+
+	device_memory_put(&slot->vm->device_memory, slot->memory_offset + offset, from, bytes);
 }
 
 static void env_request(struct device *device, enum device_request request, uint32_t argument)

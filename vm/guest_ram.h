@@ -38,6 +38,7 @@ struct guest_ram {
 	// The firmware's ROM: its last byte is the last of the last block.
 	uint8_t *rom[GUEST_FIRMWARE_MAX / LARGE_PAGE_BYTES];
 	uint64_t rom_bytes; // a multiple of PAGE_BYTES, at least 128 KiB; 0: there is none
+	bool rom_hidden;    // a flash that does not show it now: it is seen below 1 MiB alone
 };
 
 enum guest_ram_kind { GUEST_RAM_NONE, GUEST_RAM_RAM, GUEST_RAM_ROM };
@@ -61,8 +62,8 @@ static always_inline enum guest_ram_kind guest_ram_kind(const struct guest_ram *
 	if (likely(guest_ram_is_plain(ram, at)))
 		return GUEST_RAM_RAM;
 	if (likely(at.v >= GUEST_ROM_END))
-		return at.v - (GUEST_RAM_HIGH - ram->rom_bytes) < ram->rom_bytes ? GUEST_RAM_ROM
-										 : GUEST_RAM_NONE;
+		return at.v - (GUEST_RAM_HIGH - ram->rom_bytes) < ram->rom_bytes &&
+			!ram->rom_hidden ? GUEST_RAM_ROM : GUEST_RAM_NONE;
 	return guest_ram_kind_low(ram, at);
 }
 

@@ -4,10 +4,12 @@
 
 #include "emul/lapic.h"
 #include "emul/pci_host.h"
+#include "emul/pflash.h"
 #include "emul/vga.h"
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
+#include "vm/pc.h"
 #include "vm/vm.h"
 
 // Guest-physical address space: RAM up to 3 GiB, the rest from 4 GiB.
@@ -183,6 +185,58 @@ static bool device_memory_update(struct vm *vm)
 	return true;
 }
 
+static bool flash_shows(const struct device *flash)
+{
+	return ((const struct vm_device *)flash->owner)->wires[PFLASH_OUTPUT_ARRAY].level;
+}
+
+static bool flash_code_update(struct vm *vm)
+{
+	struct guest_ram *ram = &vm->ram;
+	enum status status;
+
+	if (flash_shows(vm->flashes[VM_FLASH_CODE]) != ram->rom_hidden)
+		return false;
+	ram->rom_hidden = !ram->rom_hidden;
+	if (ram->rom_hidden) {
+		nested_map_remove(vm->nested, (struct gpa){GUEST_RAM_HIGH - ram->rom_bytes},
+			ram->rom_bytes);
+		return true;
+	}
+	status = rom_map(vm);
+	ASSERT(status == STATUS_OK); // the tables for it are there
+	return true;
+}
+
+// As with a display's memory: without memory for a table reads exit.
+static bool flash_vars_update(struct vm *vm)
+{
+	struct device_memory *memory = &vm->device_memory;
+	uint64_t at = flash_shows(vm->flashes[VM_FLASH_VARS]) ? pc_flash_base(vm)
+							      : DEVICE_MEMORY_NOWHERE;
+
+	if (at == memory->flash_at)
+		return false;
+	if (memory->flash_at != DEVICE_MEMORY_NOWHERE)
+		nested_map_remove(vm->nested, (struct gpa){memory->flash_at},
+			vm->config.flash.bytes);
+	memory->flash_at = at;
+	if (at != DEVICE_MEMORY_NOWHERE && nested_map_add(vm->nested, (struct gpa){at},
+		hpa_of(flash_contents(vm)), vm->config.flash.bytes, NESTED_READ_ONLY) != STATUS_OK)
+		memory->flash_at = DEVICE_MEMORY_NOWHERE;
+	return true;
+}
+
+static bool flashes_update(struct vm *vm)
+{
+	bool changed;
+
+	if (vm->flashes[VM_FLASH_CODE] == NULL)
+		return false;
+	changed = flash_code_update(vm);
+	return flash_vars_update(vm) || changed;
+}
+
 void memory_map_update(struct vm *vm)
 {
 	bool changed;
@@ -190,6 +244,7 @@ void memory_map_update(struct vm *vm)
 	ASSERT(vcpus_rest(vm));
 	changed = shadow_update(vm);
 	changed |= device_memory_update(vm);
+	changed |= flashes_update(vm);
 	for (uint32_t i = 0; i < vm->vcpu_count && changed; i++)
 		vm_vcpu_forget_memory(vm->vcpus[i]);
 }
@@ -216,6 +271,8 @@ enum status memory_create(struct vm *vm)
 		status = map_create(vm);
 	if (status == STATUS_OK && vm->config.display == VM_DISPLAY_VGA)
 		status = device_memory_create(&vm->device_memory, VGA_MEMORY_BYTES);
+	if (status == STATUS_OK && vm->config.flash.image != NULL)
+		status = device_memory_extend(&vm->device_memory, PFLASH_MEMORY_BYTES);
 	return status == STATUS_OK ? media_create(vm) : status;
 }
 
@@ -275,6 +332,8 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		nested_map_table_bytes(vm->nested) + ALIGN_UP(vm->ram.rom_bytes, LARGE_PAGE_BYTES);
 
 	bytes += vm->device_memory.block_count * LARGE_PAGE_BYTES;
+	if (vm->flash != NULL)
+		bytes += LARGE_PAGE_BYTES; // what its region has
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;
 		if (vm->devices[i].backend != NULL)

@@ -15,6 +15,7 @@
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
+#include "emul/pflash.h"
 #include "emul/piix3.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
@@ -236,10 +237,15 @@ static void pci_interrupts_wire(struct vm *vm, struct device *const slots[PC_SLO
 	}
 }
 
+void pc_wire_map(struct device *from, unsigned output)
+{
+	wire_add(from, output, &(struct wire_sink){.kind = WIRE_MAP});
+}
+
 static void shadow_wire(struct device *host)
 {
 	for (unsigned i = 0; i < PCI_HOST_OUTPUTS; i++)
-		wire_add(host, i, &(struct wire_sink){.kind = WIRE_SHADOW});
+		pc_wire_map(host, i);
 }
 
 static void function_place(struct vm *vm, struct device *device, unsigned number, unsigned function)
@@ -349,10 +355,11 @@ static enum status disks_create(struct vm *vm, struct device *isa, struct device
 	return STATUS_OK;
 }
 
-// Each vcpu, disk and NIC has its own.
+// Each vcpu, disk, NIC and flash has its own.
 static bool is_of_board(const struct device_model *model)
 {
-	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model;
+	return model != &lapic_model && model != &virtio_blk_model && model != &virtio_net_model &&
+		model != &pflash_model;
 }
 
 enum status pc_create(struct vm *vm)
@@ -399,7 +406,8 @@ enum status pc_create(struct vm *vm)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (disks_create(vm, slots[PC_ISA], slots[PC_HOTPLUG]) != STATUS_OK ||
 		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
-		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK)
+		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_flash_create(vm) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (slots[PC_TEST_DISK] != NULL)
 		pc_pci_place_next(vm, slots[PC_TEST_DISK], slots[PC_ISA]);

@@ -22,6 +22,9 @@ unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 // A PCI disk by its name, and its place in the configuration; NULL: there is none.
 struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index);
 
+// Where the flash with the variables begins, in a machine that has one.
+uint64_t pc_flash_base(const struct vm *vm);
+
 struct device *pc_balloon_find(const struct vm *vm); // NULL: there is none
 
 // Power-on or reset line: every device in its reset state, then, for a kernel that is booted

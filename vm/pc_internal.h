@@ -24,4 +24,8 @@ bool pc_virtio_has_model(const struct device_model *model);
 
 must_check enum status pc_nics_create(struct vm *vm, struct device *isa); // pc_nics.c
 
+must_check enum status pc_flash_create(struct vm *vm); // pc_flash.c
+// What addresses lead to depends on that output: vm/memory.c.
+void pc_wire_map(struct device *from, unsigned output);
+
 #endif

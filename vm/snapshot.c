@@ -20,6 +20,7 @@ struct kept {
 	uint64_t memory_bytes, firmware_bytes, kernel_bytes, initrd_bytes;
 	uint64_t tsc_hz, host_tsc_hz;
 	uint64_t disk_bytes[VM_DISKS_MAX];
+	uint64_t flash_bytes;
 	uint32_t vcpus, devices;
 	uint16_t debugcon;
 	bool x2apic, debug_exit;
@@ -45,12 +46,13 @@ static const struct state_field machine_fields[] = {
 	STATE_BOOL(struct kept, has_memory),
 	STATE_BOOL(struct kept, has_position),
 	STATE_ARRAY_ANY(struct kept, disk_bytes),
+	STATE_ANY(struct kept, flash_bytes),
 	STATE_FIELD_(struct kept, models, models[0][0], 1, VM_DEVICES_MAX * MODEL_NAME_MAX, 0,
 		UINT8_MAX, 1),
 	STATE_PAD(struct kept, reserved),
 };
 static const struct state_table machine_table =
-	STATE_TABLE("machine", 4, struct kept, machine_fields, NULL);
+	STATE_TABLE("machine", 5, struct kept, machine_fields, NULL);
 
 // How it stands.
 struct standing {
@@ -67,7 +69,8 @@ struct standing {
 #define REQUESTS                                                                                   \
 	((uint32_t)(BIT(DEVICE_REQUEST_RESET) | BIT(DEVICE_REQUEST_POWER_OFF) |                    \
 		BIT(DEVICE_REQUEST_EXIT) | BIT(DEVICE_REQUEST_PANICKED) |                          \
-		BIT(DEVICE_REQUEST_INIT) | BIT(VM_REQUEST_MAP) | BIT(VM_REQUEST_FAILED)))
+		BIT(DEVICE_REQUEST_INIT) | BIT(DEVICE_REQUEST_SETTLE) |                           \
+		BIT(VM_REQUEST_MAP) | BIT(VM_REQUEST_FAILED)))
 
 static const char *standing_check(const void *instance)
 {
@@ -129,6 +132,7 @@ static void machine_describe(const struct vm *vm, bool memory, struct kept *mach
 	machine->debug_exit = vm->config.debug_exit;
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
 		machine->disk_bytes[i] = vm->media[i].bytes;
+	machine->flash_bytes = vm->config.flash.bytes;
 	machine->has_memory = memory;
 	machine->has_position = vm->landing != NULL;
 	for (uint32_t i = 0; i < vm->device_count; i++) {
@@ -418,6 +422,7 @@ static enum status load_held(struct vm *vm, struct snapshot_stream *stream,
 		uint8_t stands = twin->state == VM_ENDED ? VM_ENDED : VM_PAUSED;
 
 		twin_swap(vm, twin);
+		flash_sync(vm);
 		vm->state = runs ? VM_RUNNING : stands;
 		if (!outside_is_bound(vm))
 			smp_call(vm_home(vm), verify, vm);

@@ -61,6 +61,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	memcpy(twin->ramdisks, vm->ramdisks, sizeof(twin->ramdisks)); // have no requests of it
 	memcpy(twin->nics, vm->nics, sizeof(twin->nics));
 	twin->firmware = vm->firmware;
+	twin->flash = vm->flash; // has no requests of it
 	event_queue_init(&twin->queue, twin, bus_deliver);
 	status = parts_create(vm, twin, memory);
 	if (status != STATUS_OK) {
@@ -146,6 +147,7 @@ static void swap(void *argument)
 	exchange(&vm->queue, &twin->queue, sizeof(vm->queue));
 	exchange(&vm->bus, &twin->bus, sizeof(vm->bus));
 	exchange(vm->media, twin->media, sizeof(vm->media));
+	exchange(vm->flashes, twin->flashes, sizeof(vm->flashes));
 	SWAP(ram);
 	SWAP(nested);
 	SWAP(device_memory);

@@ -89,6 +89,8 @@ static enum status parts_create(struct vm *vm)
 		status = disks_create(vm);
 	if (status == STATUS_OK)
 		status = nics_create(vm);
+	if (status == STATUS_OK && vm->flash != NULL)
+		flash_fill(vm);
 	if (status == STATUS_OK && vm->config.firmware != NULL)
 		status = firmware_info_create(vm, &vm->firmware);
 	if (status == STATUS_OK)
@@ -117,6 +119,7 @@ static void parts_destroy(struct vm *vm)
 	pc_destroy(vm);
 	memory_destroy(vm);
 	firmware_info_destroy(vm->firmware);
+	flash_destroy(vm->flash);
 	mem_pages_free(vm, PAGES_OF(*vm));
 }
 
@@ -208,6 +211,11 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 			"is random");
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	}
+	if (config->flash.image != NULL &&
+		(status = flash_create(config, &vm->flash, error)) != STATUS_OK) {
+		mem_pages_free(vm, PAGES_OF(*vm));
+		return status;
+	}
 	strlcpy(vm->name, config->name, sizeof(vm->name));
 	vm->time_stands = true;
 	event_queue_init(&vm->queue, vm, bus_deliver);
@@ -227,6 +235,7 @@ enum status vm_create(const struct vm_config *config, struct vm **created,
 void vm_destroy(struct vm *vm)
 {
 	vm_hold(vm);
+	flash_sync(vm);
 	landing_detach(vm);
 	vcpus_detach(vm); // and from here on no more
 	parts_destroy(vm);

@@ -36,6 +36,7 @@
 #include "vm/backend.h"
 #include "vm/bus.h"
 #include "vm/device_memory.h"
+#include "vm/flash.h"
 #include "vm/guest_ram.h"
 #include "vm/medium.h"
 #include "vm/mtrr.h"
@@ -62,6 +63,7 @@ struct vm_device {
 	uint8_t disk; // (c) the disk that it is, counted from 1; 0: none
 	struct nic *nic;         // (c) NULL: none
 	struct packet_sent sent; // of one with a nic
+	uint64_t memory_offset;  // (c) of its own memory in vm->device_memory
 	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
 	const struct wire *power; // (c) of its slot (vm/slot.h); NULL: it is there always
 };
@@ -189,7 +191,8 @@ struct vm {
 	struct guest_ram ram;
 	struct nested_map *nested;
 	struct firmware_info *firmware; // (c) NULL: none
-	struct device_memory device_memory;      // of `display`
+	struct device_memory device_memory;      // of `display` and VM_FLASH_VARS
+	struct flash *flash;                     // (c) what keeps the latter; NULL: there is none
 	struct medium media[VM_DISKS_MAX];       // by disk
 	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
 	struct dataplane *planes[VM_DISKS_MAX];  // (c) by disk; NULL: none
@@ -202,6 +205,7 @@ struct vm {
 	struct device *hotplug; // emul/pci_hotplug.h
 	struct device *input; // which typed characters go to, at VM_INPUT_PORT
 	struct device *display; // NULL: none
+	struct device *flashes[VM_FLASHES]; // VM_FLASH_CODE, VM_FLASH_VARS; NULL: none
 	uint32_t device_count;
 	struct vm_device *devices; // VM_DEVICES_MAX of them
 	// TSC ticks of the host in which its home was not asleep: so far, when it was started;

@@ -10,7 +10,7 @@
 enum {
 	VM_NAME_MAX = 32,
 	VM_VCPUS_MAX = 64,
-	VM_DEVICES_MAX = 32,
+	VM_DEVICES_MAX = 40,
 	VM_DISKS_MAX = 8,
 	VM_NICS_MAX = 4,
 	VM_DEVICE_TIMERS_MAX = 4,
@@ -66,6 +66,15 @@ struct vm_disk_config {
 	bool unplugged;       // of VM_DISK_VIRTIO: its slot is empty at first
 };
 
+// The flash with firmware's variables, below the firmware; the firmware's is one too then.
+struct vm_flash_config {
+	const uint8_t *image; // what a new one holds; NULL: there is none
+	uint64_t bytes;
+	const char *region; // what keeps it: a name for region_open
+	bool detached;      // a replay: the region is left alone
+	uint64_t hash;      // of such a one: of what the log has in it at first
+};
+
 struct vm_nic_config {
 	const char *name;
 	const char *network; // the name of its switch, shorter than SWITCH_NAME_MAX
@@ -114,6 +123,7 @@ struct vm_config {
 	const struct cpuid_frozen *cpu; // of a recordable one: what its CPU is; NULL: the host's
 	struct vm_rr rr;
 	struct landing_config landing;
+	struct vm_flash_config flash;
 	uint32_t disk_count;
 	struct vm_disk_config disks[VM_DISKS_MAX];
 	uint32_t nic_count;

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management and hot-plug
-// of a PC, whose guest does anything, or whose state was loaded from anything. Input: which of them
-// it is and how it begins (a byte), and steps, each of a byte that says what and the bytes it
-// needs.
+// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management, hot-plug
+// and the flash of a PC, whose guest does anything, or whose state was loaded from anything. Input:
+// which of them it is and how it begins (a byte), and steps, each of a byte that says what and the
+// bytes it needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/acpi_pm.h"
 #include "emul/fw_cfg.h"
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
+#include "emul/pflash.h"
 #include "emul/piix3.h"
 #include "tests/fuzz/device_env.h"
 
-enum { BEGIN_LOADED = 0x80 };
+enum {
+	BEGIN_LOADED = 0x80,
+	FLASH_BYTES = 3 * PFLASH_BLOCK_BYTES,
+	FLASH_STRIDE = 67, // from one offset that a byte names to the next
+};
 
 static const struct {
 	const struct device_model *model;
@@ -31,9 +36,11 @@ static const struct {
 		{ACPI_PM_REGION_REGISTERS, ACPI_PM_BYTES}, {ACPI_PM_REGION_SMI, ACPI_PM_SMI_BYTES}},
 		3},
 	{&pci_hotplug_model, {{PCI_HOTPLUG_REGION_REGISTERS, PCI_HOTPLUG_PORT_BYTES}}, 1},
+	{&pflash_model, {{PFLASH_REGION_CHIP, FLASH_BYTES}}, 1},
 };
 
 static unsigned board;
+static unsigned under_way; // requests of a flash
 static const uint8_t file[20000];
 static const struct fw_cfg_item items[] = {
 	{.key = FW_CFG_SIGNATURE, .data = "QEMU", .bytes = 4},
@@ -51,10 +58,36 @@ static void env_request(struct device *device, enum device_request request, uint
 {
 	(void)device;
 	(void)argument;
-	demand(request <= DEVICE_REQUEST_INIT);
+	demand(request <= DEVICE_REQUEST_SETTLE);
 }
 
-static const struct device_env ops = {ENV_COMMON, .sample = env_sample, .request = env_request};
+// A flash's memory is the guest's here.
+static void env_memory_read(const struct device *device, uint64_t offset, void *to, size_t bytes)
+{
+	(void)device;
+	demand(env_dma_read(NULL, (struct gpa){offset}, to, bytes) == STATUS_OK);
+}
+
+static void env_memory_write(struct device *device, uint64_t offset, const void *from,
+	size_t bytes)
+{
+	demand(offset + bytes <= FLASH_BYTES);
+	demand(env_dma_write(device, (struct gpa){offset}, from, bytes) == STATUS_OK);
+}
+
+static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
+{
+	(void)device;
+	demand(port == PFLASH_PORT_STORE && io->kind == DEVICE_IO_FLUSH && io->piece_count == 0);
+	demand(io->bytes == PFLASH_BLOCK_BYTES && io->offset <= FLASH_BYTES - io->bytes);
+	if (under_way == DEVICE_IO_MAX || (env.now.ns & 7) == 1)
+		return STATUS_BUSY;
+	under_way++;
+	return STATUS_OK;
+}
+
+static const struct device_env ops = {ENV_COMMON, .sample = env_sample, .request = env_request,
+	.memory_read = env_memory_read, .memory_write = env_memory_write, .submit = env_submit};
 
 static void configure(struct device *device)
 {
@@ -62,6 +95,8 @@ static void configure(struct device *device)
 		fw_cfg_configure(device, items, ARRAY_COUNT(items));
 	if (env.model == &pci_hotplug_model)
 		pci_hotplug_configure(device, 0xf0, 0x30);
+	if (env.model == &pflash_model)
+		pflash_configure(device, FLASH_BYTES, false);
 }
 
 static void access(struct input *input, uint8_t step)
@@ -73,7 +108,8 @@ static void access(struct input *input, uint8_t step)
 
 	while (size > bytes || (region == PCIDEV_REGION_CONFIG && size > 4))
 		size /= 2;
-	offset = take(input, 1) % (bytes - size + 1);
+	offset = take(input, 1) * (env.model == &pflash_model ? FLASH_STRIDE : 1) %
+		(bytes - size + 1);
 	if (step & 0x40)
 		env_write(region, offset, size, take(input, size));
 	else
@@ -100,6 +136,10 @@ static void step(struct input *input)
 	} else if (what < 0xd0 && env.model->line != NULL) {
 		env.model->line(env.device, env.now, (unsigned)take(input, 1) % env.model->inputs,
 			what & 1);
+	} else if (what < 0xd0 && under_way > 0) {
+		under_way--;
+		env.model->complete(env.device, env.now, PFLASH_PORT_STORE, what & 1,
+			what & 2 ? STATUS_IO : STATUS_OK);
 	} else if (what < 0xd8 && env.model->set != NULL) {
 		enum device_setting setting = what & 1 ? DEVICE_SETTING_PLUG
 						       : DEVICE_SETTING_UNPLUG;
@@ -127,6 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t begin = (uint8_t)take(&input, 1);
 
 	board = begin % ARRAY_COUNT(boards);
+	under_way = 0;
 	env_start(boards[board].model, &ops, configure);
 	if (begin & BEGIN_LOADED)
 		env_load_any(&input, 16);

@@ -266,9 +266,12 @@ void env_load_any(struct input *input, uint32_t elements)
 			state_field_set(field, env.device, n, take(input, field->width));
 	}
 	saved = save(&bytes); // as it is, whether it can be or not
-	if (load(saved, bytes))
+	if (load(saved, bytes)) {
 		verify();
-	else
-		env_reset(DEVICE_RESET_POWER);
+	} else { // what it was configured with is lost
+		free(env.device);
+		env.halves = 0;
+		env.device = instance_create();
+	}
 	free(saved);
 }

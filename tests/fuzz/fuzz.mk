@@ -8,7 +8,7 @@ FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_
 	emul/virtio.c emul/virtio_chain.c emul/virtio_check.c emul/virtio_packed.c \
 	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_split.c
 fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/pci_host.c \
-	emul/pci_hotplug.c emul/pcidev.c emul/piix3.c
+	emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c

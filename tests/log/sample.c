@@ -97,7 +97,7 @@ void sample_next(struct sample *sample)
 {
 	static const uint8_t kinds[] = {EVENT_CHARACTERS, EVENT_COMPLETION, EVENT_COMPLETION,
 		EVENT_LINE, EVENT_MACHINE, EVENT_PACKET, EVENT_KEY, EVENT_USB, EVENT_AUDIO,
-		LOG_RATE, LOG_BEACON};
+		LOG_RATE, LOG_BEACON, LOG_CONTENTS};
 	struct log_record *record = &sample->record;
 	struct position position = record->position;
 	uint8_t vcpu = record->vcpu;
@@ -120,4 +120,6 @@ void sample_next(struct sample *sample)
 		record->value = random_number(sample) | 1;
 	else
 		payload_make(sample, 64);
+	if (record->kind == LOG_CONTENTS && record->payload_bytes == 0)
+		record->kind = LOG_BEACON;
 }

@@ -16,11 +16,12 @@ static void test_firmware(void **state)
 		snprintf(text, sizeof(text), "[vm a]\nmemory = 64M\nfirmware = %s\n",
 			good[i].value);
 		assert_int_equal(parse(text), STATUS_OK);
-		assert_string_equal(config_firmware_path(config.vms[0].firmware), good[i].path);
+		assert_string_equal(config_firmware_path(&config.vms[0]), good[i].path);
 		assert_int_equal(config_firmware_pm_base(config.vms[0].firmware), good[i].pm_base);
 		assert_string_equal(config.vms[0].kernel, "");
 	}
-	assert_null(config_firmware_path(CONFIG_FIRMWARE_NONE));
+	assert_int_equal(parse(VM), STATUS_OK);
+	assert_null(config_firmware_path(&config.vms[0]));
 	assert_int_equal(config_firmware_pm_base(CONFIG_FIRMWARE_NONE), 0);
 	expect_vm_error("firmware = bios",
 		"reprise.ini:4: firmware: expected none, seabios or ovmf, got \"bios\"");
@@ -30,6 +31,40 @@ static void test_firmware(void **state)
 	expect_error("[vm a]\nmemory = 64M\nfirmware = ovmf\ncmdline = quiet\n",
 		"reprise.ini:4: cmdline: expected no such key beside firmware, which boots from "
 		"disks");
+}
+
+#define OVMF "[vm a]\nmemory = 64M\nfirmware = ovmf\n"
+
+static void test_pflash(void **state)
+{
+	static const struct {
+		const char *value, *region; // NULL: refused
+	} table[] = {{"partition:vars of ovmf", "partition:vars of ovmf"},
+		{"disk:vda", "disk:vda"}, {"disk:1", "disk:1"},
+		{"file:EFI\\vars.fd", "file:EFI/vars.fd"}, {"ram:1M", NULL}, {"vars", NULL},
+		{"disk:", NULL}, {"file:", NULL}, {"file:../vars", NULL},
+		{"partition:0123456789012345678901234567890123456", NULL}};
+	char text[256];
+
+	(void)state;
+	assert_int_equal(parse(OVMF), STATUS_OK);
+	assert_null(config_flash_path(&config.vms[0]));
+	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
+		snprintf(text, sizeof(text), OVMF "pflash = %s\n", table[i].value);
+		assert_int_equal(parse(text), table[i].region != NULL ? STATUS_OK
+								      : STATUS_INVALID);
+		if (table[i].region == NULL)
+			continue;
+		assert_string_equal(config.vms[0].pflash, table[i].region);
+		assert_string_equal(config_firmware_path(&config.vms[0]),
+			"firmware/OVMF_CODE_4M.fd");
+		assert_string_equal(config_flash_path(&config.vms[0]),
+			"firmware/OVMF_VARS_4M.fd");
+	}
+	expect_error(OVMF "pflash = vda\n", "reprise.ini:4: pflash: expected disk:NAME, "
+		"partition:NAME or file:PATH, got \"vda\"");
+	expect_vm_error("pflash = disk:0",
+		"reprise.ini:4: pflash: expected firmware = ovmf in the section too, got another");
 }
 
 static void test_debugcon(void **state)
@@ -63,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_pflash),
 		cmocka_unit_test(test_debugcon),
 		cmocka_unit_test(test_display),
 	};

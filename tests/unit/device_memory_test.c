@@ -176,6 +176,29 @@ static void test_forbidden_places(void **state)
 	assert_int_equal(device_memory_place(vm, 2), GUEST_RAM_HIGH);
 }
 
+// A second device's, behind: no region shows it.
+static void test_more(void **state)
+{
+	uint64_t value = 0x1122;
+
+	(void)state;
+	assert_int_equal(device_memory_extend(&vm->device_memory, LARGE_PAGE_BYTES), STATUS_OK);
+	assert_int_equal(vm->device_memory.block_count, BLOCKS + 1);
+	move(BASE);
+	assert_int_equal(device_memory_place(vm, BLOCKS - 1), BASE + 2 * LARGE_PAGE_BYTES);
+	assert_int_equal(device_memory_place(vm, BLOCKS), DEVICE_MEMORY_NOWHERE);
+	((struct vm_device *)probe(C)->owner)->memory_offset = BYTES;
+	bus_enter(&vm->bus);
+	device_memory_write(probe(C), 8, &value, sizeof(value));
+	value = 0;
+	device_memory_read(probe(C), 8, &value, sizeof(value));
+	bus_leave(vm, (struct guest_time){NOW});
+	assert_int_equal(value, 0x1122);
+	assert_int_equal(vm->device_memory.blocks[BLOCKS][8], 0x22);
+	assert_int_equal(vm->device_memory.blocks[0][8], 0);
+	assert_int_equal(vm->device_memory.written[BLOCKS], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forbidden_places, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_more, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

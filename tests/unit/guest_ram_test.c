@@ -299,6 +299,12 @@ static void the_rom_is_seen_twice(void **state)
 	assert_int_equal(guest_ram_write(ram, (struct gpa){0xffffffff}, &byte, 1), STATUS_RANGE);
 	assert_int_equal(guest_ram_write_rom(ram, (struct gpa){0xffffffff}, &byte, 1),
 		STATUS_RANGE);
+	ram->rom_hidden = true; // a flash in the midst of a command
+	assert_int_equal(kind(0xffffffff), GUEST_RAM_NONE);
+	assert_null(guest_ram_page(ram, (struct gpa){0xfffc0000}));
+	assert_int_equal(guest_ram_read(ram, (struct gpa){0xffffffff}, &byte, 1), STATUS_RANGE);
+	assert_int_equal(at(0xfffff), 0x22);
+	ram->rom_hidden = false;
 	shadow_set(GUEST_SHADOW_WRITE);
 	assert_int_equal(kind(0xe0000), GUEST_RAM_ROM);
 	assert_int_equal(at(0xe0000), 0x33);

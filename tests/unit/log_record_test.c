@@ -376,7 +376,8 @@ static void kinds_have_names(void **state)
 	assert_string_equal(log_kind_name(EVENT_CHARACTERS), "characters");
 	assert_string_equal(log_kind_name(EVENT_AUDIO), "audio");
 	assert_string_equal(log_kind_name(LOG_STOP), "stop");
-	assert_string_equal(log_kind_name(LOG_STOP + 1), "unknown");
+	assert_string_equal(log_kind_name(LOG_CONTENTS), "contents");
+	assert_string_equal(log_kind_name(LOG_CONTENTS + 1), "unknown");
 	assert_string_equal(log_kind_name(1000), "unknown");
 }
 

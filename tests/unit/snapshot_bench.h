@@ -23,6 +23,7 @@
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "tests/unit/snapshot_flash.h"
 #include "tests/unit/snapshot_nics.h"
 #include "vm/ramdisk.h"
 #include "vm/save_load_test.h"
@@ -294,8 +295,8 @@ enum status memory_create(struct vm *of)
 			return STATUS_NO_MEMORY;
 	for (uint64_t i = 0; i < of->ram.block_count; i++)
 		of->ram.blocks[i] = calloc(1, LARGE_PAGE_BYTES);
-	return of->config.display == VM_DISPLAY_NONE ? STATUS_OK
-		: device_memory_create(&of->device_memory, VGA_MEMORY_BYTES);
+	return of->config.display != VM_DISPLAY_NONE && device_memory_create(&of->device_memory,
+		VGA_MEMORY_BYTES) != STATUS_OK ? STATUS_NO_MEMORY : bench_memory_more(of);
 }
 
 void memory_mark_written(struct vm *of) { memset(of->ram.written, 1, of->ram.block_count); }
@@ -400,8 +401,6 @@ static inline void registers_fill(struct vm *of, unsigned index)
 static uint8_t bench_display; // enum vm_display
 static inline int bench_setup(void **state)
 {
-	static const char name[] = "bench";
-
 	(void)state;
 	bench_cpu.self = &bench_cpu;
 	syscall(SYS_arch_prctl, ARCH_SET_GS, &bench_cpu);
@@ -409,11 +408,12 @@ static inline int bench_setup(void **state)
 		.set_state = fake_set_state};
 	large_blocks_max = UINT32_MAX;
 	vm = calloc(1, sizeof(*vm));
-	strcpy(vm->name, name);
+	strcpy(vm->name, "bench");
 	vm->config = (struct vm_config){.name = vm->name, .memory_bytes = 2 * LARGE_PAGE_BYTES,
 		.vcpus = BENCH_VCPUS, .x2apic = true, .debugcon = 0xe9, .debug_exit = true,
 		.display = bench_display, .disk_count = 1,
 		.disks = {{.bytes = 64, .kind = VM_DISK_TEST}}};
+	bench_flash_configure(&vm->config);
 	vm->state = VM_RUNNING;
 	vm->time_stands = true;
 	vm->paused_tsc = 5000000;

@@ -5,19 +5,19 @@
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock config \
 	config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode device_memory direct_boot direct_boot_elf e820 env event \
-	fat fw_cfg gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn insn_model \
-	insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic \
-	log_check log_header log_index log_reader log_record log_store log_writer mc146818 \
-	mem memory_hash memory_map message monitor monitor_command monitor_devices \
+	fat flash fw_cfg gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn \
+	insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor \
+	local_apic log_check log_header log_index log_reader log_record log_store log_writer \
+	mc146818 mem memory_hash memory_map message monitor monitor_command monitor_devices \
 	monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested \
 	nvme nvme_lies outside_packet paging pci pci_host pci_hotplug pcidev pcidev_msi \
-	piix3 pmu port61 position pvpanic rate region relocate reset_control screen_code \
-	slot snapshot snapshot_backend snapshot_display snapshot_packet snapshot_position \
-	state svm_event svm_exit svm_inflight svm_state svm_step switch task_switch \
-	test_disk timer turns uart16550 vga vga_render virtio_balloon virtio_blk \
-	virtio_console virtio_disk virtio_hostile virtio_load virtio_net virtio_net_hostile \
-	virtio_order virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit \
-	vmx_inflight vmx_state
+	pflash piix3 pmu port61 position pvpanic rate region relocate reset_control \
+	screen_code slot snapshot snapshot_backend snapshot_display snapshot_flash \
+	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step switch task_switch test_disk timer turns uart16550 vga vga_render \
+	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
+	virtio_net virtio_net_hostile virtio_order virtio_plane virtio_resize virtio_rng \
+	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -36,7 +36,8 @@ $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
-	boot/config_rr.c boot/config_values.c boot/ini.c boot/path.c boot/text.c
+	boot/config_region.c boot/config_rr.c boot/config_values.c boot/ini.c boot/path.c \
+	boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_disk := $(unit_config)
 unit_config_firmware := $(unit_config)
@@ -81,6 +82,7 @@ unit_ahci := $(UNIT_DISK)
 unit_ahci_lies := $(UNIT_DISK)
 unit_ide := $(UNIT_DISK)
 unit_fat := drivers/fat.c
+unit_flash := vm/flash.c
 unit_gpt := drivers/gpt.c
 unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
 	drivers/region_find.c
@@ -107,8 +109,8 @@ unit_env := $(UNIT_BUS)
 unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
-	vm/medium.c vm/mtrr.c vm/packet.c vm/pc.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c \
-	vm/random_seed.c vm/setting.c vm/slot.c \
+	vm/medium.c vm/mtrr.c vm/packet.c vm/pc.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c \
+	vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c \
 	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
@@ -117,6 +119,7 @@ unit_snapshot_packet := $(unit_snapshot)
 unit_host_screen := vm/host_screen_fit.c
 unit_screen_code := vm/screen_code.c
 unit_snapshot_display := $(unit_snapshot)
+unit_snapshot_flash := $(unit_snapshot)
 unit_snapshot_position := $(unit_snapshot)
 unit_decode := kernel/decode.c
 unit_timer := kernel/timer.c
