@@ -95,7 +95,7 @@ static uint64_t room_of(unsigned n)
 // A flush, or a read that goes to the back end in parts: a header, and room for data and a status.
 static void offer(void)
 {
-	bool reads = splitmix_next(&waits) % 4 == 0;
+	bool reads = splitmix_next(&wait_seed) % 4 == 0;
 	uint32_t bytes = reads ? READ_BYTES : 0;
 	const uint32_t header[4] = {reads ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_FLUSH, 0, 0, 0};
 	unsigned n = (unsigned)__builtin_ctz(~flying);
