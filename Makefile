@@ -295,8 +295,8 @@ $(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stam
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	display display-vmx landing landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi \
-	debian flash plane
+	display display-vmx hotplug landing landing-vmx monitor net net-vmx linux-pvh \
+	linux-smp linux-uefi debian flash plane
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

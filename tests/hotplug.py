@@ -2,7 +2,8 @@
 """A Linux guest whose second disk is plugged in, unplugged, also while it reads, and plugged in
 again; the same recorded and replayed.
 
-  linux          by device_add and device_del, with a reset and a snapshot in between
+  linux          by device_add and device_del; saved, loaded and reset in between, but in Bochs,
+                 where that takes minutes
   linux-plane    with a data plane, on several CPUs
   linux-replay   recorded; replayed on a host that differs, its requests taking other times
 """
@@ -16,7 +17,7 @@ import monitor
 import replay
 import system
 
-TIMEOUT = 240
+TIMEOUT = 300
 GONE = r"linux: disk extra is unplugged"
 ADD = "device_add virtio-blk-pci,drive=extra"
 
@@ -50,7 +51,8 @@ def run(options, engine, directory, cpus):
                              TIMEOUT * options.timeout_scale, emulator) as terminal:
             terminal.expect(monitor.SHELL, monitor.BOOT_SECONDS)
             talk(terminal)
-            again(terminal)
+            if engine == "svm":
+                again(terminal)
             monitor.to_monitor(terminal)
             terminal.send("quit\r")
             terminal.check_left()
@@ -68,8 +70,8 @@ def at_monitor(terminal, text, pattern=None):
 
 def plug(terminal):
     at_monitor(terminal, ADD)
-    monitor.shell(terminal, "while [ ! -e /dev/vdb ]; do :; done; cat /sys/block/vdb/size",
-                  r"^8192\r", 60)
+    monitor.shell(terminal, "until [ -e /dev/vdb ] && cat /sys/block/vdb/size 2>/dev/null; "
+                  "do :; done", r"^8192\r", 60)
 
 
 def unplug(terminal):

@@ -52,7 +52,7 @@ for seed in 1 2 3; do
 done
 shard guests tests/run.py guests
 shard machines-cores tests/run.py machines-cores --jobs 1
-shard vmx tests/run.py monitor-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
+shard vmx tests/run.py monitor-vmx hotplug-vmx linux-uefi-vmx bad-config-vmx faults-vmx smp-vmx
 shard linux-smp-vmx tests/run.py linux-smp-vmx linux-smp-more-vmx
 shard landing-100000 env LANDINGS=100000 tests/run.py landing --filter linux
 shard landing-vmx-100000 env LANDINGS=100000 tests/run.py landing-vmx --filter linux
