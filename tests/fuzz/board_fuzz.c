@@ -125,6 +125,12 @@ static void decode(uint64_t offset)
 	demand(pci_host_decode(env.device, PCI_HOST_REGION_ECAM, offset) == offset);
 }
 
+static void operate(enum device_setting setting, uint64_t value)
+{
+	if (env.model->accepts(env.device, setting, value))
+		env.model->set(env.device, env.now, setting, value);
+}
+
 static void step(struct input *input)
 {
 	uint8_t what = (uint8_t)take(input, 1);
@@ -147,6 +153,8 @@ static void step(struct input *input)
 
 		if (env.model->accepts(env.device, setting, value))
 			env.model->set(env.device, env.now, setting, value);
+	} else if (what >= 0xd8 && what < 0xe0 && env.model->accepts != NULL) {
+		operate(what & 1 ? DEVICE_SETTING_PLUG : DEVICE_SETTING_UNPLUG, take(input, 1));
 	} else if (what < 0xe0) {
 		env_time_pass(what & 0xf);
 	} else if (what < 0xf0) { // memory, in which a description may lie

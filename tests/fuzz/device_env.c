@@ -185,17 +185,22 @@ void env_check(void)
 		demand(env.model->level(env.device, env.now, i) == env.effects.line[i]);
 }
 
-static uint8_t *save(size_t *bytes)
+static uint8_t *save(const struct device *device, size_t *bytes)
 {
 	const struct state_table *table = env.model->state;
 	uint8_t *saved;
 
-	if (env.rest != NULL)
-		env.rest();
 	*bytes = state_saved_bytes(table, table->version);
 	saved = malloc(*bytes);
-	demand(saved != NULL && state_save(table, env.device, saved, *bytes) == STATUS_OK);
+	demand(saved != NULL && state_save(table, device, saved, *bytes) == STATUS_OK);
 	return saved;
+}
+
+static uint8_t *save_present(size_t *bytes)
+{
+	if (env.rest != NULL)
+		env.rest();
+	return save(env.device, bytes);
 }
 
 // Into a fresh instance, which then takes the place of the present one. What waits for the device
@@ -222,11 +227,11 @@ void env_save_and_load(void)
 {
 	struct env_effects before;
 	size_t bytes, again_bytes;
-	uint8_t *saved = save(&bytes), *again;
+	uint8_t *saved = save_present(&bytes), *again;
 
 	before = env.effects;
 	demand(load(saved, bytes));
-	again = save(&again_bytes);
+	again = save(env.device, &again_bytes);
 	demand(bytes == again_bytes && memcmp(saved, again, bytes) == 0);
 	demand(memcmp(&before, &env.effects, sizeof(before)) == 0);
 	free(saved);
@@ -243,7 +248,7 @@ static void verify(void)
 void env_load_altered(struct input *input)
 {
 	size_t bytes;
-	uint8_t *saved = save(&bytes);
+	uint8_t *saved = save_present(&bytes);
 
 	saved[take(input, 2) % bytes] ^= (uint8_t)take(input, 1);
 	if (load(saved, bytes))
@@ -254,6 +259,8 @@ void env_load_altered(struct input *input)
 void env_load_any(struct input *input, uint32_t elements)
 {
 	const struct state_table *table = env.model->state;
+	const struct env_effects before = env.effects;
+	struct device *any = instance_create();
 	size_t bytes;
 	uint8_t *saved;
 
@@ -263,15 +270,11 @@ void env_load_any(struct input *input, uint32_t elements)
 		if (field->kind != STATE_FIELD_SAVED || strncmp(field->name, "pci", 3) == 0)
 			continue;
 		for (uint32_t n = 0; n < field->count && n < elements; n++)
-			state_field_set(field, env.device, n, take(input, field->width));
+			state_field_set(field, any, n, take(input, field->width));
 	}
-	saved = save(&bytes); // as it is, whether it can be or not
-	if (load(saved, bytes)) {
-		verify();
-	} else { // what it was configured with is lost
-		free(env.device);
-		env.halves = 0;
-		env.device = instance_create();
-	}
+	saved = save(any, &bytes); // whether it can be or not
+	free(any);
+	env.effects = before;
+	(void)load(saved, bytes);
 	free(saved);
 }
