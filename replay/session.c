@@ -289,7 +289,7 @@ static enum status prepare(struct machine *machine, struct vm_config *config,
 		status = play_prepare(session, config, error);
 		session_set_mode(session, status == STATUS_OK ? REPLAY_REPLAYING : REPLAY_NONE);
 	} else if (config->rr.mode == VM_RR_RECORD) { // which may wait for a disk
-		status = sink_open(&session->sink, &config->rr, SINK_WRITE, error);
+		status = sink_open(&session->sink, &config->rr, SINK_WRITE, config->name, error);
 	}
 	return status;
 }
