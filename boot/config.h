@@ -143,10 +143,18 @@ struct config_vm {
 	uint32_t save_load_memory; // test_save_load_memory = every Nth time, 0: never; default 1
 };
 
-// medium = ram:SIZE|image:PATH
+enum config_medium_kind {
+	CONFIG_MEDIUM_RAM,    // zeros
+	CONFIG_MEDIUM_IMAGE,  // what a file of the ESP holds, in RAM
+	CONFIG_MEDIUM_REGION, // of a disk of the host
+};
+
+// medium = ram:SIZE|image:PATH|disk:NAME|partition:NAME|file:PATH
 struct config_medium {
-	uint64_t bytes;             // of ram:, in steps of 512; 0: an image
-	char path[CONFIG_PATH_MAX]; // of image:
+	uint32_t kind;  // enum config_medium_kind
+	uint64_t bytes; // of ram:, in steps of 512
+	char path[CONFIG_PATH_MAX];  // of image:
+	char region[CONFIG_PATH_MAX + 8]; // as drivers/region.h has it: "partition:root"
 };
 
 enum config_disk_interface { CONFIG_DISK_VIRTIO };

@@ -17,19 +17,70 @@ static const char *config_ram(struct ini_slice value, struct config_medium *medi
 	return NULL;
 }
 
+static const char *config_image(struct ini_slice value, struct config_medium *medium)
+{
+	medium->kind = CONFIG_MEDIUM_IMAGE;
+	return config_parse_path(value, medium->path, sizeof(medium->path));
+}
+
+// What is behind the word goes behind it.
+static const char *config_region(struct ini_slice value, const char *word,
+	const char *expected, struct config_medium *medium)
+{
+	size_t length = strlen(word);
+
+	medium->kind = CONFIG_MEDIUM_REGION;
+	if (value.count == 0 || value.count >= sizeof(medium->region) - length)
+		return expected;
+	for (size_t i = 0; i < value.count; i++)
+		if (value.bytes[i] < 0x20 || value.bytes[i] > 0x7e)
+			return expected;
+	memcpy(medium->region, word, length);
+	memcpy(medium->region + length, value.bytes, value.count);
+	medium->region[length + value.count] = '\0';
+	return NULL;
+}
+
+static const char *config_whole_disk(struct ini_slice value, struct config_medium *medium)
+{
+	return config_region(value, "disk:", "disk: with the name or number of a disk", medium);
+}
+
+static const char *config_partition(struct ini_slice value, struct config_medium *medium)
+{
+	return config_region(value, "partition:",
+		"partition: with a label or GUID of letters of ASCII", medium);
+}
+
+static const char *config_file(struct ini_slice value, struct config_medium *medium)
+{
+	char path[CONFIG_PATH_MAX];
+	const char *expected = config_parse_path(value, path, sizeof(path));
+
+	if (expected != NULL)
+		return expected;
+	return config_region((struct ini_slice){path, strlen(path)}, "file:",
+		"file: with the path of a file", medium);
+}
+
 const char *config_parse_medium(struct ini_slice value, void *field, size_t capacity)
 {
-	static const char ram[] = "ram:", image[] = "image:";
-	struct config_medium *medium = field;
+	static const struct {
+		const char *word;
+		const char *(*parse)(struct ini_slice value, struct config_medium *medium);
+	} kinds[] = {{"ram:", config_ram}, {"image:", config_image},
+		{"disk:", config_whole_disk}, {"partition:", config_partition},
+		{"file:", config_file}};
 
 	(void)capacity;
-	if (value.count >= sizeof(ram) - 1 && memcmp(value.bytes, ram, sizeof(ram) - 1) == 0)
-		return config_ram((struct ini_slice){value.bytes + sizeof(ram) - 1,
-			value.count - (sizeof(ram) - 1)}, medium);
-	if (value.count >= sizeof(image) - 1 && memcmp(value.bytes, image, sizeof(image) - 1) == 0)
-		return config_parse_path((struct ini_slice){value.bytes + sizeof(image) - 1,
-			value.count - (sizeof(image) - 1)}, medium->path, sizeof(medium->path));
-	return "ram:SIZE or image:PATH";
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		size_t length = strlen(kinds[i].word);
+
+		if (value.count >= length && memcmp(value.bytes, kinds[i].word, length) == 0)
+			return kinds[i].parse((struct ini_slice){value.bytes + length,
+				value.count - length}, field);
+	}
+	return "ram:SIZE, image:PATH, disk:NAME, partition:NAME or file:PATH";
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

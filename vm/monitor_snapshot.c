@@ -52,6 +52,20 @@ static void cost_log(const char *what, const struct vm *vm, const struct snapsho
 		(ull)cost->ticks, (ull)cost->memory_ticks);
 }
 
+static void refusal_print(const struct vm *vm, enum status status)
+{
+	const struct vm_disk_config *disk = vm_disk_not_kept(&vm->config);
+
+	if (status == STATUS_UNSUPPORTED)
+		monitor_printf("Error: disk %s is written to %s, which no snapshot keeps\n",
+			disk->name, disk->region->source);
+	else if (status == STATUS_REFUSED)
+		monitor_puts("Error: the machine has not been started\n");
+	else
+		monitor_printf("Error: not enough memory: %llu MiB free\n",
+			(ull)(mem_count().free_blocks * LARGE_PAGE_BYTES / MIB));
+}
+
 // One of the same name goes, but not before the new one is there.
 static void command_savevm(const struct monitor_call *call)
 {
@@ -80,10 +94,7 @@ static void command_savevm(const struct monitor_call *call)
 	status = snapshot_save(vm, &snapshot->stream, &cost, &snapshot->time);
 	if (status != STATUS_OK) {
 		free(snapshot);
-		monitor_printf(status == STATUS_REFUSED
-				? "Error: the machine has not been started\n"
-				: "Error: not enough memory: %llu MiB free\n",
-			(ull)(mem_count().free_blocks * LARGE_PAGE_BYTES / MIB));
+		refusal_print(vm, status);
 		return;
 	}
 	at = snapshot_find(snapshot->machine, snapshot->tag);

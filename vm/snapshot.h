@@ -38,7 +38,8 @@ struct snapshot_cost {
 };
 
 // These two hold the machine meanwhile; it then goes on as before. By the boot CPU, in a fiber.
-// `stream` is empty, and stays so on failure: STATUS_NO_MEMORY, STATUS_REFUSED (never started).
+// `stream` is empty, and stays so on failure: STATUS_NO_MEMORY, STATUS_REFUSED (never started),
+// STATUS_UNSUPPORTED (vm_disk_not_kept).
 // *time is the guest's when it was saved.
 must_check enum status snapshot_save(struct vm *vm, struct snapshot_stream *stream,
 	struct snapshot_cost *cost, struct guest_time *time);

@@ -210,6 +210,8 @@ void snapshot_media_write(const struct vm *vm, struct snapshot_stream *stream)
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		const struct medium *medium = &vm->media[i];
 
+		if (medium->blocks == NULL) // a region, which is not the machine's
+			continue;
 		snapshot_section_begin(stream, medium_name, i, MEDIUM_VERSION, medium->bytes);
 		for (uint64_t at = 0; at < medium->bytes; at += LARGE_PAGE_BYTES)
 			snapshot_put(stream, medium->blocks[at / LARGE_PAGE_BYTES],
@@ -241,7 +243,8 @@ enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream)
 	enum status status = STATUS_OK;
 
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
-		status = medium_read_saved(&vm->media[i], i, stream);
+		if (vm->media[i].blocks != NULL)
+			status = medium_read_saved(&vm->media[i], i, stream);
 	return status;
 }
 
@@ -253,8 +256,8 @@ enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DISKS_MAX],
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		uint64_t bytes = theirs[i];
 
-		if (bytes == mine[i] || bytes == 0 || bytes % VIRTIO_BLK_SECTOR_BYTES != 0 ||
-			bytes > VIRTIO_BLK_BYTES_MAX)
+		if (vm->media[i].blocks == NULL || bytes == mine[i] || bytes == 0 ||
+			bytes % VIRTIO_BLK_SECTOR_BYTES != 0 || bytes > VIRTIO_BLK_BYTES_MAX)
 			continue;
 		if (medium_resize(&vm->media[i], bytes, NULL) != STATUS_OK)
 			return snapshot_fail(stream, STATUS_NO_MEMORY,

@@ -24,6 +24,26 @@ static void test_disks(void **state)
 	assert_false(config.disks[1].readonly || config.disks[1].plugged);
 }
 
+static void test_regions(void **state)
+{
+	static const char *const media[] = {"disk:vda", "disk:7", "partition:a label",
+		"file:logs/one.img"};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(media); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+			"medium = %s\n", media[i]);
+		assert_int_equal(parse(text), STATUS_OK);
+		assert_int_equal(config.disks[0].medium.kind, CONFIG_MEDIUM_REGION);
+		assert_string_equal(config.disks[0].medium.region, media[i]);
+	}
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+		"medium = file:\\logs//one.img\n"), STATUS_OK);
+	assert_string_equal(config.disks[0].medium.region, "file:logs/one.img");
+}
+
 static void test_bad_disks(void **state)
 {
 	char text[2048] = "test_disk = 4K\n";
@@ -48,7 +68,17 @@ static void test_bad_disks(void **state)
 		"reprise.ini:5: medium: expected a path without .. and control characters, "
 		"got \"image:../x\"");
 	expect_vm_error("[disk d]\nmedium = disk.img",
-		"reprise.ini:5: medium: expected ram:SIZE or image:PATH, got \"disk.img\"");
+		"reprise.ini:5: medium: expected ram:SIZE, image:PATH, disk:NAME, partition:NAME "
+		"or file:PATH, got \"disk.img\"");
+	expect_vm_error("[disk d]\nmedium = disk:",
+		"reprise.ini:5: medium: expected disk: with the name or number of a disk, "
+		"got \"disk:\"");
+	expect_vm_error("[disk d]\nmedium = partition:a\tb",
+		"reprise.ini:5: medium: expected partition: with a label or GUID of letters of "
+		"ASCII, got \"partition:a?b\"");
+	expect_vm_error("[disk d]\nmedium = file:../x",
+		"reprise.ini:5: medium: expected a path without .. and control characters, "
+		"got \"file:../x\"");
 	expect_vm_error("[disk d]\ninterface = ide",
 		"reprise.ini:5: interface: expected virtio, got \"ide\"");
 	expect_vm_error("[disk d]\nvm =",
@@ -64,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_bad_disks),
 	};
 

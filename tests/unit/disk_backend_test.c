@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests at a disk in a region: random ones, several at once, against a model in which each is
+// done when it is asked for.
+#include "vm/disk_backend.h"
+
+#include "tests/unit/disk_bench.h"
+
+enum { SEEDS = 24, ROUNDS = 30, AT_ONCE = 24, SECTOR = 512 };
+
+static uint8_t model[HOST_BYTES];
+static uint64_t model_bytes, numbers;
+static struct asked all[AT_ONCE];
+
+static uint64_t below(uint64_t limit)
+{
+	return splitmix_next(&numbers) % limit;
+}
+
+static void begin(uint64_t seed, uint32_t sector_bytes)
+{
+	bench_begin(seed, sector_bytes);
+	numbers = seed * 77 + 1;
+	medium_create_region(&machine.media[0], medium_region.region);
+	assert_int_equal(disk_backend_create(&machine, 0, 0, &backend), STATUS_OK);
+	model_bytes = medium_region.region->bytes;
+	host_copy(model);
+}
+
+// Near each other, so that many overlap.
+static void random_one(struct asked *asked)
+{
+	static const enum device_io_kind kinds[] = {DEVICE_IO_READ, DEVICE_IO_READ,
+		DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_ZERO,
+		DEVICE_IO_DISCARD, DEVICE_IO_FLUSH};
+	enum device_io_kind kind = kinds[below(ARRAY_COUNT(kinds))];
+	uint64_t bytes = (below(16) + 1) * SECTOR, near = below(4) * (model_bytes / 4);
+	uint64_t offset = ALIGN_DOWN(near + below(64) * SECTOR, SECTOR);
+
+	if (kind == DEVICE_IO_ZERO && below(4) == 0)
+		bytes *= 40; // more than is written at once
+	if (kind == DEVICE_IO_FLUSH)
+		offset = bytes = 0;
+	if (kind == DEVICE_IO_READ)
+		memcpy(asked->expected, model + offset, bytes);
+	if (kind == DEVICE_IO_WRITE) {
+		memset(asked->data, (int)below(256), bytes);
+		memcpy(model + offset, asked->data, bytes);
+	}
+	if (kind == DEVICE_IO_ZERO)
+		memset(model + offset, 0, bytes);
+	ask(asked, kind, offset, bytes);
+}
+
+static void check(void)
+{
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		assert_int_equal(all[i].request.status, STATUS_OK);
+		if (all[i].request.kind == DEVICE_IO_READ)
+			assert_memory_equal(all[i].data, all[i].expected, all[i].request.bytes);
+	}
+	host_holds(model);
+}
+
+static void each_reads_what_was_written_before(void **state)
+{
+	unsigned busiest = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		begin(seed, seed % 3 == 0 ? 4096 : 512);
+		for (unsigned round = 0; round < ROUNDS; round++) {
+			for (unsigned i = 0; i < AT_ONCE; i++) {
+				random_one(&all[i]);
+				if (below(3) == 0)
+					(void)fake_step();
+			}
+			all_answered();
+			check();
+		}
+		busiest = host.busiest > busiest ? host.busiest : busiest;
+		bench_end();
+	}
+	assert_int_equal(busiest, DISK_BACKEND_FIBERS);
+}
+
+static void a_flush_is_durable(void **state)
+{
+	(void)state;
+	begin(3, 512);
+	memset(all[0].data, 0x5a, SECTOR);
+	assert_int_equal(ask_and_wait(&all[0], DEVICE_IO_WRITE, 8192, SECTOR), STATUS_OK);
+	assert_int_not_equal(host.medium[host_place(8192)], 0x5a);
+	assert_int_equal(ask_and_wait(&all[1], DEVICE_IO_FLUSH, 0, 0), STATUS_OK);
+	assert_int_equal(host.medium[host_place(8192)], 0x5a);
+	host.bad_flush = true;
+	assert_int_equal(ask_and_wait(&all[1], DEVICE_IO_FLUSH, 0, 0), STATUS_IO);
+	host.bad_flush = false;
+	bench_end();
+}
+
+// It fails for who needs that sector, and for nobody else.
+static void errors_are_answers(void **state)
+{
+	(void)state;
+	begin(4, 512);
+	host.bad_sector = host_place(20 * SECTOR) / SECTOR;
+	ask(&all[0], DEVICE_IO_READ, 16 * SECTOR, 8 * SECTOR);
+	ask(&all[1], DEVICE_IO_WRITE, 20 * SECTOR, SECTOR);
+	ask(&all[2], DEVICE_IO_ZERO, 0, 64 * SECTOR);
+	ask(&all[3], DEVICE_IO_READ, 21 * SECTOR, SECTOR);
+	ask(&all[4], DEVICE_IO_DISCARD, 20 * SECTOR, SECTOR);
+	ask(&all[5], DEVICE_IO_READ, model_bytes - SECTOR, 2 * SECTOR);
+	all_answered();
+	assert_int_equal(all[0].request.status, STATUS_IO);
+	assert_int_equal(all[1].request.status, STATUS_IO);
+	assert_int_equal(all[2].request.status, STATUS_IO);
+	assert_int_equal(all[3].request.status, STATUS_OK);
+	assert_int_equal(all[4].request.status, STATUS_OK);
+	assert_int_equal(all[5].request.status, STATUS_RANGE);
+	host.bad_sector = UINT64_MAX;
+	assert_int_equal(ask_and_wait(&all[0], DEVICE_IO_READ, 16 * SECTOR, 8 * SECTOR), STATUS_OK);
+	bench_end();
+	// Of a sector of 4 KiB that cannot be read nothing is written.
+	begin(5, 4096);
+	host.bad_sector = host_place(8192) / 4096;
+	memset(all[0].data, 0x77, SECTOR);
+	assert_int_equal(ask_and_wait(&all[0], DEVICE_IO_WRITE, 8192, SECTOR), STATUS_IO);
+	assert_int_equal(host.writes, 0);
+	bench_end();
+}
+
+static void what_is_read_only_is_not_written(void **state)
+{
+	static const enum device_io_kind kinds[] = {DEVICE_IO_WRITE, DEVICE_IO_ZERO,
+		DEVICE_IO_DISCARD};
+
+	(void)state;
+	begin(6, 512);
+	machine.config.disks[0].readonly = true;
+	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++)
+		assert_int_equal(ask_and_wait(&all[0], kinds[i], 0, SECTOR), STATUS_REFUSED);
+	assert_int_equal(ask_and_wait(&all[0], DEVICE_IO_READ, 0, SECTOR), STATUS_OK);
+	assert_int_equal(ask_and_wait(&all[0], DEVICE_IO_FLUSH, 0, 0), STATUS_OK);
+	assert_int_equal(host.writes, 0);
+	bench_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_reads_what_was_written_before),
+		cmocka_unit_test(a_flush_is_durable),
+		cmocka_unit_test(errors_are_answers),
+		cmocka_unit_test(what_is_read_only_is_not_written),
+	};
+
+	return cmocka_run_group_tests_name("disk_backend", tests, NULL, NULL);
+}
