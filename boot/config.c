@@ -99,6 +99,8 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
 	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
 	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),
+	CONFIG_DISK_KEY(snapshot, "snapshot", config_parse_bool, false),
+	CONFIG_DISK_KEY(snapshot_memory, "snapshot_memory", config_parse_overlay, false),
 	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };
@@ -332,7 +334,11 @@ static bool config_check_disks(struct config_parser *parser)
 	for (uint32_t i = 0; i < config->disk_count; i++) {
 		const struct config_disk *disk = &config->disks[i];
 		uint32_t vm = config_vm_index(config, disk->vm);
+		const char *key, *expected = config_disk_problem(disk, &key);
 
+		if (expected != NULL)
+			return config_fail(parser, disk->line, config_slice(key), expected,
+				config_nothing);
 		if (vm == config->vm_count)
 			return config_fail(parser, disk->line, config_slice("vm"),
 				"the name of a [vm NAME] section", config_slice(disk->vm));

@@ -168,6 +168,8 @@ struct config_disk {
 	uint32_t interface;       // interface = virtio, enum config_disk_interface; default virtio
 	bool readonly;            // readonly = on|off; default off
 	bool plugged;             // plugged = on|off: when the machine is created; default on
+	bool snapshot;            // snapshot = on|off: writes stay in memory; default off
+	uint64_t snapshot_memory; // snapshot_memory = SIZE up to which they do; default 256M
 	uint32_t dataplane;       // dataplane = CPU of the host, plus 1; default 0: none
 	uint64_t delay;           // test_delay = SEED from 1; default 0: none
 };
@@ -198,6 +200,9 @@ struct config {
 // The configuration of this boot, for whichever code parses it: under UEFI first to learn which
 // files to load, and again by the kernel.
 extern struct config boot_config;
+
+// NULL, or what was expected of *key where keys of a [disk NAME] do not go together.
+const char *config_disk_problem(const struct config_disk *disk, const char **key);
 
 // Parses `text`. On failure `error` holds one line that names file, line, key and what was
 // expected, like: reprise.ini:7: memory: expected a size such as 512M, got "lots"; *config then

@@ -8,6 +8,7 @@
 
 #define CONFIG_MEDIUM_STEP 512u
 #define CONFIG_MEDIUM_MAX  (UINT64_C(64) << 30)
+#define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
 static const char *config_ram(struct ini_slice value, struct config_medium *medium)
 {
@@ -81,6 +82,29 @@ const char *config_parse_medium(struct ini_slice value, void *field, size_t capa
 				value.count - length}, field);
 	}
 	return "ram:SIZE, image:PATH, disk:NAME, partition:NAME or file:PATH";
+}
+
+const char *config_parse_overlay(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t bytes;
+
+	(void)capacity;
+	if (config_size(value, &bytes) != NULL || bytes < CONFIG_OVERLAY_MIN ||
+		bytes > CONFIG_MEDIUM_MAX)
+		return "a size from 1M to 64G";
+	memcpy(field, &bytes, sizeof(bytes));
+	return NULL;
+}
+
+const char *config_disk_problem(const struct config_disk *disk, const char **key)
+{
+	*key = "snapshot";
+	if (disk->snapshot && disk->readonly)
+		return "off where readonly = on, got on";
+	*key = "snapshot_memory";
+	if (disk->snapshot_memory != 0 && !disk->snapshot)
+		return "snapshot = on beside it";
+	return NULL;
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

@@ -19,7 +19,7 @@
 #include "vm/flash.h"
 #include "vm/machine.h"
 
-enum { DISK_SECTOR_BYTES = 512 };
+enum { DISK_SECTOR_BYTES = 512, OVERLAY_BYTES = 256 << 20 };
 
 const struct boot_file *boot_file_find(const struct boot_info *info, const char *name)
 {
@@ -198,9 +198,13 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		.region = disk_region_of(index),
 	};
 
+	if (disk->snapshot)
+		made.overlay_bytes = disk->snapshot_memory != 0 ? disk->snapshot_memory
+								: OVERLAY_BYTES;
+
 	if (made.region != NULL) {
 		made.bytes = made.region->region->bytes;
-		made.readonly |= made.region->region->read_only;
+		made.readonly |= made.region->region->read_only && !disk->snapshot;
 	}
 	if (disk->medium.kind != CONFIG_MEDIUM_IMAGE)
 		return made;

@@ -53,7 +53,8 @@ static void disks_describe(const struct vm_config *config, struct log_header *he
 		log_header_add_number(header, name, disk->bytes);
 		snprintf(name, sizeof(name), "disk%u_kind", (unsigned)i);
 		log_header_add_number(header, name, disk->kind |
-			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9);
+			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9 |
+			(uint64_t)(disk->overlay_bytes != 0) << 10);
 		if (disk->region != NULL) {
 			ASSERT(disk->region->hash_known); // disks_identify
 			snprintf(name, sizeof(name), "disk%u_base", (unsigned)i);

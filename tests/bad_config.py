@@ -89,6 +89,8 @@ TABLE = [
      r"\[disk d\] \(line 6\): medium: partition:none: there is no partition 'none'"),
     ("region-kind", HOST + VM + DISK + "medium = lvm:none\n", {},
      r"reprise\.ini:8: medium: expected ram:SIZE, .*file:PATH, got \"lvm:none\""),
+    ("snapshot-readonly", HOST + VM + DISK + "medium = ram:1M\nreadonly = on\nsnapshot = on\n", {},
+     r"reprise\.ini:6: snapshot: expected off where readonly = on"),
     ("path-outside", HOST + "[vm a]\nkernel = ../k\n", {}, r"reprise\.ini:4: kernel: "),
     ("missing-kernel", HOST + VM, {}, r"\[vm a\].*kernel: no such file: kernel"),
     ("missing-initrd", HOST + VM + "initrd = ramdisk\n",

@@ -3,6 +3,8 @@
 
 guest-virtio, guest-ide  what it has written and synced is on the image when the power is cut, and
                          nothing else is; what is read-only stays so
+guest-overlay            with snapshot = on nothing is written there before `commit`, not when the
+                         power is cut nor when there is no room for more; snapshots have all of it
 guest-refused            what one writes no other has, and what a replay would miss is not recorded
 guest-errors             what the host's disk cannot do is an I/O error to the guest, no more
 """
@@ -75,6 +77,13 @@ def write_data(terminal, block, disk="vda", said="good", timeout=60):
                   "echo go''od || echo b''ad", rf"^{said}\r", timeout)
 
 
+def read_data(terminal, block, disk="vda", blocks=17):
+    """And it is what the guest reads from there."""
+    monitor.shell(terminal, "echo 3 >/proc/sys/vm/drop_caches; dd if=/data of=/tmp/x bs=64k "
+                  f"count={blocks}; dd if=/dev/{disk} bs=64k skip={block} count={blocks} | "
+                  "cmp - /tmp/x && echo sa''me", r"^same\r", 60)
+
+
 def check_image(path, before, *blocks):
     """The problems of an image of which the partition ought to have /data at these blocks."""
     expected = bytearray(before)
@@ -104,7 +113,7 @@ def run(options, directory, sections, arguments, talk, engine="svm", machine=())
 def check_refusals(terminal):
     """What the machine's disks cannot do."""
     monitor.to_monitor(terminal)
-    monitor.command(terminal, "block_resize d 1M", "Error: the size of disk 'd' is that of its reg")
+    monitor.command(terminal, "block_resize d 1M", "Error: the size of disk 'd' is that of")
     monitor.command(terminal, "savevm a", "Error: disk d is written to partition:data")
     monitor.command(terminal, "info block", r"^d: linux, partition:data, 8 MiB\n"
                     r"k: linux, partition:kept, 0 MiB, read-only\n")
@@ -122,10 +131,7 @@ def run_write(options, directory, device, engine):
             check_refusals(terminal)
         write_data(terminal, 40)
         monitor.shell(terminal, "dd if=/data of=/dev/vdb && echo go''od || echo b''ad", r"^bad\r")
-        blocks = 17 if engine == "svm" else 1  # Bochs' disk is slow
-        monitor.shell(terminal, "echo 3 >/proc/sys/vm/drop_caches; dd if=/data of=/tmp/x bs=64k "
-                      f"count={blocks}; dd if=/dev/vda bs=64k skip=40 count={blocks} | "
-                      "cmp - /tmp/x && echo sa''me", r"^same\r", 60)
+        read_data(terminal, 40, blocks=17 if engine == "svm" else 1)  # Bochs' disk is slow
         # The power is cut here.
 
     sections = [section("d", "partition:data"), section("k", "partition:kept")]
@@ -166,6 +172,60 @@ def run_errors(options, directory):
                 problems.append(f"what was written at block {block} is not there")
     elif not problems:
         problems.append("nothing was written")
+    return "\n".join(problems) or None
+
+
+def run_overlay(options, directory):
+    path, before = image(directory)
+    problems = []
+
+    def fill(terminal):
+        write_data(terminal, 1)
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "info block",
+                        r"^d: linux, partition:data, 8 MiB, snapshot \(1\d\d\d of 2048 KiB\)\n"
+                        r"k: linux, partition:kept, 4 MiB, snapshot \(0 of 262144 KiB\)\n"
+                        r"r: linux, RAM, 4 MiB, snapshot \(0 of 262144 KiB\)\n")
+        monitor.command(terminal, "savevm one", timeout=120)
+        monitor.to_guest(terminal)
+        # The second one finds no room.
+        write_data(terminal, 40, said="bad")
+        read_data(terminal, 1)
+        write_data(terminal, 1)
+
+    def commit(terminal):
+        fill(terminal)
+        problems.extend(check_image(path, before))
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "loadvm one", timeout=120)
+        monitor.command(terminal, "info block", r"snapshot \(1\d\d\d of 2048 KiB\)")
+        monitor.command(terminal, "commit x", "Error: there is no disk 'x' with snapshot = on")
+        monitor.command(terminal, "commit k", "Error: disk k: partition:kept cannot be written")
+        monitor.command(terminal, "commit d", r"^$", timeout=60)
+        monitor.command(terminal, "info block", r"^d: .*, snapshot \(0 of 2048 KiB\)")
+        monitor.command(terminal, "loadvm one", "Error: what is below its disks is not what it was")
+        monitor.to_guest(terminal)
+        read_data(terminal, 1)
+        write_data(terminal, 80)  # for which there is room again
+        read_data(terminal, 80)
+        write_data(terminal, 0, "vdb")
+        write_data(terminal, 0, "vdc")
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "commit r", r"^$")
+        monitor.to_guest(terminal)
+        read_data(terminal, 0, "vdc")
+
+    large = Partition("kept", KEPT.first, 8192, attributes=KEPT.attributes)
+    disk_image.write_gpt(path, DISK_BYTES // 512, [DATA, large])
+    before = disk_image.read(path)
+    sections = [section("d", "partition:data", "snapshot = on", "snapshot_memory = 2M"),
+                section("k", "partition:kept", "snapshot = on"),
+                section("r", "ram:4M", "snapshot = on")]
+    problems += run(options, directory, sections, drive(path) + VIRTIO, fill)
+    problems += check_image(path, before)
+    if not problems:
+        problems += run(options, directory, sections, drive(path) + VIRTIO, commit)
+        problems += check_image(path, before, 1)
     return "\n".join(problems) or None
 
 
@@ -215,5 +275,6 @@ def cases(options, engine):
         return
     for name, device in (("guest-virtio", VIRTIO), ("guest-ide", IDE)):
         yield name, lambda directory, d=device: run_write(options, directory, d, engine)
+    yield "guest-overlay", lambda directory: run_overlay(options, directory)
     yield "guest-refused", lambda directory: run_refused(options, directory)
     yield "guest-errors", lambda directory: run_errors(options, directory)

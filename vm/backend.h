@@ -41,6 +41,7 @@ struct backend_request {
 	uint8_t kind;               // enum device_io_kind, or BACKEND_RESIZE
 	uint8_t status;             // enum status: the back end's answer
 	bool done;                  // (a) set with release, read with acquire
+	bool has_no_room;           // for the back end's use
 	uint8_t *data;              // (c) to be written; or what was read
 };
 

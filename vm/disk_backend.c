@@ -15,10 +15,11 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/medium_request.h"
+#include "vm/overlay.h"
 #include "vm/splitmix.h"
 #include "vm/vm.h"
 
-enum { WAITING_MAX = DEVICE_IO_MAX + 1 }; // and BACKEND_RESIZE
+enum { WAITING_MAX = DEVICE_IO_MAX + 2 }; // and BACKEND_RESIZE, and a commit
 
 struct server {
 	struct disk_backend *disk;
@@ -42,6 +43,9 @@ struct disk_backend {
 	uint64_t order; // of the last that came
 	struct backend_request *waiting[WAITING_MAX];
 	uint32_t waiting_count;
+	bool full_told; // since the overlay was committed last
+	struct backend_request part; // of the overlay, which is committed
+	struct disk_backend_commit *commit;
 };
 
 static struct medium *medium_of(const struct disk_backend *disk)
@@ -66,7 +70,32 @@ static enum status request_do(const struct disk_backend *disk,
 		return STATUS_RANGE;
 	if (is_readonly(disk) && request->kind != DEVICE_IO_READ)
 		return STATUS_REFUSED;
+	if (request->has_no_room)
+		return STATUS_NO_MEMORY;
 	return medium_request(medium, request, pause);
+}
+
+static void commit_answer(struct disk_backend *disk, enum status status, uint64_t next)
+{
+	struct disk_backend_commit *commit = disk->commit;
+	struct cpu *home = vm_home(disk->vm);
+
+	if (status == STATUS_OK)
+		disk->full_told = false;
+	commit->status = status;
+	commit->next = next;
+	__atomic_fetch_sub(&disk->vm->requests_out.sent, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&commit->done, true, __ATOMIC_RELEASE);
+	cpu_kick(home); // which may wait for that
+}
+
+static void commit_do(struct disk_backend *disk)
+{
+	struct backend_request *part = &disk->part;
+	enum status status = medium_commit(medium_of(disk), part->offset, part->bytes, fiber_yield);
+
+	commit_answer(disk, status, status == STATUS_OK ? part->offset + part->bytes
+							: part->offset);
 }
 
 static void resize(const struct disk_backend *disk, const struct backend_request *request)
@@ -161,6 +190,23 @@ static void server_end(struct server *server)
 		__atomic_store_n(gone, true, __ATOMIC_RELEASE);
 }
 
+static void request_serve(struct disk_backend *disk, struct server *server)
+{
+	struct backend_request *request = server->request;
+	enum status status = STATUS_OK;
+
+	if (request == &disk->part)
+		commit_do(disk);
+	else if (request->kind == BACKEND_RESIZE)
+		resize(disk, request);
+	else
+		status = request_do(disk, request, fiber_yield);
+	server->request = NULL;
+	disk->pending--;
+	if (request != &disk->part)
+		backend_done(request, status);
+}
+
 static void serve(void *argument)
 {
 	struct server *server = argument;
@@ -169,7 +215,6 @@ static void serve(void *argument)
 	while (!disk->left) {
 		uint64_t next;
 		struct backend_request *request = due_take(disk, rdtsc(), &next);
-		enum status status = STATUS_OK;
 
 		if (request == NULL) {
 			server->idle = true;
@@ -180,16 +225,56 @@ static void serve(void *argument)
 		server->request = request;
 		if (disk->waiting_count != 0)
 			idle_wake(disk);
-		if (request->kind == BACKEND_RESIZE)
-			resize(disk, request);
-		else
-			status = request_do(disk, request, fiber_yield);
-		server->request = NULL;
-		disk->pending--;
-		backend_done(request, status);
+		request_serve(disk, server);
 		fiber_yield();
 	}
 	server_end(server);
+}
+
+static void request_add(struct disk_backend *disk, struct backend_request *request)
+{
+	request->order = ++disk->order;
+	ASSERT(disk->waiting_count < WAITING_MAX);
+	disk->waiting[disk->waiting_count++] = request;
+	disk->pending++;
+	idle_wake(disk);
+}
+
+static void part_arrived(struct cpu_message *message)
+{
+	struct disk_backend *disk = CONTAINER_OF(message, struct disk_backend, part.message);
+
+	disk->part.offset = disk->commit->from;
+	disk->part.due = rdtsc();
+	if (medium_commit_next(medium_of(disk), &disk->part.offset, &disk->part.bytes))
+		request_add(disk, &disk->part);
+	else
+		commit_answer(disk, STATUS_OK, UINT64_MAX);
+}
+
+void disk_backend_commit(struct disk_backend *disk, struct disk_backend_commit *commit)
+{
+	ASSERT(vm_home(disk->vm) == cpu_self() && disk->vm->holds == 0);
+	__atomic_fetch_add(&disk->vm->requests_out.sent, 1, __ATOMIC_RELAXED);
+	commit->done = false;
+	disk->commit = commit;
+	disk->part.message.run = part_arrived;
+	smp_post(disk->core, &disk->part.message);
+}
+
+static void room_take(struct disk_backend *disk, struct backend_request *request)
+{
+	const struct vm_disk_config *config = &disk->vm->config.disks[disk->index];
+
+	request->has_no_room = !config->readonly && medium_reserve(medium_of(disk), request) !=
+		STATUS_OK;
+	if (!request->has_no_room || disk->full_told)
+		return;
+	disk->full_told = true;
+	log_warn("%s: disk %s: no more room in its overlay (%llu of %llu MiB): what is written "
+		"fails", disk->vm->name, config->name,
+		(unsigned long long)(overlay_used_bytes(medium_of(disk)->overlay) / MIB),
+		(unsigned long long)(config->overlay_bytes / MIB));
 }
 
 // On the disk's core.
@@ -198,15 +283,12 @@ static void request_arrived(struct cpu_message *message)
 	struct backend_request *request = CONTAINER_OF(message, struct backend_request, message);
 	struct disk_backend *disk = request->backend->owner;
 
-	request->order = ++disk->order;
 	request->due = rdtsc();
 	if (disk->seed != 0)
 		request->due += splitmix_next(&disk->random) %
 			clock_ns_to_tsc(DISK_BACKEND_DELAY_MAX_NS);
-	ASSERT(disk->waiting_count < WAITING_MAX);
-	disk->waiting[disk->waiting_count++] = request;
-	disk->pending++;
-	idle_wake(disk);
+	room_take(disk, request);
+	request_add(disk, request);
 }
 
 // Memory takes no time to wait for: on the disk's own core it is done at once.
@@ -260,7 +342,8 @@ void disk_backend_submit(void *owner, struct backend_request *request)
 		return;
 	}
 	request->message.run = request_arrived;
-	if (disk->core == cpu_self())
+	// An overlay takes memory, which nobody may behind an exit.
+	if (disk->core == cpu_self() && medium_of(disk)->overlay == NULL)
 		request_arrived(&request->message);
 	else
 		smp_post(disk->core, &request->message);

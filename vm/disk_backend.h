@@ -25,6 +25,18 @@ must_check enum status disk_backend_create(struct vm *vm, uint32_t index, uint32
 // It has no requests. NULL is allowed.
 void disk_backend_destroy(struct disk_backend *disk);
 
+// The disk's overlay, a part after another.
+struct disk_backend_commit {
+	uint64_t from;      // the first part that is wanted, at `from` or behind it
+	uint64_t next;      // of the answer: from where on to go on; UINT64_MAX: all is done
+	enum status status; // of the answer, as medium_commit's
+	bool done;          // (a) there is an answer: set with release
+};
+// The guest goes on meanwhile, but for what it wants of that part. By the machine's home, which
+// does not hold or reset it; it waits with either until there is an answer. *commit is kept until
+// then, one at a time.
+void disk_backend_commit(struct disk_backend *disk, struct disk_backend_commit *commit);
+
 // For struct backend.
 void disk_backend_submit(void *owner, struct backend_request *request);
 enum status disk_backend_copy(void *owner, const struct backend_copy *copy);

@@ -261,6 +261,8 @@ static enum status media_create(struct vm *vm)
 		else
 			status = medium_create(&vm->media[i], disk->bytes, disk->image,
 				disk->image_bytes);
+		if (status == STATUS_OK && disk->overlay_bytes != 0)
+			status = medium_create_overlay(&vm->media[i], disk->overlay_bytes);
 	}
 	return status;
 }

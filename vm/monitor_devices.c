@@ -46,7 +46,7 @@ static void command_block_resize(const struct monitor_call *call)
 		return;
 	}
 	if (!vm_disk_is_memory(&vm->config.disks[disk])) {
-		monitor_printf("Error: the size of disk '%s' is that of its region\n",
+		monitor_printf("Error: the size of disk '%s' is that of what is below\n",
 			call->arguments[0]);
 		return;
 	}

@@ -22,6 +22,7 @@ struct snapshot {
 	char tag[TAG_MAX];
 	uint64_t seconds; // since 1970, when it was made
 	struct guest_time time;
+	uint32_t commits; // of what is below its overlays
 	struct snapshot_stream stream;
 };
 
@@ -44,6 +45,16 @@ static void snapshot_remove(struct snapshot **at)
 	*at = snapshot->next;
 	snapshot_stream_free(&snapshot->stream);
 	free(snapshot);
+}
+
+static uint32_t commits_of(const struct machine *machine)
+{
+	uint32_t commits = 0;
+
+	for (uint32_t i = 0; i < machine->config.disk_count; i++)
+		if (machine->config.disks[i].region != NULL)
+			commits += machine->config.disks[i].region->commits;
+	return commits;
 }
 
 static void cost_log(const char *what, const struct vm *vm, const struct snapshot_cost *cost)
@@ -90,6 +101,7 @@ static void command_savevm(const struct monitor_call *call)
 	memcpy(snapshot->tag, call->arguments[0], length + 1);
 	snapshot->machine = monitor_machine();
 	snapshot->seconds = clock_rtc_seconds();
+	snapshot->commits = commits_of(snapshot->machine);
 	snapshot_stream_init(&snapshot->stream);
 	status = snapshot_save(vm, &snapshot->stream, &cost, &snapshot->time);
 	if (status != STATUS_OK) {
@@ -133,6 +145,9 @@ static void command_loadvm(const struct monitor_call *call)
 		return;
 	if (outside_is_bound(vm))
 		monitor_puts("Error: the machine is being recorded or replayed\n");
+	else if ((*at)->commits != commits_of((*at)->machine))
+		monitor_puts("Error: what is below its disks is not what it was: there was a "
+			"commit since\n");
 	else if (snapshot_load(vm, &(*at)->stream, &cost) != STATUS_OK)
 		monitor_printf("Error: %s\n", (*at)->stream.error);
 	else

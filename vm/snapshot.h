@@ -14,6 +14,7 @@
 //   request  slot    each of these, and request_data what it has read
 //   event    n       what waits in the event queue, first in first
 //   medium   disk    what a disk in RAM holds
+//   overlay  disk    what has been written to one whose medium stays as it is
 //   ram      block   2 MiB of guest memory: page number (8 bytes) and page, for each page that is
 //                    not all zero; blocks without such a page are left out
 //
@@ -76,6 +77,11 @@ must_check enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DIS
 	const uint64_t theirs[VM_DISKS_MAX], struct snapshot_stream *stream);
 must_check enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream);
 const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
+
+// snapshot_overlay.c: of a disk that has one.
+void snapshot_overlay_write(const struct vm *vm, uint32_t disk, struct snapshot_stream *stream);
+must_check enum status snapshot_overlay_read(struct vm *vm, uint32_t disk,
+	struct snapshot_stream *stream);
 
 // snapshot_event.c
 void snapshot_events_write(const struct vm *vm, struct snapshot_stream *stream);

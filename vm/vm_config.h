@@ -60,6 +60,7 @@ struct vm_disk_region {
 	const char *source; // as the configuration has it: "partition:root"
 	uint64_t hash;      // of what it holds, as logs have it
 	bool hash_known;    // it is that, and nobody has written since
+	uint32_t commits;   // so often an overlay has been written there
 };
 
 struct vm_disk_config {
@@ -68,6 +69,7 @@ struct vm_disk_config {
 	uint64_t bytes;       // a multiple of 512, not 0; the region's
 	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
 	uint64_t image_bytes;
+	uint64_t overlay_bytes; // what is written stays in memory, up to so much; 0: it does not
 	uint64_t seed;        // of the times that requests take; 0: none
 	uint8_t kind;         // enum vm_disk_kind
 	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
@@ -87,7 +89,7 @@ struct vm_flash_config {
 // Nothing that is done there is waited for.
 static inline bool vm_disk_is_memory(const struct vm_disk_config *disk)
 {
-	return disk->region == NULL;
+	return disk->region == NULL && disk->overlay_bytes == 0;
 }
 
 struct vm_nic_config {
@@ -161,7 +163,8 @@ struct vm_config {
 static inline const struct vm_disk_config *vm_disk_not_kept(const struct vm_config *config)
 {
 	for (uint32_t i = 0; i < config->disk_count; i++)
-		if (config->disks[i].region != NULL && !config->disks[i].readonly)
+		if (config->disks[i].region != NULL && !config->disks[i].readonly &&
+			config->disks[i].overlay_bytes == 0)
 			return &config->disks[i];
 	return NULL;
 }

@@ -56,6 +56,17 @@ void cpu_kick(struct cpu *cpu)
 	wait_somewhat();
 }
 
+void *mem_pages_alloc(unsigned count)
+{
+	return calloc(count, PAGE_BYTES);
+}
+
+void mem_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	free(pages);
+}
+
 // Its disk is in memory.
 enum status region_read(struct region *region, uint64_t offset, void *buffer, uint64_t bytes)
 {

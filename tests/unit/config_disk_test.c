@@ -42,6 +42,10 @@ static void test_regions(void **state)
 	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
 		"medium = file:\\logs//one.img\n"), STATUS_OK);
 	assert_string_equal(config.disks[0].medium.region, "file:logs/one.img");
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+		"medium = disk:0\nsnapshot = on\nsnapshot_memory = 64M\n"), STATUS_OK);
+	assert_true(config.disks[0].snapshot);
+	assert_int_equal(config.disks[0].snapshot_memory, 64 << 20);
 }
 
 static void test_bad_disks(void **state)
@@ -79,6 +83,12 @@ static void test_bad_disks(void **state)
 	expect_vm_error("[disk d]\nmedium = file:../x",
 		"reprise.ini:5: medium: expected a path without .. and control characters, "
 		"got \"file:../x\"");
+	expect_vm_error("[disk d]\nsnapshot_memory = 512K",
+		"reprise.ini:5: snapshot_memory: expected a size from 1M to 64G, got \"512K\"");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nsnapshot_memory = 2M",
+		"reprise.ini:4: snapshot_memory: expected snapshot = on beside it");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nsnapshot = on\nreadonly = on",
+		"reprise.ini:4: snapshot: expected off where readonly = on, got on");
 	expect_vm_error("[disk d]\ninterface = ide",
 		"reprise.ini:5: interface: expected virtio, got \"ide\"");
 	expect_vm_error("[disk d]\nvm =",

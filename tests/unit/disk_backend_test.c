@@ -5,59 +5,19 @@
 
 #include "tests/unit/disk_bench.h"
 
-enum { SEEDS = 24, ROUNDS = 30, AT_ONCE = 24, SECTOR = 512 };
-
-static uint8_t model[HOST_BYTES];
-static uint64_t model_bytes, numbers;
-static struct asked all[AT_ONCE];
-
-static uint64_t below(uint64_t limit)
-{
-	return splitmix_next(&numbers) % limit;
-}
+enum { SEEDS = 24, ROUNDS = 30 };
 
 static void begin(uint64_t seed, uint32_t sector_bytes)
 {
 	bench_begin(seed, sector_bytes);
-	numbers = seed * 77 + 1;
 	medium_create_region(&machine.media[0], medium_region.region);
 	assert_int_equal(disk_backend_create(&machine, 0, 0, &backend), STATUS_OK);
-	model_bytes = medium_region.region->bytes;
-	host_copy(model);
-}
-
-// Near each other, so that many overlap.
-static void random_one(struct asked *asked)
-{
-	static const enum device_io_kind kinds[] = {DEVICE_IO_READ, DEVICE_IO_READ,
-		DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_ZERO,
-		DEVICE_IO_DISCARD, DEVICE_IO_FLUSH};
-	enum device_io_kind kind = kinds[below(ARRAY_COUNT(kinds))];
-	uint64_t bytes = (below(16) + 1) * SECTOR, near = below(4) * (model_bytes / 4);
-	uint64_t offset = ALIGN_DOWN(near + below(64) * SECTOR, SECTOR);
-
-	if (kind == DEVICE_IO_ZERO && below(4) == 0)
-		bytes *= 40; // more than is written at once
-	if (kind == DEVICE_IO_FLUSH)
-		offset = bytes = 0;
-	if (kind == DEVICE_IO_READ)
-		memcpy(asked->expected, model + offset, bytes);
-	if (kind == DEVICE_IO_WRITE) {
-		memset(asked->data, (int)below(256), bytes);
-		memcpy(model + offset, asked->data, bytes);
-	}
-	if (kind == DEVICE_IO_ZERO)
-		memset(model + offset, 0, bytes);
-	ask(asked, kind, offset, bytes);
+	model_begin(seed);
 }
 
 static void check(void)
 {
-	for (unsigned i = 0; i < AT_ONCE; i++) {
-		assert_int_equal(all[i].request.status, STATUS_OK);
-		if (all[i].request.kind == DEVICE_IO_READ)
-			assert_memory_equal(all[i].data, all[i].expected, all[i].request.bytes);
-	}
+	all_are_right();
 	host_holds(model);
 }
 

@@ -18,6 +18,7 @@
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/loop.h"
+#include "kernel/mem.h"
 #include "vm/disk_backend.h"
 #include "vm/vm.h"
 
@@ -51,9 +52,25 @@ void log_write(enum log_level level, const char *format, ...)
 	log_lines++;
 }
 
+void *mem_pages_alloc(unsigned count)
+{
+	return calloc(count, PAGE_BYTES);
+}
+
+void mem_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	free(pages);
+}
+
 uint64_t clock_ns_to_tsc(uint64_t ns)
 {
 	return ns;
+}
+
+void cpu_kick(struct cpu *cpu)
+{
+	assert_ptr_equal(cpu, &fake_cpu);
 }
 
 bool loop_is_running(void)
@@ -253,6 +270,60 @@ static inline void host_holds(const uint8_t *model)
 	}
 	for (uint64_t i = 0; i < HOST_START; i++)
 		assert_int_equal(host.bytes[i], (uint8_t)(i / 512 * 7 + i));
+}
+
+// Random requests, against a model in which each is done when it is asked for.
+enum { AT_ONCE = 24, SECTOR = 512 };
+
+static uint8_t model[HOST_BYTES];
+static uint64_t model_bytes, numbers;
+static bool discards_zero; // what was discarded reads as zeros
+static struct asked all[AT_ONCE];
+
+static inline uint64_t below(uint64_t limit)
+{
+	return splitmix_next(&numbers) % limit;
+}
+
+static inline void model_begin(uint64_t seed)
+{
+	numbers = seed * 77 + 1;
+	model_bytes = medium_region.region->bytes;
+	host_copy(model);
+}
+
+// Near each other, so that many overlap.
+static inline void random_one(struct asked *asked)
+{
+	static const enum device_io_kind kinds[] = {DEVICE_IO_READ, DEVICE_IO_READ,
+		DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_WRITE, DEVICE_IO_ZERO,
+		DEVICE_IO_DISCARD, DEVICE_IO_FLUSH};
+	enum device_io_kind kind = kinds[below(ARRAY_COUNT(kinds))];
+	uint64_t bytes = (below(16) + 1) * SECTOR, near = below(4) * (model_bytes / 4);
+	uint64_t offset = ALIGN_DOWN(near + below(64) * SECTOR, SECTOR);
+
+	if (kind == DEVICE_IO_ZERO && below(4) == 0)
+		bytes *= 40; // more than is written at once
+	if (kind == DEVICE_IO_FLUSH)
+		offset = bytes = 0;
+	if (kind == DEVICE_IO_READ)
+		memcpy(asked->expected, model + offset, bytes);
+	if (kind == DEVICE_IO_WRITE) {
+		memset(asked->data, (int)below(256), bytes);
+		memcpy(model + offset, asked->data, bytes);
+	}
+	if (kind == DEVICE_IO_ZERO || (kind == DEVICE_IO_DISCARD && discards_zero))
+		memset(model + offset, 0, bytes);
+	ask(asked, kind, offset, bytes);
+}
+
+static inline void all_are_right(void)
+{
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		assert_int_equal(all[i].request.status, STATUS_OK);
+		if (all[i].request.kind == DEVICE_IO_READ)
+			assert_memory_equal(all[i].data, all[i].expected, all[i].request.bytes);
+	}
 }
 
 #endif
