@@ -101,6 +101,12 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),
 	CONFIG_DISK_KEY(snapshot, "snapshot", config_parse_bool, false),
 	CONFIG_DISK_KEY(snapshot_memory, "snapshot_memory", config_parse_overlay, false),
+	CONFIG_DISK_KEY(bps.average, "bps", config_parse_rate, false),
+	CONFIG_DISK_KEY(bps.burst, "bps_max", config_parse_rate, false),
+	CONFIG_DISK_KEY(bps.burst_seconds, "bps_max_length", config_parse_burst, false),
+	CONFIG_DISK_KEY(iops.average, "iops", config_parse_rate, false),
+	CONFIG_DISK_KEY(iops.burst, "iops_max", config_parse_rate, false),
+	CONFIG_DISK_KEY(iops.burst_seconds, "iops_max_length", config_parse_burst, false),
 	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };

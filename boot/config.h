@@ -157,6 +157,11 @@ struct config_medium {
 	char region[CONFIG_PATH_MAX + 8]; // as drivers/region.h has it: "partition:root"
 };
 
+// NAME = RATE a second, NAME_max, NAME_max_length = SECONDS; default 0: none
+struct config_limit {
+	uint64_t average, burst, burst_seconds;
+};
+
 enum config_disk_interface { CONFIG_DISK_VIRTIO };
 
 // [disk NAME]
@@ -170,6 +175,7 @@ struct config_disk {
 	bool plugged;             // plugged = on|off: when the machine is created; default on
 	bool snapshot;            // snapshot = on|off: writes stay in memory; default off
 	uint64_t snapshot_memory; // snapshot_memory = SIZE up to which they do; default 256M
+	struct config_limit bps, iops;
 	uint32_t dataplane;       // dataplane = CPU of the host, plus 1; default 0: none
 	uint64_t delay;           // test_delay = SEED from 1; default 0: none
 };

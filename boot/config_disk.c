@@ -8,6 +8,8 @@
 
 #define CONFIG_MEDIUM_STEP 512u
 #define CONFIG_MEDIUM_MAX  (UINT64_C(64) << 30)
+#define CONFIG_RATE_MAX    (UINT64_C(10) << 30)
+#define CONFIG_BURST_MAX   3600u
 #define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
 static const char *config_ram(struct ini_slice value, struct config_medium *medium)
@@ -96,15 +98,51 @@ const char *config_parse_overlay(struct ini_slice value, void *field, size_t cap
 	return NULL;
 }
 
+const char *config_parse_rate(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t rate;
+
+	(void)capacity;
+	if (config_size(value, &rate) != NULL || rate == 0 || rate > CONFIG_RATE_MAX)
+		return "so many a second, from 1 to 10G";
+	memcpy(field, &rate, sizeof(rate));
+	return NULL;
+}
+
+const char *config_parse_burst(struct ini_slice value, void *field, size_t capacity)
+{
+	(void)capacity;
+	return config_number_between(value, 1, CONFIG_BURST_MAX, field)
+		? NULL : "seconds, from 1 to 3600";
+}
+
+static const char *config_limit_problem(const struct config_limit *limit, const char *const *keys,
+	const char **key)
+{
+	*key = keys[0];
+	if (limit->burst != 0 && limit->burst < limit->average)
+		return "no more than where it is allowed to burst to";
+	if (limit->burst != 0 && limit->average == 0)
+		return "this key beside its _max, got none";
+	*key = keys[1];
+	if (limit->burst_seconds != 0 && limit->burst == 0)
+		return "this key beside its _length, got none";
+	return NULL;
+}
+
 const char *config_disk_problem(const struct config_disk *disk, const char **key)
 {
+	static const char *const bps[] = {"bps", "bps_max"}, *const iops[] = {"iops", "iops_max"};
+	const char *problem;
+
 	*key = "snapshot";
 	if (disk->snapshot && disk->readonly)
 		return "off where readonly = on, got on";
 	*key = "snapshot_memory";
 	if (disk->snapshot_memory != 0 && !disk->snapshot)
 		return "snapshot = on beside it";
-	return NULL;
+	problem = config_limit_problem(&disk->bps, bps, key);
+	return problem != NULL ? problem : config_limit_problem(&disk->iops, iops, key);
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

@@ -183,6 +183,12 @@ _Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
 
 _Static_assert((int)CONFIG_VM_DISKS_MAX == (int)VM_DISKS_MAX, "bounds");
 
+static struct throttle_limit limit_of(const struct config_limit *limit)
+{
+	return (struct throttle_limit){.average = limit->average, .burst = limit->burst,
+		.burst_seconds = limit->burst_seconds != 0 ? (uint32_t)limit->burst_seconds : 1};
+}
+
 static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t index)
 {
 	const struct config_disk *disk = &boot_config.disks[index];
@@ -196,6 +202,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		.readonly = disk->readonly,
 		.unplugged = !disk->plugged,
 		.region = disk_region_of(index),
+		.throttle = {limit_of(&disk->bps), limit_of(&disk->iops)},
 	};
 
 	if (disk->snapshot)

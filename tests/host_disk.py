@@ -6,6 +6,7 @@ guest-virtio, guest-ide  what it has written and synced is on the image when the
 guest-overlay            with snapshot = on nothing is written there before `commit`, not when the
                          power is cut nor when there is no room for more; snapshots have all of it
 guest-refused            what one writes no other has, and what a replay would miss is not recorded
+guest-plane              a disk with a CPU of its own, on a host with two
 guest-errors             what the host's disk cannot do is an I/O error to the guest, no more
 """
 
@@ -51,19 +52,19 @@ def section(name, medium, *keys):
     return system.disk_section(medium, name, keys=keys)
 
 
-def start(options, directory, sections, arguments, emulator=qemu, machine=()):
+def start(options, directory, sections, arguments, emulator=qemu, cpus=1):
     """A console at Reprise with a Linux guest that has a shell. `arguments`: of QEMU; for Bochs,
     the path of its disk."""
     config = system.configuration("console=ttyS0 cryptomgr.notests quiet",
                                   host=[f"debug_exit = {emulator.DEBUG_EXIT}"],
-                                  rtc_base=1704067200, machine=machine) + "".join(sections)
+                                  rtc_base=1704067200) + "".join(sections)
     members = [("reprise.ini", config.encode())]
     for name, path in system.linux_files(options, directory).items():
         members.append((name, disk_image.read(path)))
     archive = qemu.cpio_newc(members)
     if emulator is qemu:
         command = qemu.reprise_command(options, directory, archive, memory=1024,
-                                       icount=False) + arguments
+                                       icount=False, cpus=cpus) + arguments
     else:
         command = emulator.reprise_command(options, directory, archive, memory=1024,
                                            disks={"ata0-master": (arguments, "flat")})
@@ -98,11 +99,11 @@ def check_image(path, before, *blocks):
     return [f"{os.path.basename(path)}: wrong from byte {wrong} on, {len(after)} bytes"]
 
 
-def run(options, directory, sections, arguments, talk, engine="svm", machine=()):
+def run(options, directory, sections, arguments, talk, engine="svm", cpus=1):
     """The problems of a conversation."""
     emulator = engines.EMULATORS[engine]
     try:
-        with start(options, directory, sections, arguments, emulator, machine) as terminal:
+        with start(options, directory, sections, arguments, emulator, cpus) as terminal:
             terminal.expect(monitor.SHELL, monitor.BOOT_SECONDS)
             talk(terminal)
     except console.ConsoleError as error:
@@ -115,7 +116,8 @@ def check_refusals(terminal):
     monitor.to_monitor(terminal)
     monitor.command(terminal, "block_resize d 1M", "Error: the size of disk 'd' is that of")
     monitor.command(terminal, "savevm a", "Error: disk d is written to partition:data")
-    monitor.command(terminal, "info block", r"^d: linux, partition:data, 8 MiB\n"
+    monitor.command(terminal, "info block", r"^d: linux, partition:data, 8 MiB, "
+                    r"bps=16777216, iops=500 iops_max=2000 iops_max_length=1\n"
                     r"k: linux, partition:kept, 0 MiB, read-only\n")
     monitor.to_guest(terminal)
 
@@ -134,10 +136,29 @@ def run_write(options, directory, device, engine):
         read_data(terminal, 40, blocks=17 if engine == "svm" else 1)  # Bochs' disk is slow
         # The power is cut here.
 
-    sections = [section("d", "partition:data"), section("k", "partition:kept")]
+    sections = [section("d", "partition:data", "bps = 16M", "iops = 500", "iops_max = 2000"),
+                section("k", "partition:kept")]
     arguments = drive(path) + device if engine == "svm" else path
     problems = run(options, directory, sections, arguments, talk, engine)
     return "\n".join(problems + check_image(path, before, 1, 40)) or None
+
+
+def run_plane(options, directory):
+    """Its CPU is the back end's alone."""
+    path, before = image(directory)
+
+    def talk(terminal):
+        write_data(terminal, 1)
+        read_data(terminal, 1)
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "system_reset")
+        terminal.send(console.ESCAPE)
+        terminal.expect(monitor.SHELL, monitor.BOOT_SECONDS)
+        read_data(terminal, 1)
+
+    problems = run(options, directory, [section("d", "partition:data", "dataplane = 1")],
+                   drive(path) + VIRTIO, talk, cpus=2)
+    return "\n".join(problems + check_image(path, before, 1)) or None
 
 
 def run_errors(options, directory):
@@ -183,7 +204,8 @@ def run_overlay(options, directory):
         write_data(terminal, 1)
         monitor.to_monitor(terminal)
         monitor.command(terminal, "info block",
-                        r"^d: linux, partition:data, 8 MiB, snapshot \(1\d\d\d of 2048 KiB\)\n"
+                        r"^d: linux, partition:data, 8 MiB, snapshot \(1\d\d\d of 2048 KiB\), "
+                        r"iops=300\n"
                         r"k: linux, partition:kept, 4 MiB, snapshot \(0 of 262144 KiB\)\n"
                         r"r: linux, RAM, 4 MiB, snapshot \(0 of 262144 KiB\)\n")
         monitor.command(terminal, "savevm one", timeout=120)
@@ -218,7 +240,8 @@ def run_overlay(options, directory):
     large = Partition("kept", KEPT.first, 8192, attributes=KEPT.attributes)
     disk_image.write_gpt(path, DISK_BYTES // 512, [DATA, large])
     before = disk_image.read(path)
-    sections = [section("d", "partition:data", "snapshot = on", "snapshot_memory = 2M"),
+    sections = [section("d", "partition:data", "snapshot = on", "snapshot_memory = 2M",
+                        "iops = 300"),
                 section("k", "partition:kept", "snapshot = on"),
                 section("r", "ram:4M", "snapshot = on")]
     problems += run(options, directory, sections, drive(path) + VIRTIO, fill)
@@ -275,6 +298,7 @@ def cases(options, engine):
         return
     for name, device in (("guest-virtio", VIRTIO), ("guest-ide", IDE)):
         yield name, lambda directory, d=device: run_write(options, directory, d, engine)
+    yield "guest-plane", lambda directory: run_plane(options, directory)
     yield "guest-overlay", lambda directory: run_overlay(options, directory)
     yield "guest-refused", lambda directory: run_refused(options, directory)
     yield "guest-errors", lambda directory: run_errors(options, directory)

@@ -34,7 +34,7 @@ enum { BACKEND_RESIZE = DEVICE_IO_KINDS }; // beside enum device_io_kind: `size`
 struct backend_request {
 	struct backend *backend;    // (c)
 	struct cpu_message message; // for the back end's use
-	uint64_t due, order;        // the same
+	uint64_t due, soonest, order; // the same
 	uint64_t offset;            // of the medium
 	uint64_t bytes;             // at most DEVICE_IO_BYTES_MAX where there are data
 	uint64_t size;              // of BACKEND_RESIZE, whose bytes are all there could be

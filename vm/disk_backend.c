@@ -43,6 +43,10 @@ struct disk_backend {
 	uint64_t order; // of the last that came
 	struct backend_request *waiting[WAITING_MAX];
 	uint32_t waiting_count;
+	bool is_throttled; // (c)
+	struct throttle throttle;
+	struct cpu_message hurry;
+	bool hurries; // (a) the message is under way
 	bool full_told; // since the overlay was committed last
 	struct backend_request part; // of the overlay, which is committed
 	struct disk_backend_commit *commit;
@@ -245,7 +249,7 @@ static void part_arrived(struct cpu_message *message)
 	struct disk_backend *disk = CONTAINER_OF(message, struct disk_backend, part.message);
 
 	disk->part.offset = disk->commit->from;
-	disk->part.due = rdtsc();
+	disk->part.due = disk->part.soonest = rdtsc();
 	if (medium_commit_next(medium_of(disk), &disk->part.offset, &disk->part.bytes))
 		request_add(disk, &disk->part);
 	else
@@ -277,18 +281,53 @@ static void room_take(struct disk_backend *disk, struct backend_request *request
 		(unsigned long long)(config->overlay_bytes / MIB));
 }
 
+// TSC ticks.
+static uint64_t throttled_for(struct disk_backend *disk, const struct backend_request *request,
+	uint64_t now)
+{
+	uint64_t ns = clock_tsc_ns(now), bytes = request->bytes;
+
+	if (request->kind == DEVICE_IO_FLUSH)
+		return 0;
+	if (request->kind == DEVICE_IO_DISCARD || !medium_has(medium_of(disk), 0, bytes))
+		bytes = 0;
+	return clock_ns_to_tsc(throttle_pass(&disk->throttle, ns, bytes, 1) - ns);
+}
+
 // On the disk's core.
 static void request_arrived(struct cpu_message *message)
 {
 	struct backend_request *request = CONTAINER_OF(message, struct backend_request, message);
 	struct disk_backend *disk = request->backend->owner;
+	uint64_t now = rdtsc();
 
-	request->due = rdtsc();
+	request->soonest = now;
 	if (disk->seed != 0)
-		request->due += splitmix_next(&disk->random) %
+		request->soonest += splitmix_next(&disk->random) %
 			clock_ns_to_tsc(DISK_BACKEND_DELAY_MAX_NS);
+	request->due = request->soonest;
+	if (disk->is_throttled && request->kind < DEVICE_IO_KINDS)
+		request->due += throttled_for(disk, request, now);
 	room_take(disk, request);
 	request_add(disk, request);
+}
+
+static void hurry(struct cpu_message *message)
+{
+	struct disk_backend *disk = CONTAINER_OF(message, struct disk_backend, hurry);
+
+	__atomic_store_n(&disk->hurries, false, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < disk->waiting_count; i++)
+		disk->waiting[i]->due = disk->waiting[i]->soonest;
+	idle_wake(disk);
+}
+
+void disk_backend_hurry(struct disk_backend *disk)
+{
+	if (!disk->is_throttled || __atomic_exchange_n(&disk->hurries, true, __ATOMIC_ACQUIRE))
+		return;
+	disk->hurry.run = hurry;
+	smp_post(disk->core, &disk->hurry);
 }
 
 // Memory takes no time to wait for: on the disk's own core it is done at once.
@@ -378,8 +417,10 @@ enum status disk_backend_create(struct vm *vm, uint32_t index, uint32_t core,
 	disk->core = cpu_get(core);
 	disk->index = index;
 	disk->seed = disk->random = vm->config.disks[index].seed;
-	if (vm_disk_is_memory(&vm->config.disks[index]) && disk->seed == 0)
+	if (vm_disk_is_at_once(&vm->config.disks[index]) && disk->seed == 0)
 		disk->at_once = disk->core;
+	disk->is_throttled = throttle_is_there(&vm->config.disks[index].throttle);
+	throttle_init(&disk->throttle, &vm->config.disks[index].throttle);
 	smp_call(disk->core, servers_begin, disk);
 	if (disk->server_count == 0) {
 		free(disk);

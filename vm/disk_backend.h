@@ -3,6 +3,9 @@
 // its medium is one that is waited for. For tests, with a seed, requests take random times and so
 // end in another order.
 //
+// Requests that are one of too many (vm/throttle.h) begin later; those that are answered without
+// anything being moved are none.
+//
 //   waiting --due, and nothing that came before overlaps with it--> a fiber's --> done
 //
 // The medium is the machine's (vm->media): saved, loaded and exchanged with it.
@@ -36,6 +39,10 @@ struct disk_backend_commit {
 // does not hold or reset it; it waits with either until there is an answer. *commit is kept until
 // then, one at a time.
 void disk_backend_commit(struct disk_backend *disk, struct disk_backend_commit *commit);
+
+// Whoever waits until all is done waits no longer for requests that are one of too many; these have
+// been counted. Any core.
+void disk_backend_hurry(struct disk_backend *disk);
 
 // For struct backend.
 void disk_backend_submit(void *owner, struct backend_request *request);

@@ -28,6 +28,16 @@ static void overlay_print(const struct overlay *overlay)
 		(ull)(overlay_limit_bytes(overlay) / KIB));
 }
 
+static void limit_print(const char *name, const struct throttle_limit *limit)
+{
+	if (limit->average == 0)
+		return;
+	monitor_printf(", %s=%llu", name, (ull)limit->average);
+	if (limit->burst != 0)
+		monitor_printf(" %s_max=%llu %s_max_length=%u", name, (ull)limit->burst, name,
+			limit->burst_seconds);
+}
+
 static void disk_print(const struct machine *machine, uint32_t index)
 {
 	const struct vm_disk_config *disk = &machine->config.disks[index];
@@ -38,6 +48,8 @@ static void disk_print(const struct machine *machine, uint32_t index)
 		disk->readonly ? ", read-only" : "");
 	if (medium != NULL && medium->overlay != NULL)
 		overlay_print(medium->overlay);
+	limit_print("bps", &disk->throttle.bytes);
+	limit_print("iops", &disk->throttle.requests);
 	monitor_puts("\n");
 }
 

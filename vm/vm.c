@@ -64,7 +64,7 @@ static enum status planes_create(struct vm *vm)
 		uint8_t core = disk != 0 ? vm->config.disks[disk - 1].plane : VM_PIN_ANY;
 
 		if (core == VM_PIN_ANY || vm_config_keeps_position(&vm->config) ||
-			!vm_disk_is_memory(&vm->config.disks[disk - 1]))
+			!vm_disk_is_at_once(&vm->config.disks[disk - 1]))
 			continue;
 		status = dataplane_create(vm, i, core, &vm->planes[disk - 1]);
 		vm->has_planes = true;

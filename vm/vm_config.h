@@ -6,6 +6,7 @@
 #include "kernel/base/types.h"
 #include "vm/guest_ram.h"
 #include "vm/random_seed.h"
+#include "vm/throttle.h"
 
 enum {
 	VM_NAME_MAX = 32,
@@ -70,6 +71,7 @@ struct vm_disk_config {
 	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
 	uint64_t image_bytes;
 	uint64_t overlay_bytes; // what is written stays in memory, up to so much; 0: it does not
+	struct throttle_config throttle;
 	uint64_t seed;        // of the times that requests take; 0: none
 	uint8_t kind;         // enum vm_disk_kind
 	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
@@ -157,6 +159,12 @@ struct vm_config {
 	void (*ended)(void *owner);
 	void *owner;
 };
+
+// Nor is a request delayed.
+static inline bool vm_disk_is_at_once(const struct vm_disk_config *disk)
+{
+	return vm_disk_is_memory(disk) && !throttle_is_there(&disk->throttle);
+}
 
 // A disk that goes on changing whatever becomes of the machine, so that no snapshot can keep it and
 // no log begin with it; NULL: there is none.

@@ -105,6 +105,78 @@ static void what_is_read_only_is_not_written(void **state)
 	bench_end();
 }
 
+#define MS UINT64_C(1000000)
+
+static void throttled_begin(struct throttle_config throttle)
+{
+	bench_begin(7, 512);
+	machine.config.disks[0].throttle = throttle;
+	medium_create_region(&machine.media[0], medium_region.region);
+	assert_int_equal(disk_backend_create(&machine, 0, 0, &backend), STATUS_OK);
+	model_begin(7);
+	host_times = UINT64_MAX; // no matter
+}
+
+// The first of all that come at once begin, the rest as many a second as they may; what moves
+// nothing waits for nobody.
+static void too_many_requests_wait(void **state)
+{
+	enum { AT_FIRST = 11 }; // a tenth of a second of 100, and the one that fills it
+	uint64_t start;
+
+	(void)state;
+	throttled_begin((struct throttle_config){.requests = {.average = 100}});
+	start = fake_cpu_tsc;
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		ask(&all[i], i == AT_ONCE - 1 ? DEVICE_IO_FLUSH : DEVICE_IO_READ, i * SECTOR,
+			i == AT_ONCE - 1 ? 0 : SECTOR);
+	all_answered();
+	for (unsigned i = 0; i < AT_ONCE - 1; i++) {
+		uint64_t after = i < AT_FIRST ? 0 : (i - AT_FIRST + 1) * 10 * MS;
+
+		assert_in_range(all[i].answered_at - start, after, after + MS);
+	}
+	assert_in_range(all[AT_ONCE - 1].answered_at - start, 0, MS);
+	bench_end();
+}
+
+static void too_many_bytes_wait(void **state)
+{
+	uint64_t start;
+
+	(void)state;
+	throttled_begin((struct throttle_config){.bytes = {.average = 1 << 20, .burst = 2 << 20,
+		.burst_seconds = 1}});
+	start = fake_cpu_tsc;
+	ask(&all[0], DEVICE_IO_ZERO, 0, 2 << 20);
+	ask(&all[1], DEVICE_IO_READ, 3 << 20, DEVICE_IO_BYTES_MAX);
+	ask(&all[2], DEVICE_IO_DISCARD, 3 << 20, 1 << 20);
+	all_answered();
+	assert_in_range(all[1].answered_at - start, 0, MS);
+	assert_in_range(all[2].answered_at - start, 1000 * MS / 32, 1000 * MS / 32 + MS);
+	bench_end();
+}
+
+// A machine that is to be held does not wait for that.
+static void who_is_waited_for_hurries(void **state)
+{
+	uint64_t start;
+
+	(void)state;
+	throttled_begin((struct throttle_config){.requests = {.average = 1}});
+	start = fake_cpu_tsc;
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		ask(&all[i], DEVICE_IO_READ, i * SECTOR, SECTOR);
+	disk_backend_hurry(backend);
+	disk_backend_hurry(backend); // is on its way
+	all_answered();
+	assert_in_range(fake_cpu_tsc - start, 0, 20 * MS);
+	ask(&all[0], DEVICE_IO_READ, 0, SECTOR); // and they have been counted
+	all_answered();
+	assert_true(fake_cpu_tsc - start >= 23000 * MS);
+	bench_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +184,9 @@ int main(void)
 		cmocka_unit_test(a_flush_is_durable),
 		cmocka_unit_test(errors_are_answers),
 		cmocka_unit_test(what_is_read_only_is_not_written),
+		cmocka_unit_test(too_many_requests_wait),
+		cmocka_unit_test(too_many_bytes_wait),
+		cmocka_unit_test(who_is_waited_for_hurries),
 	};
 
 	return cmocka_run_group_tests_name("disk_backend", tests, NULL, NULL);

@@ -16,7 +16,7 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	slot snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
 	snapshot_packet \
 	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
-	task_switch test_disk timer turns uart16550 vga vga_render virtio_balloon \
+	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
 	virtio_blk virtio_console virtio_disk virtio_hostile virtio_load virtio_net \
 	virtio_net_hostile virtio_order virtio_plane virtio_resize virtio_rng vmx_detect \
 	vmx_event vmx_exit vmx_inflight vmx_state
@@ -91,9 +91,10 @@ unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
 	drivers/region_find.c
 unit_virtio_blk := $(UNIT_DISK)
 unit_disk_backend := drivers/region.c vm/disk_backend.c vm/guest_ram.c vm/medium.c \
-	vm/medium_request.c vm/overlay.c
+	vm/medium_request.c vm/overlay.c vm/throttle.c
 unit_disk_overlay := $(unit_disk_backend)
 unit_overlay := vm/overlay.c
+unit_throttle := vm/throttle.c
 unit_nested := vmx/nested.c
 unit_nvme := $(UNIT_DISK)
 unit_nvme_lies := $(UNIT_DISK)
@@ -191,7 +192,7 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
 THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads \
 	smp_threads
-threads_backend := vm/overlay.c
+threads_backend := vm/overlay.c vm/throttle.c
 threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
