@@ -321,16 +321,6 @@ static bool config_start_disk(struct config_parser *parser, struct ini_slice nam
 	return true;
 }
 
-// The number of VMs: there is none of that name.
-static uint32_t config_vm_index(const struct config *config, const char *name)
-{
-	uint32_t vm = 0;
-
-	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
-		vm++;
-	return vm;
-}
-
 // Disks may stand before their VMs.
 static bool config_check_disks(struct config_parser *parser)
 {

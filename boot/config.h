@@ -207,6 +207,8 @@ struct config {
 // files to load, and again by the kernel.
 extern struct config boot_config;
 
+// The number of VMs: there is none of that name.
+uint32_t config_vm_index(const struct config *config, const char *name);
 // NULL, or what was expected of *key where keys of a [disk NAME] do not go together.
 const char *config_disk_problem(const struct config_disk *disk, const char **key);
 

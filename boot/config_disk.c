@@ -26,54 +26,14 @@ static const char *config_image(struct ini_slice value, struct config_medium *me
 	return config_parse_path(value, medium->path, sizeof(medium->path));
 }
 
-// What is behind the word goes behind it.
-static const char *config_region(struct ini_slice value, const char *word,
-	const char *expected, struct config_medium *medium)
-{
-	size_t length = strlen(word);
-
-	medium->kind = CONFIG_MEDIUM_REGION;
-	if (value.count == 0 || value.count >= sizeof(medium->region) - length)
-		return expected;
-	for (size_t i = 0; i < value.count; i++)
-		if (value.bytes[i] < 0x20 || value.bytes[i] > 0x7e)
-			return expected;
-	memcpy(medium->region, word, length);
-	memcpy(medium->region + length, value.bytes, value.count);
-	medium->region[length + value.count] = '\0';
-	return NULL;
-}
-
-static const char *config_whole_disk(struct ini_slice value, struct config_medium *medium)
-{
-	return config_region(value, "disk:", "disk: with the name or number of a disk", medium);
-}
-
-static const char *config_partition(struct ini_slice value, struct config_medium *medium)
-{
-	return config_region(value, "partition:",
-		"partition: with a label or GUID of letters of ASCII", medium);
-}
-
-static const char *config_file(struct ini_slice value, struct config_medium *medium)
-{
-	char path[CONFIG_PATH_MAX];
-	const char *expected = config_parse_path(value, path, sizeof(path));
-
-	if (expected != NULL)
-		return expected;
-	return config_region((struct ini_slice){path, strlen(path)}, "file:",
-		"file: with the path of a file", medium);
-}
-
 const char *config_parse_medium(struct ini_slice value, void *field, size_t capacity)
 {
 	static const struct {
 		const char *word;
 		const char *(*parse)(struct ini_slice value, struct config_medium *medium);
-	} kinds[] = {{"ram:", config_ram}, {"image:", config_image},
-		{"disk:", config_whole_disk}, {"partition:", config_partition},
-		{"file:", config_file}};
+	} kinds[] = {{"ram:", config_ram}, {"image:", config_image}};
+	static const char *const regions[] = {"disk:", "partition:", "file:"};
+	struct config_medium *medium = field;
 
 	(void)capacity;
 	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
@@ -83,6 +43,12 @@ const char *config_parse_medium(struct ini_slice value, void *field, size_t capa
 			return kinds[i].parse((struct ini_slice){value.bytes + length,
 				value.count - length}, field);
 	}
+	for (size_t i = 0; i < ARRAY_COUNT(regions); i++)
+		if (value.count >= strlen(regions[i]) &&
+			memcmp(value.bytes, regions[i], strlen(regions[i])) == 0) {
+			medium->kind = CONFIG_MEDIUM_REGION;
+			return config_parse_region(value, medium->region, sizeof(medium->region));
+		}
 	return "ram:SIZE, image:PATH, disk:NAME, partition:NAME or file:PATH";
 }
 
@@ -143,6 +109,15 @@ const char *config_disk_problem(const struct config_disk *disk, const char **key
 		return "snapshot = on beside it";
 	problem = config_limit_problem(&disk->bps, bps, key);
 	return problem != NULL ? problem : config_limit_problem(&disk->iops, iops, key);
+}
+
+uint32_t config_vm_index(const struct config *config, const char *name)
+{
+	uint32_t vm = 0;
+
+	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
+		vm++;
+	return vm;
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

@@ -82,11 +82,11 @@ static void test_bad_disks(void **state)
 		"reprise.ini:5: medium: expected ram:SIZE, image:PATH, disk:NAME, partition:NAME "
 		"or file:PATH, got \"disk.img\"");
 	expect_vm_error("[disk d]\nmedium = disk:",
-		"reprise.ini:5: medium: expected disk: with the name or number of a disk, "
-		"got \"disk:\"");
+		"reprise.ini:5: medium: expected disk: or partition: with a name of 1 to 36 "
+		"letters of ASCII, got \"disk:\"");
 	expect_vm_error("[disk d]\nmedium = partition:a\tb",
-		"reprise.ini:5: medium: expected partition: with a label or GUID of letters of "
-		"ASCII, got \"partition:a?b\"");
+		"reprise.ini:5: medium: expected disk: or partition: with a name of 1 to 36 "
+		"letters of ASCII, got \"partition:a?b\"");
 	expect_vm_error("[disk d]\nmedium = file:../x",
 		"reprise.ini:5: medium: expected a path without .. and control characters, "
 		"got \"file:../x\"");
