@@ -99,6 +99,14 @@ static const struct config_key config_disk_keys[] = {
 	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
 	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
 	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),
+	CONFIG_DISK_KEY(snapshot, "snapshot", config_parse_bool, false),
+	CONFIG_DISK_KEY(snapshot_memory, "snapshot_memory", config_parse_overlay, false),
+	CONFIG_DISK_KEY(bps.average, "bps", config_parse_rate, false),
+	CONFIG_DISK_KEY(bps.burst, "bps_max", config_parse_rate, false),
+	CONFIG_DISK_KEY(bps.burst_seconds, "bps_max_length", config_parse_burst, false),
+	CONFIG_DISK_KEY(iops.average, "iops", config_parse_rate, false),
+	CONFIG_DISK_KEY(iops.burst, "iops_max", config_parse_rate, false),
+	CONFIG_DISK_KEY(iops.burst_seconds, "iops_max_length", config_parse_burst, false),
 	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
 	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
 };
@@ -313,16 +321,6 @@ static bool config_start_disk(struct config_parser *parser, struct ini_slice nam
 	return true;
 }
 
-// The number of VMs: there is none of that name.
-static uint32_t config_vm_index(const struct config *config, const char *name)
-{
-	uint32_t vm = 0;
-
-	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
-		vm++;
-	return vm;
-}
-
 // Disks may stand before their VMs.
 static bool config_check_disks(struct config_parser *parser)
 {
@@ -332,7 +330,11 @@ static bool config_check_disks(struct config_parser *parser)
 	for (uint32_t i = 0; i < config->disk_count; i++) {
 		const struct config_disk *disk = &config->disks[i];
 		uint32_t vm = config_vm_index(config, disk->vm);
+		const char *key, *expected = config_disk_problem(disk, &key);
 
+		if (expected != NULL)
+			return config_fail(parser, disk->line, config_slice(key), expected,
+				config_nothing);
 		if (vm == config->vm_count)
 			return config_fail(parser, disk->line, config_slice("vm"),
 				"the name of a [vm NAME] section", config_slice(disk->vm));

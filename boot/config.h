@@ -143,10 +143,23 @@ struct config_vm {
 	uint32_t save_load_memory; // test_save_load_memory = every Nth time, 0: never; default 1
 };
 
-// medium = ram:SIZE|image:PATH
+enum config_medium_kind {
+	CONFIG_MEDIUM_RAM,    // zeros
+	CONFIG_MEDIUM_IMAGE,  // what a file of the ESP holds, in RAM
+	CONFIG_MEDIUM_REGION, // of a disk of the host
+};
+
+// medium = ram:SIZE|image:PATH|disk:NAME|partition:NAME|file:PATH
 struct config_medium {
-	uint64_t bytes;             // of ram:, in steps of 512; 0: an image
-	char path[CONFIG_PATH_MAX]; // of image:
+	uint32_t kind;  // enum config_medium_kind
+	uint64_t bytes; // of ram:, in steps of 512
+	char path[CONFIG_PATH_MAX];  // of image:
+	char region[CONFIG_PATH_MAX + 8]; // as drivers/region.h has it: "partition:root"
+};
+
+// NAME = RATE a second, NAME_max, NAME_max_length = SECONDS; default 0: none
+struct config_limit {
+	uint64_t average, burst, burst_seconds;
 };
 
 enum config_disk_interface { CONFIG_DISK_VIRTIO };
@@ -160,6 +173,9 @@ struct config_disk {
 	uint32_t interface;       // interface = virtio, enum config_disk_interface; default virtio
 	bool readonly;            // readonly = on|off; default off
 	bool plugged;             // plugged = on|off: when the machine is created; default on
+	bool snapshot;            // snapshot = on|off: writes stay in memory; default off
+	uint64_t snapshot_memory; // snapshot_memory = SIZE up to which they do; default 256M
+	struct config_limit bps, iops;
 	uint32_t dataplane;       // dataplane = CPU of the host, plus 1; default 0: none
 	uint64_t delay;           // test_delay = SEED from 1; default 0: none
 };
@@ -190,6 +206,11 @@ struct config {
 // The configuration of this boot, for whichever code parses it: under UEFI first to learn which
 // files to load, and again by the kernel.
 extern struct config boot_config;
+
+// The number of VMs: there is none of that name.
+uint32_t config_vm_index(const struct config *config, const char *name);
+// NULL, or what was expected of *key where keys of a [disk NAME] do not go together.
+const char *config_disk_problem(const struct config_disk *disk, const char **key);
 
 // Parses `text`. On failure `error` holds one line that names file, line, key and what was
 // expected, like: reprise.ini:7: memory: expected a size such as 512M, got "lots"; *config then

@@ -8,6 +8,9 @@
 
 #define CONFIG_MEDIUM_STEP 512u
 #define CONFIG_MEDIUM_MAX  (UINT64_C(64) << 30)
+#define CONFIG_RATE_MAX    (UINT64_C(10) << 30)
+#define CONFIG_BURST_MAX   3600u
+#define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
 static const char *config_ram(struct ini_slice value, struct config_medium *medium)
 {
@@ -17,19 +20,104 @@ static const char *config_ram(struct ini_slice value, struct config_medium *medi
 	return NULL;
 }
 
+static const char *config_image(struct ini_slice value, struct config_medium *medium)
+{
+	medium->kind = CONFIG_MEDIUM_IMAGE;
+	return config_parse_path(value, medium->path, sizeof(medium->path));
+}
+
 const char *config_parse_medium(struct ini_slice value, void *field, size_t capacity)
 {
-	static const char ram[] = "ram:", image[] = "image:";
+	static const struct {
+		const char *word;
+		const char *(*parse)(struct ini_slice value, struct config_medium *medium);
+	} kinds[] = {{"ram:", config_ram}, {"image:", config_image}};
+	static const char *const regions[] = {"disk:", "partition:", "file:"};
 	struct config_medium *medium = field;
 
 	(void)capacity;
-	if (value.count >= sizeof(ram) - 1 && memcmp(value.bytes, ram, sizeof(ram) - 1) == 0)
-		return config_ram((struct ini_slice){value.bytes + sizeof(ram) - 1,
-			value.count - (sizeof(ram) - 1)}, medium);
-	if (value.count >= sizeof(image) - 1 && memcmp(value.bytes, image, sizeof(image) - 1) == 0)
-		return config_parse_path((struct ini_slice){value.bytes + sizeof(image) - 1,
-			value.count - (sizeof(image) - 1)}, medium->path, sizeof(medium->path));
-	return "ram:SIZE or image:PATH";
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		size_t length = strlen(kinds[i].word);
+
+		if (value.count >= length && memcmp(value.bytes, kinds[i].word, length) == 0)
+			return kinds[i].parse((struct ini_slice){value.bytes + length,
+				value.count - length}, field);
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(regions); i++)
+		if (value.count >= strlen(regions[i]) &&
+			memcmp(value.bytes, regions[i], strlen(regions[i])) == 0) {
+			medium->kind = CONFIG_MEDIUM_REGION;
+			return config_parse_region(value, medium->region, sizeof(medium->region));
+		}
+	return "ram:SIZE, image:PATH, disk:NAME, partition:NAME or file:PATH";
+}
+
+const char *config_parse_overlay(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t bytes;
+
+	(void)capacity;
+	if (config_size(value, &bytes) != NULL || bytes < CONFIG_OVERLAY_MIN ||
+		bytes > CONFIG_MEDIUM_MAX)
+		return "a size from 1M to 64G";
+	memcpy(field, &bytes, sizeof(bytes));
+	return NULL;
+}
+
+const char *config_parse_rate(struct ini_slice value, void *field, size_t capacity)
+{
+	uint64_t rate;
+
+	(void)capacity;
+	if (config_size(value, &rate) != NULL || rate == 0 || rate > CONFIG_RATE_MAX)
+		return "so many a second, from 1 to 10G";
+	memcpy(field, &rate, sizeof(rate));
+	return NULL;
+}
+
+const char *config_parse_burst(struct ini_slice value, void *field, size_t capacity)
+{
+	(void)capacity;
+	return config_number_between(value, 1, CONFIG_BURST_MAX, field)
+		? NULL : "seconds, from 1 to 3600";
+}
+
+static const char *config_limit_problem(const struct config_limit *limit, const char *const *keys,
+	const char **key)
+{
+	*key = keys[0];
+	if (limit->burst != 0 && limit->burst < limit->average)
+		return "no more than where it is allowed to burst to";
+	if (limit->burst != 0 && limit->average == 0)
+		return "this key beside its _max, got none";
+	*key = keys[1];
+	if (limit->burst_seconds != 0 && limit->burst == 0)
+		return "this key beside its _length, got none";
+	return NULL;
+}
+
+const char *config_disk_problem(const struct config_disk *disk, const char **key)
+{
+	static const char *const bps[] = {"bps", "bps_max"}, *const iops[] = {"iops", "iops_max"};
+	const char *problem;
+
+	*key = "snapshot";
+	if (disk->snapshot && disk->readonly)
+		return "off where readonly = on, got on";
+	*key = "snapshot_memory";
+	if (disk->snapshot_memory != 0 && !disk->snapshot)
+		return "snapshot = on beside it";
+	problem = config_limit_problem(&disk->bps, bps, key);
+	return problem != NULL ? problem : config_limit_problem(&disk->iops, iops, key);
+}
+
+uint32_t config_vm_index(const struct config *config, const char *name)
+{
+	uint32_t vm = 0;
+
+	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
+		vm++;
+	return vm;
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

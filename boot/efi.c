@@ -102,7 +102,7 @@ static void efi_load_files(EFI_BOOT_SERVICES *boot, EFI_FILE_PROTOCOL *root,
 			efi_files_load(boot, root, vm->initrd, info);
 	}
 	for (uint32_t i = 0; i < boot_config.disk_count; i++)
-		if (boot_config.disks[i].medium.bytes == 0)
+		if (boot_config.disks[i].medium.kind == CONFIG_MEDIUM_IMAGE)
 			efi_files_load(boot, root, boot_config.disks[i].medium.path, info);
 }
 

@@ -7,6 +7,8 @@
 
 #include "boot/config.h"
 #include "emul/pflash.h"
+#include "boot/disk_regions.h"
+#include "drivers/region.h"
 #include "emul/vga.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -17,7 +19,7 @@
 #include "vm/flash.h"
 #include "vm/machine.h"
 
-enum { DISK_SECTOR_BYTES = 512 };
+enum { DISK_SECTOR_BYTES = 512, OVERLAY_BYTES = 256 << 20 };
 
 const struct boot_file *boot_file_find(const struct boot_info *info, const char *name)
 {
@@ -95,7 +97,7 @@ static bool disk_check(const struct boot_info *info, const struct config_disk *d
 {
 	const struct boot_file *file;
 
-	if (disk->medium.bytes != 0)
+	if (disk->medium.kind != CONFIG_MEDIUM_IMAGE)
 		return true;
 	file = boot_file_find(info, disk->medium.path);
 	if (file != NULL && file->bytes != 0)
@@ -181,8 +183,15 @@ _Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
 
 _Static_assert((int)CONFIG_VM_DISKS_MAX == (int)VM_DISKS_MAX, "bounds");
 
-static struct vm_disk_config disk_of(const struct boot_info *info, const struct config_disk *disk)
+static struct throttle_limit limit_of(const struct config_limit *limit)
 {
+	return (struct throttle_limit){.average = limit->average, .burst = limit->burst,
+		.burst_seconds = limit->burst_seconds != 0 ? (uint32_t)limit->burst_seconds : 1};
+}
+
+static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t index)
+{
+	const struct config_disk *disk = &boot_config.disks[index];
 	const struct boot_file *file = boot_file_find(info, disk->medium.path);
 	struct vm_disk_config made = {
 		.name = disk->name,
@@ -192,9 +201,19 @@ static struct vm_disk_config disk_of(const struct boot_info *info, const struct 
 		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,
 		.readonly = disk->readonly,
 		.unplugged = !disk->plugged,
+		.region = disk_region_of(index),
+		.throttle = {limit_of(&disk->bps), limit_of(&disk->iops)},
 	};
 
-	if (disk->medium.bytes != 0)
+	if (disk->snapshot)
+		made.overlay_bytes = disk->snapshot_memory != 0 ? disk->snapshot_memory
+								: OVERLAY_BYTES;
+
+	if (made.region != NULL) {
+		made.bytes = made.region->region->bytes;
+		made.readonly |= made.region->region->read_only && !disk->snapshot;
+	}
+	if (disk->medium.kind != CONFIG_MEDIUM_IMAGE)
 		return made;
 	made.image = file->data;
 	made.image_bytes = file->bytes;
@@ -211,8 +230,7 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 			.plane = VM_PIN_ANY};
 	for (uint32_t i = 0; i < boot_config.disk_count; i++)
 		if (strcmp(boot_config.disks[i].vm, vm->name) == 0)
-			config->disks[config->disk_count++] =
-				disk_of(info, &boot_config.disks[i]);
+			config->disks[config->disk_count++] = disk_of(info, i);
 }
 
 _Static_assert((int)CONFIG_VM_NICS_MAX == (int)VM_NICS_MAX, "bounds");
@@ -372,6 +390,7 @@ bool machines_start(const struct boot_info *info, uint64_t entry_tsc)
 		good &= section_check(info, &vms[i]);
 	for (uint32_t i = 0; i < boot_config.disk_count; i++)
 		good &= disk_check(info, &boot_config.disks[i]);
+	good = good && disk_regions_open();
 	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)
 		good = section_add(info, &vms[i]);
 	for (uint32_t i = 0; i < boot_config.vm_count && good; i++)

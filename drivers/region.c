@@ -7,6 +7,7 @@
 
 #include "drivers/region_find.h"
 #include "kernel/base/assert.h"
+#include "kernel/spinlock.h"
 
 enum status region_create(struct disk *disk, const struct region_extent *extents, uint32_t count,
 	struct region **region)
@@ -36,8 +37,70 @@ enum status region_create(struct disk *disk, const struct region_extent *extents
 	return STATUS_OK;
 }
 
+static struct spinlock used_lock;
+static struct region *used; // under it
+
+static bool overlap(const struct region *one, const struct region *other)
+{
+	for (uint32_t i = 0; one->disk == other->disk && i < one->extent_count; i++)
+		for (uint32_t k = 0; k < other->extent_count; k++) {
+			const struct region_extent *a = &one->extents[i], *b = &other->extents[k];
+
+			if (a->start < b->start + b->bytes && b->start < a->start + a->bytes)
+				return true;
+		}
+	return false;
+}
+
+// NULL: nobody minds.
+static const struct region *other_find(const struct region *region, enum region_use use)
+{
+	for (const struct region *at = used; at != NULL; at = at->next)
+		if (at != region && (use == REGION_WRITE || at->use == REGION_WRITE) &&
+			overlap(at, region))
+			return at;
+	return NULL;
+}
+
+static void use_end(struct region *region)
+{
+	struct region **at = &used;
+
+	while (*at != NULL && *at != region)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = region->next;
+	region->use = REGION_UNUSED;
+}
+
+enum status region_claim(struct region *region, const char *owner, enum region_use use,
+	char error[REGION_ERROR_MAX])
+{
+	const struct region *other;
+
+	spin_lock(&used_lock);
+	other = use != REGION_UNUSED ? other_find(region, use) : NULL;
+	if (other != NULL) {
+		snprintf(error, REGION_ERROR_MAX, "some of it is %s by %s",
+			other->use == REGION_WRITE ? "written" : "read", other->owner);
+	} else {
+		use_end(region);
+	}
+	if (other == NULL && use != REGION_UNUSED) {
+		region->use = (uint8_t)use;
+		snprintf(region->owner, sizeof(region->owner), "%s", owner);
+		region->next = used;
+		used = region;
+	}
+	spin_unlock(&used_lock);
+	return other == NULL ? STATUS_OK : STATUS_FAIL(STATUS_BUSY);
+}
+
 void region_close(struct region *region)
 {
+	spin_lock(&used_lock);
+	use_end(region);
+	spin_unlock(&used_lock);
 	free(region);
 }
 

@@ -8,19 +8,25 @@
 
 #include "drivers/disk.h"
 
-enum { REGION_ERROR_MAX = 160, REGION_NAME_MAX = 40 };
+enum { REGION_ERROR_MAX = 160, REGION_NAME_MAX = 40, REGION_OWNER_MAX = 48 };
+
+// What a region is had for: see region_claim.
+enum region_use { REGION_UNUSED, REGION_READ, REGION_WRITE };
 
 // Bytes of the disk, multiples of its sectors.
 struct region_extent {
 	uint64_t start, bytes;
 };
 
-// (c)
+// (c), but for `use`, `owner` and `next`: region_claim.
 struct region {
 	struct disk *disk;
 	uint64_t bytes; // of all extents, a multiple of disk->sector_bytes
 	bool read_only;
+	uint8_t use; // enum region_use
 	uint32_t extent_count;
+	char owner[REGION_OWNER_MAX];
+	struct region *next; // of those that are used
 	struct region_extent extents[];
 };
 
@@ -36,7 +42,13 @@ struct region {
 // STATUS_BAD_FORMAT (a table or file system contradicts itself), STATUS_IO, STATUS_NO_MEMORY.
 must_check enum status region_open(const char *name, struct region **region,
 	char error[REGION_ERROR_MAX]);
-void region_close(struct region *region);
+void region_close(struct region *region); // nobody has it any more
+
+// Has it for `use`, or from now on for another one; REGION_UNUSED gives it back. What one writes no
+// other has, not even a byte of it. STATUS_BUSY: `error` names the other, and all is as it was.
+// `owner`: for that, as in "disk root".
+must_check enum status region_claim(struct region *region, const char *owner, enum region_use use,
+	char error[REGION_ERROR_MAX]);
 
 // The same of extents that the caller has found. STATUS_INVALID: none, or no multiples of a sector.
 // STATUS_RANGE: they are not all on the disk.

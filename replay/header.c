@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/base/assert.h"
 #include "replay/hash.h"
 #include "replay/session.h"
 
@@ -52,7 +53,13 @@ static void disks_describe(const struct vm_config *config, struct log_header *he
 		log_header_add_number(header, name, disk->bytes);
 		snprintf(name, sizeof(name), "disk%u_kind", (unsigned)i);
 		log_header_add_number(header, name, disk->kind |
-			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9);
+			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9 |
+			(uint64_t)(disk->overlay_bytes != 0) << 10);
+		if (disk->region != NULL) {
+			ASSERT(disk->region->hash_known); // disks_identify
+			snprintf(name, sizeof(name), "disk%u_base", (unsigned)i);
+			log_header_add_hash(header, name, disk->region->hash);
+		}
 		if (disk->image == NULL)
 			continue;
 		snprintf(name, sizeof(name), "disk%u_image", (unsigned)i);

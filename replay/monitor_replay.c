@@ -47,8 +47,14 @@ static void stop_replaying(void *argument)
 
 static void record_begin(struct session *session)
 {
+	char error[VM_ERROR_MAX];
+
 	if (session->mode != REPLAY_NONE) {
 		monitor_puts("Error: the machine is being recorded or replayed\n");
+		return;
+	}
+	if (disks_identify(&session->vm->config, error) != STATUS_OK) {
+		monitor_printf("Error: %s\n", error);
 		return;
 	}
 	session->start_wanted = true;

@@ -57,7 +57,8 @@ enum status play_prepare(struct session *session, struct vm_config *config,
 	const struct log_wake wake = session_wake(session);
 	const struct log_setting *base, *rdtsc;
 	char reason[CPUID_REASON_MAX];
-	enum status status = sink_open(&session->sink, &config->rr, SINK_READ, error);
+	enum status status = sink_open(&session->sink, &config->rr, SINK_READ, config->name,
+		error);
 
 	if (status != STATUS_OK)
 		return status;

@@ -134,7 +134,8 @@ static bool log_turn(struct session *session)
 enum status record_start(struct session *session, char error[VM_ERROR_MAX])
 {
 	struct vm *vm = session->vm;
-	enum status status = sink_open(&session->sink, &vm->config.rr, SINK_WRITE, error);
+	enum status status = sink_open(&session->sink, &vm->config.rr, SINK_WRITE, vm->name,
+		error);
 
 	session->log_bytes = 0;
 	if (status == STATUS_OK)

@@ -285,11 +285,15 @@ static enum status prepare(struct machine *machine, struct vm_config *config,
 		session_set_mode(session, REPLAY_NONE);
 	if (session->replay_otherwise)
 		config->landing.shape_seed = config->landing.shape_seed == 0 ? SHAPE_SEED : 0;
-	if (config->rr.mode == VM_RR_REPLAY || session->replay_next) {
+	if (config->rr.mode != VM_RR_NONE || session->replay_next)
+		status = disks_identify(config, error);
+	if (status != STATUS_OK) {
+		session_set_mode(session, REPLAY_NONE);
+	} else if (config->rr.mode == VM_RR_REPLAY || session->replay_next) {
 		status = play_prepare(session, config, error);
 		session_set_mode(session, status == STATUS_OK ? REPLAY_REPLAYING : REPLAY_NONE);
 	} else if (config->rr.mode == VM_RR_RECORD) { // which may wait for a disk
-		status = sink_open(&session->sink, &config->rr, SINK_WRITE, error);
+		status = sink_open(&session->sink, &config->rr, SINK_WRITE, config->name, error);
 	}
 	return status;
 }

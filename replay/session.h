@@ -136,6 +136,13 @@ must_check bool contents_record(struct session *session);
 // cannot be, which it is then. The rest as log_reader_next.
 must_check enum status contents_take(struct session *session, const char **problem);
 
+// disks.c: what a log says of media on the host's disks, before header_describe: in a fiber, or
+// before the event loop. STATUS_REFUSED: one is written. STATUS_IO, STATUS_NO_MEMORY.
+must_check enum status disks_identify(const struct vm_config *config, char error[VM_ERROR_MAX]);
+// What is looked at of so many bytes: how many pieces, and where each begins.
+uint32_t disks_pieces(uint64_t bytes);
+uint64_t disks_piece(uint64_t bytes, uint32_t index);
+
 // header.c: what a log says of a machine.
 void header_describe(const struct vm *vm, struct log_header *header);
 // What its kernel was given; where the log does not say that, it is not there.

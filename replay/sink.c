@@ -53,6 +53,23 @@ static const struct boot_file *file_loaded(const char *name)
 	return NULL;
 }
 
+// Whoever replays a log that is recorded elsewhere would get half of it.
+static enum status region_sink_claim(struct sink *sink, enum sink_use use, const char *owner,
+	char error[VM_ERROR_MAX])
+{
+	char name[REGION_OWNER_MAX], reason[REGION_ERROR_MAX];
+	enum status status;
+
+	if (sink->region == NULL)
+		return STATUS_OK;
+	snprintf(name, sizeof(name), "the log of %s", owner);
+	status = region_claim(sink->region, name,
+		use == SINK_WRITE && !sink->region->read_only ? REGION_WRITE : REGION_READ, reason);
+	if (status != STATUS_OK)
+		snprintf(error, VM_ERROR_MAX, "rrfile: %s", reason);
+	return status;
+}
+
 static enum status region_sink_open(struct sink *sink, const struct vm_rr *where,
 	char error[VM_ERROR_MAX])
 {
@@ -145,13 +162,13 @@ static enum status region_check(const struct sink *sink, char error[VM_ERROR_MAX
 }
 
 enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_use use,
-	char error[VM_ERROR_MAX])
+	const char *owner, char error[VM_ERROR_MAX])
 {
 	const struct boot_file *file = NULL;
 	enum status status = STATUS_OK;
 
 	if (sink->store != NULL && is_same(&sink->where, where))
-		return STATUS_OK;
+		return region_sink_claim(sink, use, owner, error);
 	sink_close(sink);
 	if (where->sink == VM_RR_SINK_FILE)
 		file = file_loaded(where->name);
@@ -165,6 +182,8 @@ enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_us
 		sink->store = &sink->ram[0].store;
 	} else {
 		status = region_sink_open(sink, where, error);
+		if (status == STATUS_OK)
+			status = region_sink_claim(sink, use, owner, error);
 		if (status == STATUS_OK && use == SINK_WRITE)
 			status = region_check(sink, error);
 	}

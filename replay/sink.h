@@ -27,8 +27,9 @@ enum sink_use { SINK_READ, SINK_WRITE };
 // In a fiber, or before the event loop runs. `where`: sink, disk, bytes and name matter. One that
 // is open as the same already stays so, with what is in it. On failure `error` says why.
 // STATUS_REFUSED: it is to be written, and a region of a disk has something else than a log there.
+// STATUS_BUSY: somebody else has that region. `owner`: the machine's name.
 must_check enum status sink_open(struct sink *sink, const struct vm_rr *where, enum sink_use use,
-	char error[VM_ERROR_MAX]);
+	const char *owner, char error[VM_ERROR_MAX]);
 void sink_close(struct sink *sink);
 // The ring's other half; NULL: it is no ring.
 struct log_store *sink_other(struct sink *sink);

@@ -11,6 +11,7 @@ import qemu
 
 TIMEOUT = 60
 HOST = "[reprise]\ndebug_exit = @DEBUG_EXIT@\n"
+DISK = "[disk d]\nvm = a\n"
 VM = "[vm a]\nmemory = 64M\nkernel = kernel\n"
 OVMF = "[vm a]\nmemory = 64M\nfirmware = ovmf\npflash = disk:0\n"
 MIB = 1 << 20
@@ -83,6 +84,13 @@ TABLE = [
      {"firmware/bios-256k.bin": bytes(256 << 10),
       "firmware/vgabios-stdvga.bin": bytes(65 << 10)},
      r"\[vm a\].*display: .*expected at most 64 KiB, got 66560 bytes"),
+    ("no-such-region", HOST + VM + DISK + "medium = partition:none\n",
+     {"kernel": lambda path: linux(path, -1)},
+     r"\[disk d\] \(line 6\): medium: partition:none: there is no partition 'none'"),
+    ("region-kind", HOST + VM + DISK + "medium = lvm:none\n", {},
+     r"reprise\.ini:8: medium: expected ram:SIZE, .*file:PATH, got \"lvm:none\""),
+    ("snapshot-readonly", HOST + VM + DISK + "medium = ram:1M\nreadonly = on\nsnapshot = on\n", {},
+     r"reprise\.ini:6: snapshot: expected off where readonly = on"),
     ("path-outside", HOST + "[vm a]\nkernel = ../k\n", {}, r"reprise\.ini:4: kernel: "),
     ("missing-kernel", HOST + VM, {}, r"\[vm a\].*kernel: no such file: kernel"),
     ("missing-initrd", HOST + VM + "initrd = ramdisk\n",

@@ -84,10 +84,11 @@ def runs(name, place, engine):
         "test_disk", "hot_unplug", "virtio_net")
 
 
-def disk_section(name, machine, seed=1, plane=None):
-    """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk."""
+def disk_section(name, machine, seed=1, plane=None, disk=()):
+    """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk.
+    `disk`: more of its keys."""
     sections = {"hot_unplug": DISK, "virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
-    keys = [] if plane is None else [f"dataplane = {plane}"]
+    keys = [*disk] if plane is None else [f"dataplane = {plane}", *disk]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)
 
 
@@ -155,11 +156,11 @@ def memory_mib(name):
 
 
 def guest_command(options, name, directory, memory=None, log="error", engine="svm", cpus=1,
-                  keys=(), icount=True, plane=None):
+                  keys=(), icount=True, plane=None, disk=()):
     emulator = engines.EMULATORS[engine]
     with open(os.path.join(options.build, "guest", name + ".elf"), "rb") as file:
         payload = file.read()
-    config = (disk_section(name, "t", plane=plane) + "[reprise]\n"
+    config = (disk_section(name, "t", plane=plane, disk=disk) + "[reprise]\n"
               f"log = {log}\n"
               f"debug_exit = {emulator.DEBUG_EXIT}\n"
               "quit_on_exit = on\n"
@@ -188,7 +189,7 @@ def bare_command(options, name, directory, engine):
 
 
 def run(options, name, place, directory, notes=None, engine="svm", keys=(),
-        timeout_scale=1, log_needs=None):
+        timeout_scale=1, log_needs=None, disk=()):
     """None, or the failure's text. `notes` receives the transcript's benchmark lines. `log_needs`:
     a regular expression that Reprise's log must match; it is at level info then."""
     base = os.path.join(options.top, "tests", "guest", name)
@@ -198,7 +199,7 @@ def run(options, name, place, directory, notes=None, engine="svm", keys=(),
         command = guest_command(options, name, directory, engine=engine, keys=keys,
                                 log="info" if log_needs or at_once else "error",
                                 cpus=CPUS.get(place, 1), icount=not at_once,
-                                plane=1 if place.startswith("plane") else None)
+                                plane=1 if place.startswith("plane") else None, disk=disk)
         differences = read_differences(f"{base}{vendor}.guest")
     else:
         command = bare_command(options, name, directory, engine)

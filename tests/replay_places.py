@@ -3,6 +3,7 @@
 reader (tests/unit/log_*), which alone see a log cut at every byte.
 
   partition  a log in a GPT partition, whose disk has other data too
+  overlay    beside a disk that is a partition with snapshot = on, which must be as it was
   file       recorded into a file of the boot volume, by UEFI (REPLAY_ALL=1)
   midway     from wherever a guest is whose disk is at work, in the monitor
   ring       a log in RAM that goes round; what is left of it is replayed (in Bochs: REPLAY_ALL=1)
@@ -43,7 +44,8 @@ ENDED = r"the log ends here, at offset (\d+), without a word: (.*); \d+ events a
 
 def cases(options, engine):
     """(name, function that runs it, its notes)"""
-    for name, run in (("partition", run_partition), ("midway", run_midway), ("ring", run_ring),
+    for name, run in (("partition", run_partition), ("overlay", run_overlay),
+                      ("midway", run_midway), ("ring", run_ring),
                       ("shaped", run_shaped), ("rate", run_rate), ("full", run_full),
                       ("spoiled", run_spoiled)):
         if name == "ring" and engine == "vmx" and "REPLAY_ALL" not in os.environ:
@@ -84,6 +86,43 @@ def again(options, engine, directory, disk, expected, place="disk:0", files=()):
     if failure is None and match is None:
         failure = "\n".join([f"expected {expected!r}", *lines[-20:]])
     return match, failure
+
+
+def overlay_members(options, mode, engine, elsewhere):
+    config = "\n".join(["[disk tests]", "vm = t", "medium = partition:tests", "snapshot = on",
+                        f"test_delay = {2 if elsewhere else 1}", ""])
+    config += replay.configuration(engine, "t", mode, ["kernel = payload.elf",
+                                                       "isa_debug_exit = on"],
+                                   elsewhere=elsewhere, place="partition:log")
+    payload = disk_image.read(os.path.join(options.build, "guest", "virtio_disk.elf"))
+    return [("reprise.ini", config.encode()), ("payload.elf", payload)]
+
+
+def run_overlay(options, engine, directory):
+    disk = os.path.join(directory, "gpt.img")
+    parts = [disk_image.Partition("tests", 64, 128), disk_image.Partition("log", 200, 2000)]
+    disk_image.create_sparse(disk, 2 << 20)
+    disk_image.write_gpt(disk, 4096, parts)
+    before = disk_image.read(disk)
+
+    def run(name, mode, elsewhere, until, expected):
+        lines, failure = replay.run_once(
+            options, engine, os.path.join(directory, name),
+            overlay_members(options, mode, engine, elsewhere), disk, elsewhere, until)
+        if failure is None and replay.found(lines, expected) is None:
+            failure = "\n".join([f"expected {expected!r}", *lines[-20:]])
+        return failure
+
+    failure = run("record", "record", False, "its CPU worked",
+                  replay.RECORDED + "the machine ended")
+    if failure is None:
+        failure = run("replay", "replay", True, "were the same", replay.REPLAYED)
+    if failure is None and disk_image.read(disk)[:200 * 512] != before[:200 * 512]:
+        failure = "the partition has been written"
+    if failure is None:
+        disk_image.flip(disk, 64 * 512 + 1000)
+        failure = run("changed", "replay", True, "[monitor: ", r"disk0_base")
+    return failure
 
 
 def run_partition(options, engine, directory):

@@ -34,6 +34,7 @@ import faults  # noqa: E402
 import flash  # noqa: E402
 import guests  # noqa: E402
 import hotplug  # noqa: E402
+import host_disk  # noqa: E402
 import landing  # noqa: E402
 import log_tool  # noqa: E402
 import machines  # noqa: E402
@@ -150,8 +151,9 @@ def suite_smp(options, engine):
 
 
 def suite_disk(options, engine):
-    for name, run in disk.cases(options, engine):
-        yield Case(f"{engines.prefix(engine)}disk/{name}", run)
+    for cases in (disk.cases, host_disk.cases):
+        for name, run in cases(options, engine):
+            yield Case(f"{engines.prefix(engine)}disk/{name}", run)
 
 
 def suite_display(options, engine):

@@ -76,10 +76,11 @@ def keys(name, engine):
     return (f"test_save_load = {every(name, engine)}", f"test_save_load_memory = {memory}")
 
 
-def run_payload(options, name, directory, engine):
+def run_payload(options, name, directory, engine, disk=()):
     scale = TIMEOUT_SCALE * (4 if "STATE_EVERY" in os.environ else 1)
     return payloads.run(options, name, "reprise", directory, engine=engine,
-                        keys=keys(name, engine), timeout_scale=scale, log_needs=COST)
+                        keys=keys(name, engine), timeout_scale=scale, log_needs=COST,
+                        disk=disk)
 
 
 def run_position(options, name, directory, key):
@@ -179,6 +180,8 @@ def cases(options, engine):
         if payloads.runs(name, "reprise", engine) and name not in NOT_SAVED:
             yield (f"state/{name}",
                    lambda directory, n=name: run_payload(options, n, directory, engine), [])
+    yield "state/virtio_disk-overlay", lambda directory: run_payload(
+        options, "virtio_disk", directory, engine, ("snapshot = on",)), []
     if engine != "svm":
         return  # no exact source of positions; and one Linux guest will do
     for key in POSITION:

@@ -34,13 +34,14 @@ enum { BACKEND_RESIZE = DEVICE_IO_KINDS }; // beside enum device_io_kind: `size`
 struct backend_request {
 	struct backend *backend;    // (c)
 	struct cpu_message message; // for the back end's use
-	uint64_t due;               // the same
+	uint64_t due, soonest, order; // the same
 	uint64_t offset;            // of the medium
 	uint64_t bytes;             // at most DEVICE_IO_BYTES_MAX where there are data
 	uint64_t size;              // of BACKEND_RESIZE, whose bytes are all there could be
 	uint8_t kind;               // enum device_io_kind, or BACKEND_RESIZE
 	uint8_t status;             // enum status: the back end's answer
 	bool done;                  // (a) set with release, read with acquire
+	bool has_no_room;           // for the back end's use
 	uint8_t *data;              // (c) to be written; or what was read
 };
 
@@ -81,6 +82,7 @@ struct backend {
 	struct cpu *plane; // the core that has the device's queues, and this; NULL: none has
 	struct backend_request resize; // no device's: nobody hears of it
 	bool resizing; // (a) it is under way
+	bool has_fixed_size; // (c) the medium cannot get another size
 	struct backend_slot slots[DEVICE_IO_MAX];
 };
 

@@ -202,9 +202,13 @@ static enum status region_take(struct flash *flash, const struct vm_flash_config
 static enum status region_use(struct flash *flash, const struct vm_flash_config *config,
 	char error[])
 {
-	char reason[REGION_ERROR_MAX];
+	char reason[REGION_ERROR_MAX], owner[REGION_OWNER_MAX];
 	enum status status = region_open(config->region, &flash->region, reason);
 
+	snprintf(owner, sizeof(owner), "the flash of %s", flash->machine);
+	if (status == STATUS_OK)
+		status = region_claim(flash->region, owner, flash->region->read_only
+			? REGION_READ : REGION_WRITE, reason);
 	if (status != STATUS_OK) {
 		snprintf(error, VM_ERROR_MAX, "pflash: %s", reason);
 		return status;

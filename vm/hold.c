@@ -5,6 +5,7 @@
 #include "kernel/smp.h"
 #include "kernel/x86.h"
 #include "vm/dataplane.h"
+#include "vm/disk_backend.h"
 #include "vm/landing.h"
 
 // How long a fiber waits between two looks at whether the vcpus rest.
@@ -88,6 +89,8 @@ void vm_hold(struct vm *vm)
 	while (!vm_rests(vm))
 		vm_wait_a_moment();
 	smp_call(vm_home(vm), held, vm);
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		disk_backend_hurry(vm->disks[i]);
 	while (!backend_all_done(&vm->requests_out))
 		vm_wait_a_moment();
 }

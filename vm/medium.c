@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/region.h"
 #include "kernel/base/assert.h"
 #include "kernel/mem.h"
 #include "kernel/x86.h"
+#include "vm/overlay.h"
 
 static uint64_t block_count(uint64_t bytes)
 {
@@ -47,6 +49,23 @@ enum status medium_create(struct medium *medium, uint64_t bytes, const uint8_t *
 	return STATUS_OK;
 }
 
+void medium_create_region(struct medium *medium, struct region *region)
+{
+	*medium = (struct medium){.region = region, .bytes = region->bytes};
+}
+
+uint64_t medium_memory_bytes(const struct medium *medium)
+{
+	uint64_t bytes = medium->blocks != NULL ? block_count(medium->bytes) * LARGE_PAGE_BYTES : 0;
+
+	return medium->overlay != NULL ? bytes + overlay_memory_bytes(medium->overlay) : bytes;
+}
+
+enum status medium_create_overlay(struct medium *medium, uint64_t limit_bytes)
+{
+	return overlay_create(medium->bytes, limit_bytes, &medium->overlay);
+}
+
 static void blocks_free(uint8_t **blocks, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from; i < to; i++)
@@ -58,7 +77,7 @@ enum status medium_resize(struct medium *medium, uint64_t bytes, void (*pause)(v
 	uint64_t old = medium->bytes, before = block_count(old), count = block_count(bytes);
 	uint8_t **blocks = calloc(count, sizeof(*blocks));
 
-	ASSERT(bytes != 0);
+	ASSERT(bytes != 0 && medium->region == NULL && medium->overlay == NULL);
 	if (blocks == NULL)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	memcpy(blocks, medium->blocks, (before < count ? before : count) * sizeof(*blocks));
@@ -75,7 +94,7 @@ enum status medium_resize(struct medium *medium, uint64_t bytes, void (*pause)(v
 	}
 	blocks_free(medium->blocks, count, before);
 	free(medium->blocks);
-	*medium = (struct medium){blocks, bytes};
+	*medium = (struct medium){.blocks = blocks, .bytes = bytes};
 	if (bytes > old)
 		medium_zero(medium, old, (bytes < before * LARGE_PAGE_BYTES
 			? bytes : before * LARGE_PAGE_BYTES) - old);
@@ -88,6 +107,7 @@ void medium_destroy(struct medium *medium)
 		if (medium->blocks[i] != NULL)
 			mem_large_free(medium->blocks[i]);
 	free(medium->blocks);
+	overlay_destroy(medium->overlay);
 	*medium = (struct medium){0};
 }
 

@@ -256,7 +256,13 @@ static enum status media_create(struct vm *vm)
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[i];
 
-		status = medium_create(&vm->media[i], disk->bytes, disk->image, disk->image_bytes);
+		if (disk->region != NULL)
+			medium_create_region(&vm->media[i], disk->region->region);
+		else
+			status = medium_create(&vm->media[i], disk->bytes, disk->image,
+				disk->image_bytes);
+		if (status == STATUS_OK && disk->overlay_bytes != 0)
+			status = medium_create_overlay(&vm->media[i], disk->overlay_bytes);
 	}
 	return status;
 }
@@ -340,7 +346,7 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 			bytes += sizeof(struct backend) + DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX;
 	}
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
-		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);
+		bytes += medium_memory_bytes(&vm->media[i]);
 	if (vm->config.nic_count != 0)
 		bytes += sizeof(*vm->packets) + vm->config.nic_count * sizeof(struct nic);
 	return bytes;

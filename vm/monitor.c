@@ -378,6 +378,7 @@ enum status monitor_init(const struct monitor_config *wanted)
 	monitor_host_register();
 	monitor_devices_register();
 	monitor_hotplug_register();
+	monitor_disks_register();
 	console_monitor_set(&console_ops);
 	console_prompt_due();
 	return STATUS_OK;

@@ -83,5 +83,7 @@ void monitor_snapshot_register(void);
 void monitor_host_register(void);
 void monitor_devices_register(void);
 void monitor_hotplug_register(void);
+void monitor_disks_register(void);
+void monitor_disks_print(void); // for info block
 
 #endif

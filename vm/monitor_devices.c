@@ -45,6 +45,11 @@ static void command_block_resize(const struct monitor_call *call)
 		monitor_printf("Error: '%s' is not a size such as 512M\n", call->arguments[1]);
 		return;
 	}
+	if (!vm_disk_is_memory(&vm->config.disks[disk])) {
+		monitor_printf("Error: the size of disk '%s' is that of what is below\n",
+			call->arguments[0]);
+		return;
+	}
 	if (!fits(vm, disk, bytes)) {
 		monitor_printf("Error: not so much memory is free: %llu MiB\n",
 			(unsigned long long)(mem_count().free_blocks * LARGE_PAGE_BYTES / MIB));

@@ -95,13 +95,15 @@ static void info_block(const struct monitor_call *call)
 		monitor_puts("no disk\n");
 	for (struct disk *disk = disk_first(); disk != NULL; disk = disk->next)
 		disk_print(disk);
+	monitor_disks_print();
 }
 
 void monitor_host_register(void)
 {
 	static struct monitor_command own[] = {
 		{.name = "block", .arguments = "", .handler = info_block,
-			.description = "list the host's disks and their partitions"},
+			.description = "list the host's disks and their partitions, and those of "
+			"machines"},
 		{.name = "pci", .arguments = "", .handler = info_pci,
 			.description = "list the host's PCI devices"},
 	};

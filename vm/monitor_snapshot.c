@@ -22,6 +22,7 @@ struct snapshot {
 	char tag[TAG_MAX];
 	uint64_t seconds; // since 1970, when it was made
 	struct guest_time time;
+	uint32_t commits; // of what is below its overlays
 	struct snapshot_stream stream;
 };
 
@@ -46,10 +47,34 @@ static void snapshot_remove(struct snapshot **at)
 	free(snapshot);
 }
 
+static uint32_t commits_of(const struct machine *machine)
+{
+	uint32_t commits = 0;
+
+	for (uint32_t i = 0; i < machine->config.disk_count; i++)
+		if (machine->config.disks[i].region != NULL)
+			commits += machine->config.disks[i].region->commits;
+	return commits;
+}
+
 static void cost_log(const char *what, const struct vm *vm, const struct snapshot_cost *cost)
 {
 	log_debug("%s: %s in %llu TSC ticks, and %llu for memory", vm->name, what,
 		(ull)cost->ticks, (ull)cost->memory_ticks);
+}
+
+static void refusal_print(const struct vm *vm, enum status status)
+{
+	const struct vm_disk_config *disk = vm_disk_not_kept(&vm->config);
+
+	if (status == STATUS_UNSUPPORTED)
+		monitor_printf("Error: disk %s is written to %s, which no snapshot keeps\n",
+			disk->name, disk->region->source);
+	else if (status == STATUS_REFUSED)
+		monitor_puts("Error: the machine has not been started\n");
+	else
+		monitor_printf("Error: not enough memory: %llu MiB free\n",
+			(ull)(mem_count().free_blocks * LARGE_PAGE_BYTES / MIB));
 }
 
 // One of the same name goes, but not before the new one is there.
@@ -76,14 +101,12 @@ static void command_savevm(const struct monitor_call *call)
 	memcpy(snapshot->tag, call->arguments[0], length + 1);
 	snapshot->machine = monitor_machine();
 	snapshot->seconds = clock_rtc_seconds();
+	snapshot->commits = commits_of(snapshot->machine);
 	snapshot_stream_init(&snapshot->stream);
 	status = snapshot_save(vm, &snapshot->stream, &cost, &snapshot->time);
 	if (status != STATUS_OK) {
 		free(snapshot);
-		monitor_printf(status == STATUS_REFUSED
-				? "Error: the machine has not been started\n"
-				: "Error: not enough memory: %llu MiB free\n",
-			(ull)(mem_count().free_blocks * LARGE_PAGE_BYTES / MIB));
+		refusal_print(vm, status);
 		return;
 	}
 	at = snapshot_find(snapshot->machine, snapshot->tag);
@@ -122,6 +145,9 @@ static void command_loadvm(const struct monitor_call *call)
 		return;
 	if (outside_is_bound(vm))
 		monitor_puts("Error: the machine is being recorded or replayed\n");
+	else if ((*at)->commits != commits_of((*at)->machine))
+		monitor_puts("Error: what is below its disks is not what it was: there was a "
+			"commit since\n");
 	else if (snapshot_load(vm, &(*at)->stream, &cost) != STATUS_OK)
 		monitor_printf("Error: %s\n", (*at)->stream.error);
 	else

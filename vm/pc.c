@@ -29,7 +29,7 @@
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
 #include "vm/pc_internal.h"
-#include "vm/ramdisk.h"
+#include "vm/disk_backend.h"
 
 #define IOAPIC_BASE 0xfec00000u
 
@@ -338,10 +338,12 @@ static enum status disks_create(struct vm *vm, struct device *isa, struct device
 		if (disk->kind != VM_DISK_VIRTIO)
 			continue;
 		device = pc_device_create(vm, &virtio_blk_model);
-		if (device == NULL || backend_create(device->owner, ramdisk_submit,
-			vm->ramdisks[i]) != STATUS_OK)
+		if (device == NULL || backend_create(device->owner, disk_backend_submit,
+			vm->disks[i]) != STATUS_OK)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
-		((struct vm_device *)device->owner)->backend->copy = ramdisk_copy;
+		((struct vm_device *)device->owner)->backend->copy = disk_backend_copy;
+		((struct vm_device *)device->owner)->backend->has_fixed_size =
+			!vm_disk_is_memory(disk);
 		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
 		virtio_blk_configure(device, &medium);
 		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
@@ -402,7 +404,7 @@ enum status pc_create(struct vm *vm)
 	pci_interrupts_wire(vm, slots);
 	shadow_wire(slots[PC_PCI_HOST]);
 	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
-		ramdisk_submit, vm->ramdisks[test_disk_index(vm)]) != STATUS_OK)
+		disk_backend_submit, vm->disks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (disks_create(vm, slots[PC_ISA], slots[PC_HOTPLUG]) != STATUS_OK ||
 		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||

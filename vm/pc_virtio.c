@@ -73,7 +73,7 @@ struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *ind
 			break;
 	for (uint32_t i = 0; *index < vm->config.disk_count && i < vm->device_count; i++)
 		if (vm->devices[i].device->model == &virtio_blk_model &&
-			vm->devices[i].backend->owner == vm->ramdisks[*index])
+			vm->devices[i].backend->owner == vm->disks[*index])
 			return vm->devices[i].device;
 	return NULL;
 }

@@ -21,6 +21,8 @@ const char *setting_problem(const struct vm *vm, const struct event *event)
 		return "index: nobody has such a setting";
 	if (event->payload[0] == DEVICE_SETTING_MEDIUM_BYTES && target->backend == NULL)
 		return "index: the device has no medium";
+	if (event->payload[0] == DEVICE_SETTING_MEDIUM_BYTES && target->backend->has_fixed_size)
+		return "index: the medium cannot get another size";
 	return target->device->model->accepts(target->device, event->payload[0], event->value)
 		? NULL : "value: the device does not take it";
 }

@@ -371,6 +371,8 @@ enum status snapshot_save(struct vm *vm, struct snapshot_stream *stream,
 
 	if (vm->state == VM_CREATED)
 		return STATUS_FAIL(STATUS_REFUSED);
+	if (vm_disk_not_kept(&vm->config) != NULL)
+		return STATUS_FAIL(STATUS_UNSUPPORTED);
 	vm_hold(vm);
 	*time = vm_now(vm);
 	status = snapshot_write(vm, true, stream, cost);
@@ -387,7 +389,7 @@ static uint64_t blocks_bytes(const struct vm *vm)
 		vm->device_memory.block_count * LARGE_PAGE_BYTES;
 
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
-		bytes += ALIGN_UP(vm->media[i].bytes, LARGE_PAGE_BYTES);
+		bytes += medium_memory_bytes(&vm->media[i]);
 	return bytes;
 }
 

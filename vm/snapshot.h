@@ -14,6 +14,7 @@
 //   request  slot    each of these, and request_data what it has read
 //   event    n       what waits in the event queue, first in first
 //   medium   disk    what a disk in RAM holds
+//   overlay  disk    what has been written to one whose medium stays as it is
 //   ram      block   2 MiB of guest memory: page number (8 bytes) and page, for each page that is
 //                    not all zero; blocks without such a page are left out
 //
@@ -38,7 +39,8 @@ struct snapshot_cost {
 };
 
 // These two hold the machine meanwhile; it then goes on as before. By the boot CPU, in a fiber.
-// `stream` is empty, and stays so on failure: STATUS_NO_MEMORY, STATUS_REFUSED (never started).
+// `stream` is empty, and stays so on failure: STATUS_NO_MEMORY, STATUS_REFUSED (never started),
+// STATUS_UNSUPPORTED (vm_disk_not_kept).
 // *time is the guest's when it was saved.
 must_check enum status snapshot_save(struct vm *vm, struct snapshot_stream *stream,
 	struct snapshot_cost *cost, struct guest_time *time);
@@ -75,6 +77,11 @@ must_check enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DIS
 	const uint64_t theirs[VM_DISKS_MAX], struct snapshot_stream *stream);
 must_check enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream);
 const struct state_table *snapshot_request_table(const char *name); // NULL: not one of its own
+
+// snapshot_overlay.c: of a disk that has one.
+void snapshot_overlay_write(const struct vm *vm, uint32_t disk, struct snapshot_stream *stream);
+must_check enum status snapshot_overlay_read(struct vm *vm, uint32_t disk,
+	struct snapshot_stream *stream);
 
 // snapshot_event.c
 void snapshot_events_write(const struct vm *vm, struct snapshot_stream *stream);

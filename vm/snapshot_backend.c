@@ -210,6 +210,10 @@ void snapshot_media_write(const struct vm *vm, struct snapshot_stream *stream)
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		const struct medium *medium = &vm->media[i];
 
+		if (medium->overlay != NULL)
+			snapshot_overlay_write(vm, i, stream);
+		if (medium->blocks == NULL) // a region, which is not the machine's
+			continue;
 		snapshot_section_begin(stream, medium_name, i, MEDIUM_VERSION, medium->bytes);
 		for (uint64_t at = 0; at < medium->bytes; at += LARGE_PAGE_BYTES)
 			snapshot_put(stream, medium->blocks[at / LARGE_PAGE_BYTES],
@@ -240,8 +244,12 @@ enum status snapshot_media_read(struct vm *vm, struct snapshot_stream *stream)
 {
 	enum status status = STATUS_OK;
 
-	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
-		status = medium_read_saved(&vm->media[i], i, stream);
+	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++) {
+		if (vm->media[i].overlay != NULL)
+			status = snapshot_overlay_read(vm, i, stream);
+		if (status == STATUS_OK && vm->media[i].blocks != NULL)
+			status = medium_read_saved(&vm->media[i], i, stream);
+	}
 	return status;
 }
 
@@ -253,8 +261,10 @@ enum status snapshot_media_resize(struct vm *vm, uint64_t mine[VM_DISKS_MAX],
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		uint64_t bytes = theirs[i];
 
-		if (bytes == mine[i] || bytes == 0 || bytes % VIRTIO_BLK_SECTOR_BYTES != 0 ||
-			bytes > VIRTIO_BLK_BYTES_MAX)
+		if (vm->media[i].blocks == NULL || vm->media[i].overlay != NULL)
+			continue;
+		if (bytes == mine[i] || bytes == 0 ||
+			bytes % VIRTIO_BLK_SECTOR_BYTES != 0 || bytes > VIRTIO_BLK_BYTES_MAX)
 			continue;
 		if (medium_resize(&vm->media[i], bytes, NULL) != STATUS_OK)
 			return snapshot_fail(stream, STATUS_NO_MEMORY,

@@ -58,7 +58,7 @@ enum status twin_create(struct vm *vm, bool memory, struct vm **created)
 	twin->config.name = twin->name;
 	twin->time_stands = true;
 	twin->holds = 1;
-	memcpy(twin->ramdisks, vm->ramdisks, sizeof(twin->ramdisks)); // have no requests of it
+	memcpy(twin->disks, vm->disks, sizeof(twin->disks)); // have no requests of it
 	memcpy(twin->nics, vm->nics, sizeof(twin->nics));
 	twin->firmware = vm->firmware;
 	twin->flash = vm->flash; // has no requests of it

@@ -12,6 +12,7 @@
 #include "kernel/x86.h"
 #include "vm/core.h"
 #include "vm/dataplane.h"
+#include "vm/disk_backend.h"
 #include "vm/landing.h"
 #include "vm/local_apic.h"
 #include "vm/save_load_test.h"
@@ -89,9 +90,14 @@ static void settle(struct vm *vm)
 {
 	if (vm->state != VM_RUNNING)
 		vm_time_stop(vm);
-	if (__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) != 0 && vm->holds == 0 &&
-		backend_all_done(&vm->requests_out)) // else the last one that is comes here
+	if (__atomic_load_n(&vm->requests, __ATOMIC_ACQUIRE) == 0 || vm->holds != 0)
+		return;
+	if (backend_all_done(&vm->requests_out)) { // else the last one that is comes here
 		vm_carry_out_requests(vm);
+		return;
+	}
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		disk_backend_hurry(vm->disks[i]);
 }
 
 bool vm_vcpu_rest(struct vm_vcpu *vcpu)

@@ -17,7 +17,7 @@
 #include "vm/local_apic.h"
 #include "vm/nic.h"
 #include "vm/pc.h"
-#include "vm/ramdisk.h"
+#include "vm/disk_backend.h"
 #include "vm/save_load_test.h"
 
 struct guest_time vm_now(const struct vm *vm)
@@ -49,11 +49,12 @@ static enum status disks_create(struct vm *vm)
 	enum status status = STATUS_OK;
 
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++)
-		status = ramdisk_create(vm, i, disk_core(&vm->config.disks[i]), &vm->ramdisks[i]);
+		status = disk_backend_create(vm, i, disk_core(&vm->config.disks[i]), &vm->disks[i]);
 	return status;
 }
 
-// Where the machine's position is kept, that core is the back end's alone.
+// Where the machine's position is kept, that core is the back end's alone. So it is where a disk is
+// waited for: whoever takes the queues back waits for what is under way, and holds the device lock.
 static enum status planes_create(struct vm *vm)
 {
 	enum status status = STATUS_OK;
@@ -62,7 +63,8 @@ static enum status planes_create(struct vm *vm)
 		uint32_t disk = vm->devices[i].disk;
 		uint8_t core = disk != 0 ? vm->config.disks[disk - 1].plane : VM_PIN_ANY;
 
-		if (core == VM_PIN_ANY || vm_config_keeps_position(&vm->config))
+		if (core == VM_PIN_ANY || vm_config_keeps_position(&vm->config) ||
+			!vm_disk_is_at_once(&vm->config.disks[disk - 1]))
 			continue;
 		status = dataplane_create(vm, i, core, &vm->planes[disk - 1]);
 		vm->has_planes = true;
@@ -110,7 +112,7 @@ static void parts_destroy(struct vm *vm)
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
 		dataplane_destroy(vm->planes[i]);
 	for (uint32_t i = 0; i < VM_DISKS_MAX; i++)
-		ramdisk_destroy(vm->ramdisks[i]);
+		disk_backend_destroy(vm->disks[i]);
 	for (uint32_t i = 0; i < VM_NICS_MAX; i++)
 		nic_destroy(vm->nics[i]);
 	save_load_destroy(vm);

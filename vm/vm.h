@@ -194,7 +194,7 @@ struct vm {
 	struct device_memory device_memory;      // of `display` and VM_FLASH_VARS
 	struct flash *flash;                     // (c) what keeps the latter; NULL: there is none
 	struct medium media[VM_DISKS_MAX];       // by disk
-	struct ramdisk *ramdisks[VM_DISKS_MAX];  // (c)
+	struct disk_backend *disks[VM_DISKS_MAX];  // (c)
 	struct dataplane *planes[VM_DISKS_MAX];  // (c) by disk; NULL: none
 	bool has_planes; // (c) any
 	struct nic *nics[VM_NICS_MAX];           // (c)

@@ -6,6 +6,7 @@
 #include "kernel/base/types.h"
 #include "vm/guest_ram.h"
 #include "vm/random_seed.h"
+#include "vm/throttle.h"
 
 enum {
 	VM_NAME_MAX = 32,
@@ -48,17 +49,29 @@ struct vm_rr {
 	const char *name;
 };
 
-// What the machine has before it: a disk whose medium is in RAM.
+// What the machine has before its medium.
 enum vm_disk_kind {
 	VM_DISK_TEST,   // emul/test_disk.h: one at most
 	VM_DISK_VIRTIO, // emul/virtio_blk.h
 };
 
+// A region that is some disk's medium. It outlives machines.
+struct vm_disk_region {
+	struct region *region;
+	const char *source; // as the configuration has it: "partition:root"
+	uint64_t hash;      // of what it holds, as logs have it
+	bool hash_known;    // it is that, and nobody has written since
+	uint32_t commits;   // so often an overlay has been written there
+};
+
 struct vm_disk_config {
 	const char *name;
-	uint64_t bytes;       // a multiple of 512, not 0
+	struct vm_disk_region *region; // NULL: the medium is in RAM
+	uint64_t bytes;       // a multiple of 512, not 0; the region's
 	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
 	uint64_t image_bytes;
+	uint64_t overlay_bytes; // what is written stays in memory, up to so much; 0: it does not
+	struct throttle_config throttle;
 	uint64_t seed;        // of the times that requests take; 0: none
 	uint8_t kind;         // enum vm_disk_kind
 	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
@@ -74,6 +87,12 @@ struct vm_flash_config {
 	bool detached;      // a replay: the region is left alone
 	uint64_t hash;      // of such a one: of what the log has in it at first
 };
+
+// Nothing that is done there is waited for.
+static inline bool vm_disk_is_memory(const struct vm_disk_config *disk)
+{
+	return disk->region == NULL && disk->overlay_bytes == 0;
+}
 
 struct vm_nic_config {
 	const char *name;
@@ -140,6 +159,23 @@ struct vm_config {
 	void (*ended)(void *owner);
 	void *owner;
 };
+
+// Nor is a request delayed.
+static inline bool vm_disk_is_at_once(const struct vm_disk_config *disk)
+{
+	return vm_disk_is_memory(disk) && !throttle_is_there(&disk->throttle);
+}
+
+// A disk that goes on changing whatever becomes of the machine, so that no snapshot can keep it and
+// no log begin with it; NULL: there is none.
+static inline const struct vm_disk_config *vm_disk_not_kept(const struct vm_config *config)
+{
+	for (uint32_t i = 0; i < config->disk_count; i++)
+		if (config->disks[i].region != NULL && !config->disks[i].readonly &&
+			config->disks[i].overlay_bytes == 0)
+			return &config->disks[i];
+	return NULL;
+}
 
 // Whole pages, from what is seen below 1 MiB up.
 static inline bool vm_firmware_fits(uint64_t bytes)

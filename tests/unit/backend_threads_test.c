@@ -8,8 +8,9 @@
 #include "kernel/event.c"
 #include "vm/backend.c"
 #include "vm/guest_ram.c"
+#include "vm/disk_backend.c"
 #include "vm/medium.c"
-#include "vm/ramdisk.c"
+#include "vm/medium_request.c"
 
 enum { SEEDS = 24, ROUNDS = 60, PART = 64, MEDIUM_BYTES = 65536 };
 
@@ -53,6 +54,43 @@ void cpu_kick(struct cpu *cpu)
 {
 	assert_ptr_equal(cpu, &cores[0]);
 	wait_somewhat();
+}
+
+void *mem_pages_alloc(unsigned count)
+{
+	return calloc(count, PAGE_BYTES);
+}
+
+void mem_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	free(pages);
+}
+
+// Its disk is in memory.
+enum status region_read(struct region *region, uint64_t offset, void *buffer, uint64_t bytes)
+{
+	(void)region;
+	(void)offset;
+	(void)buffer;
+	(void)bytes;
+	abort();
+}
+
+enum status region_write(struct region *region, uint64_t offset, const void *buffer,
+	uint64_t bytes)
+{
+	(void)region;
+	(void)offset;
+	(void)buffer;
+	(void)bytes;
+	abort();
+}
+
+enum status region_flush(struct region *region)
+{
+	(void)region;
+	abort();
 }
 
 void vm_wait_a_moment(void)
@@ -243,14 +281,14 @@ static void resized_between(void)
 
 static void run_with_seed(uint64_t delay_seed)
 {
-	struct ramdisk *disk;
+	struct disk_backend *disk;
 
 	wait_seed = delay_seed + 1;
 	machine.vcpus[0] = calloc(1, sizeof(*machine.vcpus[0]));
 	machine.vcpus[0]->core = &cores[0];
 	machine.config.disks[0].seed = delay_seed % 2 == 0 ? 0 : delay_seed;
-	assert_int_equal(ramdisk_create(&machine, 0, 1, &disk), STATUS_OK);
-	assert_int_equal(backend_create(&slot, ramdisk_submit, disk), STATUS_OK);
+	assert_int_equal(disk_backend_create(&machine, 0, 1, &disk), STATUS_OK);
+	assert_int_equal(backend_create(&slot, disk_backend_submit, disk), STATUS_OK);
 	assert_int_equal(pthread_create(&server.thread, NULL, core_thread,
 		(void *)(uintptr_t)(wait_seed << 8)), 0);
 	for (unsigned round = 0; round < ROUNDS; round++)
@@ -264,7 +302,7 @@ static void run_with_seed(uint64_t delay_seed)
 	while (!backend_all_done(&machine.requests_out))
 		sched_yield();
 	free(machine.vcpus[0]);
-	ramdisk_destroy(disk);
+	disk_backend_destroy(disk);
 	assert_int_equal(pthread_join(server.thread, NULL), 0);
 	backend_reset(&slot);
 	assert_int_equal(machine.requests_out.done, 0);

@@ -24,6 +24,37 @@ static void test_disks(void **state)
 	assert_false(config.disks[1].readonly || config.disks[1].plugged);
 }
 
+static void test_regions(void **state)
+{
+	static const char *const media[] = {"disk:vda", "disk:7", "partition:a label",
+		"file:logs/one.img"};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(media); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+			"medium = %s\n", media[i]);
+		assert_int_equal(parse(text), STATUS_OK);
+		assert_int_equal(config.disks[0].medium.kind, CONFIG_MEDIUM_REGION);
+		assert_string_equal(config.disks[0].medium.region, media[i]);
+	}
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+		"medium = file:\\logs//one.img\n"), STATUS_OK);
+	assert_string_equal(config.disks[0].medium.region, "file:logs/one.img");
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+		"medium = ram:4K\nbps = 1M\nbps_max = 3M\nbps_max_length = 60\niops = 100\n"),
+		STATUS_OK);
+	assert_int_equal(config.disks[0].bps.average, 1 << 20);
+	assert_int_equal(config.disks[0].bps.burst, 3 << 20);
+	assert_int_equal(config.disks[0].bps.burst_seconds, 60);
+	assert_int_equal(config.disks[0].iops.average, 100);
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n[disk d]\nvm = a\n"
+		"medium = disk:0\nsnapshot = on\nsnapshot_memory = 64M\n"), STATUS_OK);
+	assert_true(config.disks[0].snapshot);
+	assert_int_equal(config.disks[0].snapshot_memory, 64 << 20);
+}
+
 static void test_bad_disks(void **state)
 {
 	char text[2048] = "test_disk = 4K\n";
@@ -48,7 +79,33 @@ static void test_bad_disks(void **state)
 		"reprise.ini:5: medium: expected a path without .. and control characters, "
 		"got \"image:../x\"");
 	expect_vm_error("[disk d]\nmedium = disk.img",
-		"reprise.ini:5: medium: expected ram:SIZE or image:PATH, got \"disk.img\"");
+		"reprise.ini:5: medium: expected ram:SIZE, image:PATH, disk:NAME, partition:NAME "
+		"or file:PATH, got \"disk.img\"");
+	expect_vm_error("[disk d]\nmedium = disk:",
+		"reprise.ini:5: medium: expected disk: or partition: with a name of 1 to 36 "
+		"letters of ASCII, got \"disk:\"");
+	expect_vm_error("[disk d]\nmedium = partition:a\tb",
+		"reprise.ini:5: medium: expected disk: or partition: with a name of 1 to 36 "
+		"letters of ASCII, got \"partition:a?b\"");
+	expect_vm_error("[disk d]\nmedium = file:../x",
+		"reprise.ini:5: medium: expected a path without .. and control characters, "
+		"got \"file:../x\"");
+	expect_vm_error("[disk d]\nsnapshot_memory = 512K",
+		"reprise.ini:5: snapshot_memory: expected a size from 1M to 64G, got \"512K\"");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nsnapshot_memory = 2M",
+		"reprise.ini:4: snapshot_memory: expected snapshot = on beside it");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nsnapshot = on\nreadonly = on",
+		"reprise.ini:4: snapshot: expected off where readonly = on, got on");
+	expect_vm_error("[disk d]\niops = 0",
+		"reprise.ini:5: iops: expected so many a second, from 1 to 10G, got \"0\"");
+	expect_vm_error("[disk d]\niops_max_length = 3601",
+		"reprise.ini:5: iops_max_length: expected seconds, from 1 to 3600, got \"3601\"");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nbps_max = 2M",
+		"reprise.ini:4: bps: expected this key beside its _max, got none");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nbps = 2M\nbps_max = 1M",
+		"reprise.ini:4: bps: expected no more than where it is allowed to burst to");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\niops = 2\niops_max_length = 2",
+		"reprise.ini:4: iops_max: expected this key beside its _length, got none");
 	expect_vm_error("[disk d]\ninterface = ide",
 		"reprise.ini:5: interface: expected virtio, got \"ide\"");
 	expect_vm_error("[disk d]\nvm =",
@@ -64,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_bad_disks),
 	};
 

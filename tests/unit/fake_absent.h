@@ -6,7 +6,7 @@
 
 #include "kernel/base/assert.h"
 #include "vm/dataplane.h"
-#include "vm/ramdisk.h"
+#include "vm/disk_backend.h"
 
 enum status dataplane_give(struct dataplane *plane)
 {
@@ -26,7 +26,7 @@ void dataplane_kick(struct dataplane *plane)
 	ASSERT_UNREACHABLE("a data plane");
 }
 
-enum status ramdisk_copy(void *owner, const struct backend_copy *copy)
+enum status disk_backend_copy(void *owner, const struct backend_copy *copy)
 {
 	(void)owner;
 	(void)copy;

@@ -80,12 +80,60 @@ static void test_hotplug(void **state)
 	check_contains("device_del data", "Error: the machine is not running (");
 }
 
+// A part after another, as long as nothing is in the way.
+static void test_commit(void **state)
+{
+	struct region region = {.bytes = 8 * MIB};
+	struct vm_disk_region below = {.region = &region, .source = "disk:0", .hash_known = true};
+
+	(void)state;
+	first->vm = &machine;
+	machine.config.disk_count = 2;
+	machine.config.disks[0] = (struct vm_disk_config){.name = "other"};
+	machine.config.disks[1] = (struct vm_disk_config){.name = "data", .overlay_bytes = MIB,
+		.region = &below};
+	check("commit other", "Error: there is no disk 'other' with snapshot = on\r\n");
+	check("commit x", "Error: there is no disk 'x' with snapshot = on\r\n");
+	overlaid.claim = STATUS_BUSY;
+	check("commit data", "Error: disk data: disk:0: some of it is read by disk other\r\n");
+	overlaid.claim = STATUS_OK;
+	region.read_only = true;
+	check("commit data", "Error: disk data: disk:0 cannot be written\r\n");
+	region.read_only = false;
+	assert_int_equal(overlaid.begun, 0);
+	assert_int_equal(below.commits, 0);
+	assert_true(below.hash_known);
+	machine.holds = 1;
+	overlaid.parts = 3;
+	check("commit data", "");
+	assert_int_equal(overlaid.begun, 4);
+	assert_int_equal(overlaid.homes, 5); // the first time it was held
+	assert_int_equal(below.commits, 1);
+	assert_false(below.hash_known);
+	assert_int_equal(overlaid.use, REGION_READ);
+	overlaid.refused_at = 1;
+	overlaid.answer = STATUS_IO;
+	check("commit all", "Error: disk data: input/output error in the part at 2 MiB; what has "
+		"not been written is in the overlay still\r\n");
+	assert_int_equal(overlaid.use, REGION_READ);
+	overlaid.refused_at = UINT64_MAX;
+	overlaid.begun = overlaid.homes = pauses = 0;
+	machine.holds = interrupt_at_pause = 1; // Ctrl-C: it ends behind the part
+	typed("commit data\r");
+	loop();
+	assert_int_equal(overlaid.begun, 1);
+	interrupt_at_pause = 0;
+	machine.config.disk_count = 0;
+	check("commit all", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_block_resize, setup),
 		cmocka_unit_test_setup(test_balloon, setup),
 		cmocka_unit_test_setup(test_hotplug, setup),
+		cmocka_unit_test_setup(test_commit, setup),
 	};
 
 	return cmocka_run_group_tests_name("monitor_devices", tests, NULL, NULL);

@@ -3,7 +3,10 @@
 #ifndef TESTS_UNIT_MONITOR_FAKE_DEVICES_H
 #define TESTS_UNIT_MONITOR_FAKE_DEVICES_H
 
+#include "drivers/region.h"
 #include "emul/virtio_balloon.h"
+#include "vm/disk_backend.h"
+#include "vm/overlay.h"
 #include "vm/pc.h"
 
 static struct wire set_power = {.level = true};
@@ -48,6 +51,59 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
 	call_note(call);
 	return set_answer;
+}
+
+// Overlays: parts that have to be written, and how each of these ends.
+static struct {
+	uint64_t parts, refused_at;
+	enum status answer, claim;
+	unsigned begun, homes; // how often the home was asked
+	uint8_t use; // enum region_use
+} overlaid = {.refused_at = UINT64_MAX};
+
+void smp_call(struct cpu *home, void (*run)(void *argument), void *argument)
+{
+	(void)home;
+	if (overlaid.homes++ == 1)
+		machine.holds = 0; // whoever held it has released it
+	run(argument);
+}
+
+void disk_backend_commit(struct disk_backend *disk, struct disk_backend_commit *commit)
+{
+	uint64_t part = commit->from / OVERLAY_PART_BYTES;
+
+	(void)disk;
+	assert_int_equal(machine.holds, 0);
+	overlaid.begun++;
+	commit->status = part == overlaid.refused_at ? overlaid.answer : STATUS_OK;
+	commit->next = part == overlaid.refused_at ? commit->from
+		: part == overlaid.parts ? UINT64_MAX : commit->from + OVERLAY_PART_BYTES;
+	commit->done = true;
+}
+
+enum status region_claim(struct region *region, const char *owner, enum region_use use,
+	char error[REGION_ERROR_MAX])
+{
+	(void)region;
+	assert_string_equal(owner, "disk data");
+	snprintf(error, REGION_ERROR_MAX, "some of it is read by disk other");
+	if (use != REGION_READ && overlaid.claim != STATUS_OK)
+		return overlaid.claim;
+	overlaid.use = (uint8_t)use;
+	return STATUS_OK;
+}
+
+uint64_t overlay_used_bytes(const struct overlay *overlay)
+{
+	(void)overlay;
+	return 3 * KIB;
+}
+
+uint64_t overlay_limit_bytes(const struct overlay *overlay)
+{
+	(void)overlay;
+	return MIB;
 }
 
 #endif

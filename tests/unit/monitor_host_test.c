@@ -48,6 +48,11 @@ bool monitor_interrupted(void)
 	return interrupted_at != 0 && pauses + 1 == interrupted_at;
 }
 
+void monitor_disks_print(void)
+{
+	monitor_puts("machines' disks\n");
+}
+
 struct disk *disk_first(void)
 {
 	return disk_count > 0 ? disks : NULL;
@@ -95,7 +100,7 @@ static void check(const char *name, const char *expected)
 static void test_block(void **state)
 {
 	(void)state;
-	check("block", "no disk\n");
+	check("block", "no disk\nmachines' disks\n");
 	disk_count = 2;
 	disks[0] = (struct disk){.name = "hda", .model = "A disk", .sector_bytes = 512,
 		.sectors = 8192, .at = {0, 1, 1}, .next = &disks[1]};
@@ -103,11 +108,13 @@ static void test_block(void **state)
 		.sectors = 512, .at = {0, 31, 7}, .read_only = true, .failed = true};
 	check("block", "hda: A disk at 00:01.1, 8192 sectors of 512 bytes (4 MiB)\n"
 		"    000000ef-0000-0000-0000-000000000000 \"a log\", 2 MiB\n"
-		"vda: virtio at 00:1f.7, 512 sectors of 4096 bytes (2 MiB), read-only, failed\n");
+		"vda: virtio at 00:1f.7, 512 sectors of 4096 bytes (2 MiB), read-only, failed\n"
+		"machines' disks\n");
 	partitions = STATUS_BAD_FORMAT;
 	check("block", "hda: A disk at 00:01.1, 8192 sectors of 512 bytes (4 MiB)\n"
 		"    partitions: bad format\n"
-		"vda: virtio at 00:1f.7, 512 sectors of 4096 bytes (2 MiB), read-only, failed\n");
+		"vda: virtio at 00:1f.7, 512 sectors of 4096 bytes (2 MiB), read-only, failed\n"
+		"machines' disks\n");
 }
 
 static void test_pci(void **state)

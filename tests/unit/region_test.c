@@ -285,6 +285,44 @@ static void test_names(void **state)
 	assert_int_equal(strlen(error), REGION_ERROR_MAX - 1);
 }
 
+static struct region *two_pieces(struct ram_disk *ram, uint64_t first, uint64_t second)
+{
+	const struct region_extent extents[] = {{first, 4096}, {second, 4096}};
+	struct region *region;
+
+	assert_int_equal(region_create(&ram->disk, extents, 2, &region), STATUS_OK);
+	return region;
+}
+
+// What one writes no other has.
+static void test_claims(void **state)
+{
+	struct region *a = two_pieces(&small, 0, 8192), *b = two_pieces(&small, 20480, 12287 / 512 *
+		512), *beside = two_pieces(&small, 4096, 16384), *far = two_pieces(&large, 0, 8192);
+	char error[REGION_ERROR_MAX] = "";
+
+	(void)state;
+	assert_int_equal(region_claim(a, "disk root", REGION_WRITE, error), STATUS_OK);
+	assert_int_equal(region_claim(a, "disk root", REGION_WRITE, error), STATUS_OK);
+	assert_int_equal(region_claim(far, "another", REGION_WRITE, error), STATUS_OK);
+	assert_int_equal(region_claim(beside, "one beside", REGION_WRITE, error), STATUS_OK);
+	assert_int_equal(region_claim(b, "disk b", REGION_READ, error), STATUS_BUSY); // 512 bytes
+	assert_string_equal(error, "some of it is written by disk root");
+	assert_int_equal(region_claim(beside, "", REGION_UNUSED, error), STATUS_OK);
+	// Several may read, and none of these may begin to write.
+	assert_int_equal(region_claim(a, "disk root", REGION_READ, error), STATUS_OK);
+	assert_int_equal(region_claim(b, "disk b", REGION_READ, error), STATUS_OK);
+	assert_int_equal(region_claim(a, "disk root", REGION_WRITE, error), STATUS_BUSY);
+	assert_string_equal(error, "some of it is read by disk b");
+	assert_int_equal(a->use, REGION_READ);
+	assert_int_equal(region_claim(b, "disk b", REGION_WRITE, error), STATUS_BUSY);
+	region_close(b); // which gives it back
+	assert_int_equal(region_claim(a, "disk root", REGION_WRITE, error), STATUS_OK);
+	region_close(a);
+	region_close(beside);
+	region_close(far);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_claims),
 	};
 
 	return cmocka_run_group_tests_name("region", tests, setup_all, teardown_all);

@@ -25,7 +25,7 @@
 #include "vm/pc.h"
 #include "tests/unit/snapshot_flash.h"
 #include "tests/unit/snapshot_nics.h"
-#include "vm/ramdisk.h"
+#include "vm/disk_backend.h"
 #include "vm/save_load_test.h"
 #include "vm/snapshot.h"
 #include "vm/twin.h"
@@ -184,7 +184,7 @@ void interrupt_route(struct vm *of, const struct vm_vcpu *sender,
 static struct backend_request *asked[DEVICE_IO_MAX];
 static unsigned asked_count;
 
-void ramdisk_submit(void *disk, struct backend_request *request)
+void disk_backend_submit(void *disk, struct backend_request *request)
 {
 	(void)disk;
 	asked[asked_count++] = request;

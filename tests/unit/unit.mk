@@ -4,20 +4,22 @@
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock config \
 	config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
-	debug_exit debugcon decode device_memory direct_boot direct_boot_elf e820 env event \
-	fat flash fw_cfg gpt guest_ram hash host_screen i8042 i8254 i8259 ide ini insn \
-	insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor \
-	local_apic log_check log_header log_index log_reader log_record log_store log_writer \
-	mc146818 mem memory_hash memory_map message monitor monitor_command monitor_devices \
-	monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested \
-	nvme nvme_lies outside_packet paging pci pci_host pci_hotplug pcidev pcidev_msi \
-	pflash piix3 pmu port61 position pvpanic rate region relocate reset_control \
-	screen_code slot snapshot snapshot_backend snapshot_display snapshot_flash \
-	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step switch task_switch test_disk timer turns uart16550 vga vga_render \
-	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
-	virtio_net virtio_net_hostile virtio_order virtio_plane virtio_resize virtio_rng \
-	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
+	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen \
+	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
+	message monitor monitor_command monitor_devices monitor_host monitor_network \
+	monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies \
+	outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash \
+	piix3 pmu port61 position pvpanic rate region relocate reset_control screen_code \
+	slot snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
+	snapshot_packet \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
+	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
+	virtio_blk virtio_console virtio_disk virtio_hostile virtio_load virtio_net \
+	virtio_net_hostile virtio_order virtio_plane virtio_resize virtio_rng vmx_detect \
+	vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -49,8 +51,9 @@ unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
-	vm/monitor_format.c vm/monitor_hotplug.c vm/monitor_info.c vm/monitor_machine.c \
-	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
+	vm/monitor_disks.c vm/monitor_format.c vm/monitor_hotplug.c vm/monitor_info.c \
+	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c vm/monitor_screen.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
 	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
 	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
@@ -87,6 +90,11 @@ unit_gpt := drivers/gpt.c
 unit_region := $(UNIT_DISK) drivers/fat.c drivers/gpt.c drivers/region.c \
 	drivers/region_find.c
 unit_virtio_blk := $(UNIT_DISK)
+unit_disk_backend := drivers/region.c vm/disk_backend.c vm/guest_ram.c vm/medium.c \
+	vm/medium_request.c vm/overlay.c vm/throttle.c
+unit_disk_overlay := $(unit_disk_backend)
+unit_overlay := vm/overlay.c
+unit_throttle := vm/throttle.c
 unit_nested := vmx/nested.c
 unit_nvme := $(UNIT_DISK)
 unit_nvme_lies := $(UNIT_DISK)
@@ -109,12 +117,14 @@ unit_env := $(UNIT_BUS)
 unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
-	vm/medium.c vm/mtrr.c vm/packet.c vm/pc.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c \
-	vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c \
-	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_packet.c \
+	vm/medium.c vm/mtrr.c vm/overlay.c vm/packet.c vm/pc.c vm/pc_flash.c vm/pc_nics.c \
+	vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
+	vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
+unit_snapshot_overlay := kernel/crc32c.c vm/overlay.c vm/snapshot_overlay.c vm/snapshot_stream.c
 unit_snapshot_packet := $(unit_snapshot)
 unit_host_screen := vm/host_screen_fit.c
 unit_screen_code := vm/screen_code.c
@@ -129,6 +139,7 @@ unit_insn := $(UNIT_INSN)
 unit_insn_model := $(UNIT_INSN)
 unit_insn_random := $(UNIT_INSN)
 unit_hash := replay/hash.c
+unit_disks := replay/disks.c replay/hash.c
 UNIT_LOG := $(LOG_SRCS) kernel/crc32c.c tests/log/sample.c tests/unit/log_fake.c
 $(foreach u,$(filter log_%,$(UNITS)),$(eval unit_$(u) := $(UNIT_LOG)))
 unit_e820 := $(UNIT_BOOT)
@@ -167,7 +178,9 @@ $(B)/unit/kernel/pci.c.o $(B)/unit/drivers/%.c.o $(B)/unit/tests/unit/fake_host.
 $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
 	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o \
 	$(B)/unit/vm/idle.c.o $(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o \
-	$(B)/unit/tests/unit/turns_test.c.o $(B)/unit/tests/unit/outside_packet_test.c.o: \
+	$(B)/unit/tests/unit/turns_test.c.o $(B)/unit/tests/unit/outside_packet_test.c.o \
+	$(B)/unit/vm/disk_backend.c.o $(B)/unit/tests/unit/disk_backend_test.c.o \
+	$(B)/unit/tests/unit/disk_overlay_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
 $(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 define unit_rule
@@ -179,6 +192,7 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
 THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads \
 	smp_threads
+threads_backend := vm/overlay.c vm/throttle.c
 threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
