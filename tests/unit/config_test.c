@@ -325,7 +325,7 @@ static void test_unknown_and_duplicate(void **state)
 	(void)state;
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
-		"kernel, initrd, cmdline, x2apic, display, "
+		"pflash, kernel, initrd, cmdline, x2apic, display, "
 		"debugcon, isa_debug_exit, balloon, console_device, rng, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
@@ -335,7 +335,7 @@ static void test_unknown_and_duplicate(void **state)
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
-		"kernel, initrd, cmdline, x2apic, display, "
+		"pflash, kernel, initrd, cmdline, x2apic, display, "
 		"debugcon, isa_debug_exit, balloon, console_device, rng, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
