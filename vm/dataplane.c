@@ -139,17 +139,20 @@ static bool run(struct loop_task *task)
 {
 	struct dataplane *plane = CONTAINER_OF(task, struct dataplane, task);
 	struct vm *vm = plane->vm;
-	bool again = false;
+	bool again = false, begun = plane->busy; // with what is at the back end still
 
-	if (!is_given(plane) && !plane->busy)
+	if (!is_given(plane) && !begun)
 		return false;
 	__atomic_store_n(&plane->busy, true, __ATOMIC_SEQ_CST);
-	if (is_given(plane) && __atomic_load_n(&vm->run, __ATOMIC_SEQ_CST))
-		again = poll(plane);
-	else // what is delivered may have led to another part of the request, done by now
-		again = backend_serve(slot_of(plane), vm_now(vm));
-	if (slot_of(plane)->backend->used != 0)
-		return again;
+	// Else they have been taken back just now.
+	if (is_given(plane) || begun) {
+		if (is_given(plane) && __atomic_load_n(&vm->run, __ATOMIC_SEQ_CST))
+			again = poll(plane);
+		else // what is delivered may have led to another part of it, done by now
+			again = backend_serve(slot_of(plane), vm_now(vm));
+		if (slot_of(plane)->backend->used != 0)
+			return again;
+	}
 	__atomic_store_n(&plane->busy, false, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&vm->run, __ATOMIC_SEQ_CST))
 		cpu_kick(vm_home(vm)); // which may wait for it
