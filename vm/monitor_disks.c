@@ -156,7 +156,8 @@ static void command_commit(const struct monitor_call *call)
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[i];
 
-		if (disk->overlay_bytes == 0 || (!all && strcmp(disk->name, call->arguments[0])))
+		if (disk->overlay_bytes == 0 ||
+			(!all && strcmp(disk->name, call->arguments[0]) != 0))
 			continue;
 		any = true;
 		if (!disk_commit(vm, i))
