@@ -322,37 +322,35 @@ def run_loadvm(options, directory, notes, host_mib):
     return None
 
 
-def replay_command(options, directory, firmware, mode, disk, elsewhere):
+def replay_command(options, directory, firmware, mode, disk, **keys):
     """Positions are ticks of an instruction each."""
-    return command(options, directory, firmware, elsewhere=elsewhere, shift=0,
-                   rtc_base=EPOCH_ELSEWHERE if elsewhere else EPOCH,
-                   machine=[f"rr = {mode}", "rrfile = disk:0"]) + [
+    return command(options, directory, firmware, shift=0,
+                   machine=[f"rr = {mode}", "rrfile = disk:0"], **keys) + [
         "-drive", f"file={disk},format=raw,if=none,id=log,cache=unsafe",
         "-device", "virtio-blk-pci,drive=log"]
 
 
-def run_replay(options, directory, notes, firmware, cut):
-    """From power-on to the shell, or through a power cut to the shell behind it."""
-    rng = random_of("replay")
+def record_and_replay(options, directory, notes, firmware, talk, **keys):
+    """Of `talk`, with the guest from its power-on, and whether it is off in the end."""
     disk = os.path.join(directory, "log.img")
     with open(disk, "wb") as file:
         file.truncate(LOG_BYTES)
     here = os.path.join(directory, "record")
-    text = replay_command(options, here, firmware, "record", disk, False)
+    text = replay_command(options, here, firmware, "record", disk, **keys)
     with terminal(options, here, text) as line:
-        boot(line, "d")
-        if cut:
-            cut_and_check(line, rng, notes)
+        if talk(line):
+            line.expect(replay.RECORDED + "the machine ended", 120)
         else:
-            write_a_while(line, rng, rng.randint(1, 999))
-        monitor.to_monitor(line)
-        recorded = re.search(replay.RECORDED + "as asked for",
-                             monitor.command(line, "record stop", "recorded", 120))
+            monitor.to_monitor(line)
+            monitor.command(line, "record stop", "recorded", 120)
+        recorded = re.search(replay.RECORDED + "(as asked for|the machine ended)",
+                             line.output.decode("ascii", "replace"))
     failure = replay.verify(options, disk)
     if failure is not None:
         return failure
     here = os.path.join(directory, "replay")
-    text = replay_command(options, here, firmware, "replay", disk, True)
+    text = replay_command(options, here, firmware, "replay", disk, elsewhere=True,
+                          **keys | {"rtc_base": EPOCH_ELSEWHERE})
     with terminal(options, here, text) as line:
         line.expect(replay.REPLAYED + "|the last beacon that matched[^\r]*", TIMEOUT)
         match = re.search(replay.REPLAYED, line.output.decode("ascii", "replace"))
@@ -361,3 +359,17 @@ def run_replay(options, directory, notes, firmware, cut):
     notes.append(f"{recorded.group(1)} ticks, {recorded.group(2)} events, "
                  f"{recorded.group(4)} bytes; {match.group(3)} equal full hashes")
     return None
+
+
+def run_replay(options, directory, notes, firmware, cut):
+    """From power-on to the shell, or through a power cut to the shell behind it."""
+    rng = random_of("replay")
+
+    def talk(line):
+        boot(line, "d")
+        if cut:
+            cut_and_check(line, rng, notes)
+        else:
+            write_a_while(line, rng, rng.randint(1, 999))
+
+    return record_and_replay(options, directory, notes, firmware, talk)
