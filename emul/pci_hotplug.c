@@ -169,7 +169,7 @@ static const char *pci_hotplug_check(const void *instance)
 
 static const struct state_field pci_hotplug_fields[] = {
 	STATE_DERIVED(struct pci_hotplug, device),
-	STATE_VALUE(struct pci_hotplug, removable, 0, 0xfffffffe),
+	STATE_DERIVED(struct pci_hotplug, removable),
 	STATE_DERIVED(struct pci_hotplug, initial),
 	STATE_ANY(struct pci_hotplug, present),
 	STATE_ANY(struct pci_hotplug, up),
@@ -177,7 +177,7 @@ static const struct state_field pci_hotplug_fields[] = {
 	STATE_ANY(struct pci_hotplug, select),
 };
 
-static const struct state_table pci_hotplug_state = STATE_TABLE("pci-hotplug", 1,
+static const struct state_table pci_hotplug_state = STATE_TABLE("pci-hotplug", 2,
 	struct pci_hotplug, pci_hotplug_fields, pci_hotplug_check);
 
 const struct device_model pci_hotplug_model = {

@@ -193,7 +193,6 @@ static void state_is_whole(void **state)
 	(void)state;
 	fake_check_coverage(&pci_hotplug_model);
 	fake_check_ranges(&env);
-	refuse("removable", (uint32_t)BIT(SECOND));
 	refuse("present", (uint32_t)BIT(FIXED));
 	refuse("up", (uint32_t)BIT(SECOND));
 	refuse("down", (uint32_t)BIT(SECOND));
