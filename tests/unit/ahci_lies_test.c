@@ -79,7 +79,7 @@ static void test_errors(void **state)
 	assert_int_equal(probe(), 1);
 	hba.ports[0].is |= BIT(27);
 	hba.ports[0].is_halted = true;
-	check_transfers(disk, &hba.ports[0]);
+	check_transfers(disk, hba.ports[0].medium);
 	assert_int_equal(fake_host.errors, 0);
 }
 
@@ -125,7 +125,7 @@ static void test_lies(void **state)
 		hba.ports[0].fault = FAULT_NONE;
 		check_dead(disk, &hba.ports[0]);
 		assert_true(fake_host.now - FAKE_START_NS < 40 * NS_PER_SECOND);
-		check_transfers(disk->next, &hba.ports[1]);
+		check_transfers(disk->next, hba.ports[1].medium);
 	}
 	// Another disk may be there now.
 	two_probe(state);

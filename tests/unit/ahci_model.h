@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_AHCI_MODEL_H
 #define TESTS_UNIT_AHCI_MODEL_H
 
-#include "tests/unit/fake_host.h"
+#include "tests/unit/host_disks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,19 +64,6 @@ static struct {
 } hba;
 static struct fake_function *function;
 static struct disk *disk; // the first of the latest
-
-static void put(void *at, uint64_t value, unsigned bytes)
-{
-	memcpy(at, &value, bytes);
-}
-
-static uint64_t get(const void *at, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	memcpy(&value, at, bytes);
-	return value;
-}
 
 static uint8_t *memory(uint64_t address)
 {

@@ -17,7 +17,7 @@ static void test_works(void **state)
 	assert_int_equal(fake_config_get(function, PCI_COMMAND, 2) & 0x406, 0x406);
 	// Where there is nothing, nothing may come.
 	assert_int_equal(hba.ports[1].cmd & 0xc011, 0);
-	check_transfers(disk, &hba.ports[0]);
+	check_transfers(disk, hba.ports[0].medium);
 	assert_int_equal(hba.ports[0].commands, 4);
 	assert_int_equal(hba.ports[0].flushes, 1);
 	assert_int_equal(hba.ports[0].flush_command, 0xea);
@@ -67,28 +67,9 @@ static void test_buffers(void **state)
 
 static void test_waits(void **state)
 {
-	uint8_t sector[512] __attribute__((aligned(2)));
-
 	(void)state;
 	assert_int_equal(probe(), 1);
-	hba.delay = 5;
-	fake_host.waits = 0;
-	fake_host.wake_comes = true;
-	fake_host.wakes_given = 0;
-	assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_memory_equal(sector, hba.ports[0].medium + 512, 512);
-	assert_int_equal(fake_host.waits, 5);
-	assert_int_equal(fake_host.wakes_given, 1); // somebody else's wake is not lost
-	assert_true(fake_host.longest_spin < 200000);
-	hba.delay = 0;
-	fake_host.longest_spin = 0;
-	for (unsigned i = 0; i < 20000; i++)
-		assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_true(fake_host.longest_spin > 40000 && fake_host.longest_spin < 60000);
-	// Before the event loop there are no fibers.
-	fake_host.in_fiber = fake_host.loop_runs = false;
-	hba.delay = 500;
-	check_transfers(disk, &hba.ports[0]);
+	check_waits(disk, hba.ports[0].medium, &hba.delay);
 	setup(state);
 	fake_host.in_fiber = fake_host.loop_runs = false;
 	assert_int_equal(probe(), 1);
@@ -125,7 +106,7 @@ static void test_large_sectors(void **state)
 	assert_int_equal(probe(), 1);
 	assert_int_equal(disk->sector_bytes, 4096);
 	assert_int_equal(disk->transfer_max, 32);
-	check_transfers(disk, &hba.ports[0]);
+	check_transfers(disk, hba.ports[0].medium);
 }
 
 static void test_places(void **state)
@@ -141,7 +122,7 @@ static void test_places(void **state)
 	assert_int_equal(names, 2);
 	assert_string_equal(disk->name, "sde");
 	assert_int_equal(disk->unit, 3);
-	check_transfers(disk, &hba.ports[3]);
+	check_transfers(disk, hba.ports[3].medium);
 	assert_non_null(strstr(fake_host.log, "port 0: an ATAPI device"));
 	assert_non_null(strstr(fake_host.log, "sdd: it has cylinders"));
 	assert_int_equal(fake_host.warnings, 1);
@@ -172,7 +153,7 @@ static void test_links(void **state)
 	(void)state;
 	hba.spin_up = 9 * NS_PER_SECOND;
 	assert_int_equal(probe(), 1);
-	check_transfers(disk, &hba.ports[0]);
+	check_transfers(disk, hba.ports[0].medium);
 	setup(state);
 	hba.ports[0].kind = NEVER_READY;
 	check_refused("port 0: the device does not become ready");

@@ -33,15 +33,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static unsigned disk_count(void)
-{
-	unsigned count = 0;
-
-	for (const struct disk *at = disk_first(); at != NULL; at = at->next)
-		count++;
-	return count;
-}
-
 // How many disks came. What pci_init would have found is not freed: disks refer to it.
 static unsigned probe_first(unsigned first, unsigned *names)
 {
@@ -51,9 +42,7 @@ static unsigned probe_first(unsigned first, unsigned *names)
 	*found = (struct pci_function){.at = function->at, .class = 0x0106, .interface = 1};
 	pci_init(&fake_host.info);
 	*names = ahci_probe(found, first);
-	disk = disk_first();
-	for (unsigned i = 0; i < before && disk != NULL; i++)
-		disk = disk->next;
+	disk = disk_behind(before);
 	came = disk_count() - before;
 	if (came == 0) {
 		// What is refused does not reach memory.
@@ -75,23 +64,6 @@ static void check_refused(const char *reason)
 	assert_int_equal(probe(), 0);
 	assert_int_equal(fake_host.warnings, 1);
 	assert_non_null(strstr(fake_host.log, reason));
-}
-
-static void check_transfers(struct disk *at, const struct port *port)
-{
-	uint8_t buffer[24 * 512], before[sizeof(buffer)];
-	const uint8_t *medium = port->medium;
-	uint32_t count = sizeof(buffer) / at->sector_bytes;
-
-	memcpy(before, medium, sizeof(before));
-	assert_int_equal(disk_read(at, 0, count, buffer), STATUS_OK);
-	assert_memory_equal(buffer, before, sizeof(buffer));
-	for (unsigned i = 0; i < sizeof(buffer); i++)
-		buffer[i] ^= 0x5a;
-	assert_int_equal(disk_write(at, 2 * count, count, buffer), STATUS_OK);
-	assert_memory_equal(medium + 2 * sizeof(buffer), buffer, sizeof(buffer));
-	assert_memory_equal(medium, before, sizeof(before));
-	assert_int_equal(disk_flush(at), STATUS_OK);
 }
 
 #endif

@@ -59,26 +59,9 @@ static void test_buffers(void **state)
 
 static void test_waits(void **state)
 {
-	uint8_t sector[512] __attribute__((aligned(4)));
-
 	(void)state;
 	assert_int_equal(probe(), 1);
-	device.delay = 5;
-	fake_host.wake_comes = true;
-	assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_memory_equal(sector, device.namespaces[0].medium + 512, 512);
-	assert_int_equal(fake_host.waits, 5);
-	assert_int_equal(fake_host.wakes_given, 1); // somebody else's wake is not lost
-	assert_true(fake_host.longest_spin < 200000);
-	device.delay = 0;
-	fake_host.longest_spin = 0;
-	for (unsigned i = 0; i < 20000; i++)
-		assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_true(fake_host.longest_spin > 40000 && fake_host.longest_spin < 60000);
-	// Before the event loop there are no fibers.
-	fake_host.in_fiber = fake_host.loop_runs = false;
-	device.delay = 500;
-	check_transfers(disk, device.namespaces[0].medium);
+	check_waits(disk, device.namespaces[0].medium, &device.delay);
 }
 
 static void test_transfer_sizes(void **state)

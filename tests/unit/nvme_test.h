@@ -33,15 +33,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static unsigned disk_count(void)
-{
-	unsigned count = 0;
-
-	for (const struct disk *at = disk_first(); at != NULL; at = at->next)
-		count++;
-	return count;
-}
-
 // How many disks came. What pci_init would have found is not freed: disks refer to it.
 static unsigned probe_nth(unsigned nth)
 {
@@ -51,9 +42,7 @@ static unsigned probe_nth(unsigned nth)
 	*found = (struct pci_function){.at = function->at, .class = 0x0108, .interface = 2};
 	pci_init(&fake_host.info);
 	assert_true(nvme_probe(found, nth));
-	disk = disk_first();
-	for (unsigned i = 0; i < before && disk != NULL; i++)
-		disk = disk->next;
+	disk = disk_behind(before);
 	came = disk_count() - before;
 	if (came == 0)
 		free(found);
@@ -72,22 +61,6 @@ static void check_refused(const char *reason)
 	assert_non_null(strstr(fake_host.log, reason));
 	// What is refused does not reach memory.
 	assert_int_equal(fake_config_get(function, PCI_COMMAND, 2) & 4, 0);
-}
-
-static void check_transfers(struct disk *at, const uint8_t *medium)
-{
-	uint8_t buffer[24 * 512], before[sizeof(buffer)];
-	uint32_t count = sizeof(buffer) / at->sector_bytes;
-
-	memcpy(before, medium, sizeof(before));
-	assert_int_equal(disk_read(at, 0, count, buffer), STATUS_OK);
-	assert_memory_equal(buffer, before, sizeof(buffer));
-	for (unsigned i = 0; i < sizeof(buffer); i++)
-		buffer[i] ^= 0x5a;
-	assert_int_equal(disk_write(at, 2 * count, count, buffer), STATUS_OK);
-	assert_memory_equal(medium + 2 * sizeof(buffer), buffer, sizeof(buffer));
-	assert_memory_equal(medium, before, sizeof(before));
-	assert_int_equal(disk_flush(at), STATUS_OK);
 }
 
 static int teardown_all(void **state)

@@ -73,21 +73,6 @@ static void check_refused(const char *reason)
 	assert_int_equal(fake_config_get(function, PCI_COMMAND, 2) & 4, 0);
 }
 
-static void check_transfers(void)
-{
-	uint8_t buffer[24 * 512], before[sizeof(buffer)];
-
-	memcpy(before, device.medium, sizeof(before));
-	assert_int_equal(disk_read(disk, 0, 24, buffer), STATUS_OK);
-	assert_memory_equal(buffer, before, sizeof(buffer));
-	for (unsigned i = 0; i < sizeof(buffer); i++)
-		buffer[i] ^= 0x5a;
-	assert_int_equal(disk_write(disk, 30, 24, buffer), STATUS_OK);
-	assert_memory_equal(device.medium + 30 * 512, buffer, sizeof(buffer));
-	assert_memory_equal(device.medium, before, sizeof(before));
-	assert_int_equal(disk_flush(disk), STATUS_OK);
-}
-
 static void test_works(void **state)
 {
 	(void)state;
@@ -100,13 +85,13 @@ static void test_works(void **state)
 	assert_int_equal(device.status, 15);
 	assert_int_equal(device.driver_features, BIT(32) | BIT(1) | BIT(6) | BIT(9));
 	assert_int_equal(fake_config_get(function, PCI_COMMAND, 2) & 0x406, 0x406);
-	check_transfers();
+	check_transfers(disk, device.medium);
 	assert_int_equal(device.requests, 7);
 	assert_int_equal(device.flushes, 1);
 	assert_int_equal(fake_host.waits, 0); // an answer at once needs no wait
 	for (unsigned i = 0; i < 70000; i++) // the rings' indices wrap
 		assert_int_equal(disk_flush(disk), STATUS_OK);
-	check_transfers();
+	check_transfers(disk, device.medium);
 }
 
 static void test_waits(void **state)
@@ -115,24 +100,7 @@ static void test_waits(void **state)
 
 	(void)state;
 	assert_true(probe());
-	device.delay = 5;
-	fake_host.wake_comes = true;
-	assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_memory_equal(sector, device.medium + 512, 512);
-	assert_int_equal(fake_host.waits, 5);
-	assert_int_equal(fake_host.wakes_given, 1); // somebody else's wake is not lost
-	assert_true(fake_host.longest_spin < 200000);
-	assert_true(fake_host.now - FAKE_START_NS < 5 * 50000 + 200000);
-	// However fast the disk: nobody else waits for long.
-	device.delay = 0;
-	fake_host.longest_spin = 0;
-	for (unsigned i = 0; i < 20000; i++)
-		assert_int_equal(disk_read(disk, 1, 1, sector), STATUS_OK);
-	assert_true(fake_host.longest_spin > 40000 && fake_host.longest_spin < 60000);
-	// Before the event loop there are no fibers.
-	fake_host.in_fiber = fake_host.loop_runs = false;
-	device.delay = 500;
-	check_transfers();
+	check_waits(disk, device.medium, &device.delay);
 	// In the loop, but in no fiber: a bug.
 	fake_host.loop_runs = true;
 	device.delay = 5;
@@ -170,7 +138,7 @@ static void test_features(void **state)
 	put(device.config + 20, 7, 4);
 	assert_true(probe());
 	assert_int_equal(disk->sector_bytes, 512);
-	check_transfers();
+	check_transfers(disk, device.medium);
 	assert_int_equal(device.flushes, 0); // 5.2.6.2: nothing to flush
 }
 
@@ -335,7 +303,7 @@ static void test_capability_choice(void **state)
 	fake_config_set(function, 0xa1, 1, 0xf8);
 	fake_config_set(function, 0xf8, 4, 9 | 2u << 24);
 	assert_true(probe());
-	check_transfers();
+	check_transfers(disk, device.medium);
 	setup(state);
 	fake_config_set(function, 0x41, 1, 0xf8);
 	fake_config_set(function, 0xf8, 4, 9 | 1u << 24);
