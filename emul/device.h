@@ -187,11 +187,14 @@ struct device_env {
 	enum status (*dma_write)(struct device *device, struct gpa to, const void *from,
 		size_t bytes);
 	// Maps RAM for zero-copy. Fewer bytes than asked may be mapped (map->bytes says).
-	// STATUS_RANGE: not RAM. STATUS_AGAIN: no mapping is available now.
+	// STATUS_RANGE: not RAM, or not for ever. STATUS_AGAIN: no mapping is available now.
 	enum status (*dma_map)(struct device *device, struct gpa at, size_t bytes, bool writable,
 		struct device_dma_map *map);
 	// `written`: bytes from the start that the device changed, 0 for a read-only mapping.
 	void (*dma_unmap)(struct device *device, struct device_dma_map *map, size_t written);
+	// The device has changed these bytes of a writable mapping, which stays.
+	void (*dma_written)(struct device *device, const struct device_dma_map *map,
+		uint64_t offset, size_t bytes);
 	// (Re)arms a timer of the model's; a deadline in the past expires at the next delivery.
 	// GUEST_TIME_NEVER cancels.
 	void (*arm_timer)(struct device *device, unsigned timer, struct guest_time deadline);
@@ -267,7 +270,8 @@ struct device_model {
 
 	// STIMULI. An absent handler means that the stimulus is not accepted (a read answers all
 	// ones, a write is dropped).
-	// Sets the reset state. Timers and bottom halves have been cancelled, outputs are low.
+	// Sets the reset state. Timers and bottom halves have been cancelled, outputs are low, and
+	// nothing is mapped.
 	void (*reset)(struct device *device, struct guest_time now, enum device_reset kind);
 	// `size` is 1, 2, 4 or 8 and the access lies within the region. The answer's upper bytes
 	// are ignored.
@@ -391,6 +395,12 @@ static inline void device_dma_unmap(struct device *device, struct device_dma_map
 	size_t written)
 {
 	device->env->dma_unmap(device, map, written);
+}
+
+static inline void device_dma_written(struct device *device, const struct device_dma_map *map,
+	uint64_t offset, size_t bytes)
+{
+	device->env->dma_written(device, map, offset, bytes);
 }
 
 static inline void device_arm_timer(struct device *device, unsigned timer,

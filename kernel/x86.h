@@ -266,30 +266,31 @@ static inline void memory_zero_words(void *to, size_t words)
 
 enum { MEMORY_COPY_MIN = 256 };
 
+// What a device's structures have: one move, where it is 8 bytes or less. False: it is not done.
+static always_inline bool memory_copy_few(void *to, const void *from, size_t bytes)
+{
+	if (bytes == 2)
+		__builtin_memcpy(to, from, 2);
+	else if (bytes == 8)
+		__builtin_memcpy(to, from, 8);
+	else if (bytes == 16)
+		__builtin_memcpy(to, from, 16);
+	else if (bytes == 1)
+		__builtin_memcpy(to, from, 1);
+	else if (bytes == 4)
+		__builtin_memcpy(to, from, 4);
+	else
+		return false;
+	return true;
+}
+
 // Of bytes that do not overlap: the same for copies that are worth it.
 static inline void memory_copy(void *to, const void *from, size_t bytes)
 {
 	size_t words = bytes / 8, rest = bytes % 8;
 
-	switch (bytes) { // what a device's structures have: one move, where it is 8 bytes or less
-	case 1:
-		__builtin_memcpy(to, from, 1);
+	if (memory_copy_few(to, from, bytes))
 		return;
-	case 2:
-		__builtin_memcpy(to, from, 2);
-		return;
-	case 4:
-		__builtin_memcpy(to, from, 4);
-		return;
-	case 8:
-		__builtin_memcpy(to, from, 8);
-		return;
-	case 16:
-		__builtin_memcpy(to, from, 16);
-		return;
-	default:
-		break;
-	}
 	if (bytes < MEMORY_COPY_MIN) {
 		__builtin_memcpy(to, from, bytes);
 		return;

@@ -26,6 +26,7 @@ enum status backend_create(struct vm_device *device,
 	backend->submit = submit;
 	backend->owner = owner;
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++) {
+		backend->slots[i].index = (uint8_t)i;
 		backend->slots[i].request.backend = backend;
 		backend->slots[i].request.data = backend->data + i * DEVICE_IO_BYTES_MAX;
 	}
@@ -103,11 +104,10 @@ static struct backend_slot *slot_free(struct backend *backend, uint64_t name)
 
 static struct backend_slot *slot_find(struct backend *backend, uint64_t name)
 {
-	uint64_t first = backend->used & BIT(slot_of_name(name));
+	unsigned first = slot_of_name(name);
 
-	FOR_EACH_SLOT(first, i)
-		if (backend->slots[i].name == name)
-			return &backend->slots[i];
+	if ((backend->used & BIT(first)) != 0 && backend->slots[first].name == name)
+		return &backend->slots[first];
 	FOR_EACH_SLOT(backend->displaced, i)
 		if (backend->slots[i].name == name)
 			return &backend->slots[i];
@@ -116,45 +116,53 @@ static struct backend_slot *slot_find(struct backend *backend, uint64_t name)
 
 static void slot_set(struct backend *backend, struct backend_slot *slot, enum backend_state state)
 {
-	uint64_t bit = BIT(slot - backend->slots);
+	uint64_t bit = BIT(slot->index);
 
 	slot->state = (uint8_t)state;
 	backend->used = state == BACKEND_FREE ? backend->used & ~bit : backend->used | bit;
-	backend->displaced = state == BACKEND_FREE || slot_of_name(slot->name) == slot -
-		backend->slots ? backend->displaced & ~bit : backend->displaced | bit;
+	backend->displaced = state == BACKEND_FREE || slot_of_name(slot->name) == slot->index
+		? backend->displaced & ~bit : backend->displaced | bit;
 	backend->sent = state != BACKEND_SENT ? backend->sent & ~bit : backend->sent | bit;
 }
 
-static bool pieces_are_ram(const struct guest_ram *ram, const struct device_io *io)
+// False: they are not all RAM, or too much.
+static bool pieces_keep(struct backend_slot *slot, const struct guest_ram *ram,
+	const struct device_io *io)
 {
+	const struct device_io_piece *from = io->pieces, *end = from + io->piece_count;
+	struct device_io_piece *to = slot->pieces;
 	uint64_t left = DEVICE_IO_BYTES_MAX;
 
 	if (io->piece_count > DEVICE_IO_PIECES_MAX)
 		return false;
-	for (unsigned i = 0; i < io->piece_count; i++) {
-		if (io->pieces[i].bytes > left || !guest_ram_is_ram(ram, io->pieces[i].at,
-			io->pieces[i].bytes))
+	for (; from != end; from++, to++) {
+		*to = *from;
+		if (to->bytes > left || !guest_ram_is_ram(ram, to->at, to->bytes))
 			return false;
-		left -= io->pieces[i].bytes;
+		left -= to->bytes;
 	}
-	return true;
-}
-
-static uint64_t pieces_keep(struct backend_slot *slot, const struct device_io *io)
-{
-	uint64_t bytes = 0;
-
 	slot->piece_count = io->piece_count;
-	for (unsigned i = 0; i < io->piece_count; i++) {
-		slot->pieces[i] = io->pieces[i];
-		bytes += io->pieces[i].bytes;
-	}
-	return bytes;
+	slot->request.bytes = DEVICE_IO_BYTES_MAX - left;
+	return true;
 }
 
 static bool has_pieces(const struct device_io *io)
 {
 	return io->kind == DEVICE_IO_READ || io->kind == DEVICE_IO_WRITE;
+}
+
+// What the request is, of a slot that is free. False: its memory cannot be had.
+static bool slot_fill(struct backend_slot *slot, const struct guest_ram *ram,
+	const struct device_io *io)
+{
+	if (!pieces_keep(slot, ram, io))
+		return false;
+	slot->name = io->request;
+	slot->request.kind = io->kind;
+	slot->request.offset = io->offset;
+	if (!has_pieces(io))
+		slot->request.bytes = io->bytes;
+	return true;
 }
 
 static void data_take(const struct backend_slot *slot, const struct guest_ram *ram)
@@ -165,7 +173,7 @@ static void data_take(const struct backend_slot *slot, const struct guest_ram *r
 		const struct device_io_piece *piece = &slot->pieces[i];
 		enum status status = guest_ram_read(ram, piece->at, to, piece->bytes);
 
-		ASSERT(status == STATUS_OK); // pieces_are_ram
+		ASSERT(status == STATUS_OK); // pieces_keep
 		to += piece->bytes;
 	}
 }
@@ -183,19 +191,33 @@ static void data_give(const struct backend_slot *slot, struct guest_ram *ram)
 	}
 }
 
-// The completion of what is done before anybody could ask for it goes straight to the event queue.
-// False: there is no room, or it is not the machine's to know.
+// What a completion asks for in turn is not one more effect: work per stimulus is bounded.
+static bool complete_by_effect(struct vm *vm, struct backend *backend, struct backend_slot *slot)
+{
+	if (vm->bus.completes || vm->bus.effect_count >= BUS_EFFECTS_MAX / 2)
+		return false;
+	slot_set(backend, slot, BACKEND_TAKEN);
+	*bus_effect_new(&vm->bus) = (struct bus_effect){.device = backend->device->device,
+		.kind = BUS_EFFECT_COMPLETION, .number = slot->index, .request = slot->name};
+	return true;
+}
+
+// The completion of what is done before anybody could ask for it goes straight to the device, or to
+// the event queue. False: there is no room, or it is not the machine's to know.
 static bool complete_at_once(struct vm *vm, struct backend *backend, struct backend_slot *slot,
 	enum status status)
 {
-	const struct event event = {.kind = EVENT_COMPLETION, .device = backend->device->device->id,
-		.value = slot->name, .payload_bytes = 1, .payload = {(uint8_t)status}};
+	struct event event;
 	enum status posted;
 
+	slot->request.status = (uint8_t)status;
+	if (backend->plane == NULL && complete_by_effect(vm, backend, slot))
+		return true;
 	if (backend->plane != NULL || event_fifo_room(&vm->queue) <= EVENT_RESERVE)
 		return false;
-	slot->request.status = (uint8_t)status;
 	slot_set(backend, slot, BACKEND_TAKEN);
+	event = (struct event){.kind = EVENT_COMPLETION, .device = backend->device->device->id,
+		.value = slot->name, .payload_bytes = 1, .payload = {(uint8_t)status}};
 	posted = event_post(&vm->queue, &event);
 	ASSERT(posted == STATUS_OK);
 	vm_events_changed(vm);
@@ -204,18 +226,16 @@ static bool complete_at_once(struct vm *vm, struct backend *backend, struct back
 
 static bool copy_at_once(struct vm *vm, struct backend *backend, struct backend_slot *slot)
 {
-	const struct backend_copy copy = {.ram = &vm->ram, .pieces = slot->pieces,
-		.offset = slot->request.offset, .bytes = slot->request.bytes,
-		.piece_count = slot->piece_count, .write = slot->request.kind == DEVICE_IO_WRITE};
 	enum status status;
 
 	if (vm->landing != NULL || backend->copy == NULL || backend_is_resizing(backend))
 		return false;
-	status = backend->copy(backend->owner, &copy);
+	status = backend->copy(backend->owner, slot, &vm->ram);
 	if (status == STATUS_AGAIN)
 		return false;
 	if (likely(complete_at_once(vm, backend, slot, status)))
 		return true;
+	slot_set(backend, slot, BACKEND_SENT);
 	if (backend->plane == NULL)
 		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	backend_done_at_once(&slot->request, status);
@@ -230,25 +250,18 @@ enum status backend_submit(struct vm_device *device, const struct device_io *io)
 
 	if (backend == NULL || io->kind >= DEVICE_IO_KINDS)
 		return STATUS_FAIL(STATUS_UNSUPPORTED);
-	if (!pieces_are_ram(&vm->ram, io))
-		return STATUS_FAIL(STATUS_RANGE);
 	if (slot_find(backend, io->request) != NULL)
 		return STATUS_FAIL(STATUS_EXISTS);
 	slot = slot_free(backend, io->request);
 	if (slot == NULL)
 		return STATUS_FAIL(STATUS_BUSY);
-	slot->name = io->request;
-	slot_set(backend, slot, BACKEND_SENT);
-	slot->request.kind = io->kind;
-	slot->request.offset = io->offset;
-	slot->request.bytes = pieces_keep(slot, io);
-	if (!has_pieces(io))
-		slot->request.bytes = io->bytes;
-	slot->dropped = slot->copied = false;
-	slot->request.done = false;
+	if (!slot_fill(slot, &vm->ram, io))
+		return STATUS_FAIL(STATUS_RANGE);
+	slot->dropped = slot->request.done = false;
 	slot->copied = has_pieces(io) && copy_at_once(vm, backend, slot);
 	if (slot->copied)
 		return STATUS_OK;
+	slot_set(backend, slot, BACKEND_SENT);
 	if (backend->plane == NULL)
 		__atomic_fetch_add(&vm->requests_out.sent, 1, __ATOMIC_RELAXED);
 	if (io->kind == DEVICE_IO_WRITE)
@@ -380,6 +393,18 @@ void backend_deliver(struct vm_device *device, const struct event *event, struct
 	device->device->model->complete(device->device, now, event->index, event->value, status);
 }
 
+void backend_complete(struct vm_device *device, unsigned index, uint64_t name,
+	struct guest_time now)
+{
+	struct backend_slot *slot = &device->backend->slots[index];
+
+	if (slot->state != BACKEND_TAKEN || slot->name != name)
+		return;
+	slot_set(device->backend, slot, BACKEND_FREE);
+	if (!slot->dropped)
+		device->device->model->complete(device->device, now, 0, name, slot->request.status);
+}
+
 bool backend_serve(struct vm_device *device, struct guest_time now)
 {
 	struct backend *backend = device->backend;
@@ -406,15 +431,9 @@ bool backend_restore(struct backend *backend, unsigned index, const struct devic
 	struct backend_slot *slot = &backend->slots[index];
 	struct vm *vm = backend->device->vm;
 
-	if (!pieces_are_ram(&vm->ram, io) || slot_find(backend, io->request) != NULL)
+	if (slot_find(backend, io->request) != NULL || !slot_fill(slot, &vm->ram, io))
 		return false;
-	slot->name = io->request;
 	slot_set(backend, slot, state);
-	slot->request.kind = io->kind;
-	slot->request.offset = io->offset;
-	slot->request.bytes = pieces_keep(slot, io);
-	if (!has_pieces(io))
-		slot->request.bytes = io->bytes;
 	slot->request.done = state == BACKEND_SENT;
 	vm->requests_out.done += slot->request.done;
 	return true;

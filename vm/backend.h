@@ -6,7 +6,9 @@
 // meanwhile. A back end knows nothing of guest memory: data passes through a buffer of the request,
 // into guest memory when the completion is delivered. But where no position is kept, one whose
 // medium is memory may copy from there to there, at once (struct backend, copy). A completion is an
-// event from outside (vm/outside.h), so that it has a position where the machine's is kept.
+// event from outside (vm/outside.h), so that it has a position where the machine's is kept; where
+// none is, that of a copy is an effect of the stimulus that asked for it, or an event of the queue
+// where there would be no end to it.
 //
 //   FREE --backend_submit--> SENT --backend_done--> SENT and done --backend_take--> TAKEN
 //        --backend_deliver--> FREE
@@ -54,17 +56,8 @@ struct backend_slot {
 	uint8_t piece_count;
 	bool dropped; // the device does not want to hear of it
 	bool copied;  // what was read is in guest memory already
+	uint8_t index; // (c) of backend->slots
 	struct device_io_piece pieces[DEVICE_IO_PIECES_MAX];
-};
-
-struct backend_copy {
-	struct guest_ram *ram;
-	const struct device_io_piece *pieces; // all of them RAM
-	uint64_t offset; // of the medium
-	uint64_t bytes;  // of all pieces
-	uint8_t piece_count;
-	bool write; // to the medium
-	uint8_t reserved[6];
 };
 
 // Of a device's port.
@@ -72,9 +65,9 @@ struct backend {
 	struct vm_device *device; // (c)
 	// Has the request done, and says so with backend_done. Must not wait.
 	void (*submit)(void *owner, struct backend_request *request);
-	// Does a read or a write at once, between its medium and guest memory. STATUS_AGAIN: not
-	// now. NULL: never.
-	enum status (*copy)(void *owner, const struct backend_copy *copy);
+	// Does a read or a write at once, between its medium and the slot's pieces of guest memory,
+	// which are RAM. STATUS_AGAIN: not now. NULL: never.
+	enum status (*copy)(void *owner, const struct backend_slot *slot, struct guest_ram *ram);
 	void *owner;
 	uint8_t *data; // (c) of all requests
 	// A bit for each slot that is not free; that is SENT; whose name is not of that slot.
@@ -134,6 +127,9 @@ const char *backend_problem(const struct vm *vm, const struct event *event);
 bool backend_is_awaited(const struct vm *vm, const struct event *event);
 // What was read goes to guest memory, and the device hears of it.
 void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now);
+// Of a slot that is TAKEN, where it has that name: else it has been dropped with its device.
+void backend_complete(struct vm_device *device, unsigned slot, uint64_t name,
+	struct guest_time now);
 // Of a device whose queues are away, by the core that has them: what is done is delivered. Whether
 // anything was. What the device asks for then may be done when this returns, and not delivered.
 bool backend_serve(struct vm_device *device, struct guest_time now);

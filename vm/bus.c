@@ -21,15 +21,6 @@ void bus_enter_wait(struct bus *bus)
 		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
-void bus_effect_add(struct vm *vm, const struct bus_effect *effect)
-{
-	struct bus *bus = &vm->bus;
-
-	// Handlers have bounded numbers of effects; no guest can reach this.
-	ASSERT(bus->owner != NULL && bus->effect_count < BUS_EFFECTS_MAX);
-	bus->effects[(bus->effect_first + bus->effect_count++) % BUS_EFFECTS_MAX] = *effect;
-}
-
 bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
 	struct guest_time now)
 {
@@ -133,6 +124,11 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 		case BUS_EFFECT_UNMAP:
 			bus_unmap(bus, effect.device, effect.number);
 			regions_changed(vm);
+			break;
+		case BUS_EFFECT_COMPLETION:
+			bus->completes = true;
+			backend_complete(effect.device->owner, effect.number, effect.request, now);
+			bus->completes = false;
 			break;
 		}
 	}

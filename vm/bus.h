@@ -61,12 +61,18 @@ struct bus_list {
 	uint8_t regions[BUS_REGIONS_MAX];
 };
 
-enum bus_effect_kind { BUS_EFFECT_LINE, BUS_EFFECT_MESSAGE, BUS_EFFECT_MAP, BUS_EFFECT_UNMAP };
+enum bus_effect_kind {
+	BUS_EFFECT_LINE,
+	BUS_EFFECT_MESSAGE,
+	BUS_EFFECT_MAP,
+	BUS_EFFECT_UNMAP,
+	BUS_EFFECT_COMPLETION, // of a request that was done at once
+};
 
 struct bus_effect {
 	struct device *device; // whose effect it is
 	uint8_t kind;          // enum bus_effect_kind
-	uint8_t number;        // output or region
+	uint8_t number;        // output, region, or the request's slot
 	bool level;
 	uint8_t space;
 	union {
@@ -74,12 +80,15 @@ struct bus_effect {
 		struct {
 			uint64_t base, bytes;
 		} map;
+		uint64_t request; // the device's name for it
 	};
 };
 
 struct bus {
 	// The device lock (a): the one core that runs handlers of the machine's devices, or NULL.
 	struct cpu *owner;
+	bool completes; // a device hears of a completion that is an effect
+	uint8_t reserved[7];
 	uint32_t effect_first, effect_count;
 	struct bus_effect effects[BUS_EFFECTS_MAX];
 	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free
@@ -93,7 +102,13 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now);
 // Carries out nothing but regions that appear and go. NULL, or the device that had another effect;
 // the effects from there on are dropped.
 const struct device *bus_effects_map(struct vm *vm);
-void bus_effect_add(struct vm *vm, const struct bus_effect *effect);
+// One more effect, for the caller to fill.
+static inline struct bus_effect *bus_effect_new(struct bus *bus)
+{
+	// Handlers have bounded numbers of effects; no guest can reach this.
+	ASSERT(bus->owner != NULL && bus->effect_count < BUS_EFFECTS_MAX);
+	return &bus->effects[(bus->effect_first + bus->effect_count++) % BUS_EFFECTS_MAX];
+}
 
 void bus_enter_wait(struct bus *bus);
 static always_inline void bus_enter(struct bus *bus)

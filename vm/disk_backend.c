@@ -337,7 +337,7 @@ static bool is_instant(const struct disk_backend *disk)
 }
 
 static void piece_copy(const struct medium *medium, uint64_t offset,
-	const struct device_io_piece *piece, const struct backend_copy *copy)
+	const struct device_io_piece *piece, bool write, struct guest_ram *ram)
 {
 	for (uint64_t done = 0, part; done < piece->bytes; done += part) {
 		struct gpa at = {piece->at.v + done};
@@ -346,27 +346,29 @@ static void piece_copy(const struct medium *medium, uint64_t offset,
 
 		part = piece->bytes - done;
 		on_medium = medium_part(medium, offset + done, &part);
-		status = copy->write ? guest_ram_read(copy->ram, at, on_medium, part)
-				     : guest_ram_write(copy->ram, at, on_medium, part);
+		status = write ? guest_ram_read(ram, at, on_medium, part)
+			       : guest_ram_write(ram, at, on_medium, part);
 		ASSERT(status == STATUS_OK);
 	}
 }
 
-enum status disk_backend_copy(void *owner, const struct backend_copy *copy)
+enum status disk_backend_copy(void *owner, const struct backend_slot *slot,
+	struct guest_ram *ram)
 {
 	const struct disk_backend *disk = owner;
 	const struct medium *medium = medium_of(disk);
-	uint64_t offset = copy->offset;
+	bool write = slot->request.kind == DEVICE_IO_WRITE;
+	uint64_t offset = slot->request.offset;
 
 	if (!is_instant(disk))
 		return STATUS_AGAIN;
-	if (!medium_has(medium, offset, copy->bytes))
+	if (!medium_has(medium, offset, slot->request.bytes))
 		return STATUS_RANGE;
-	if (copy->write && is_readonly(disk))
+	if (write && is_readonly(disk))
 		return STATUS_REFUSED;
-	for (unsigned i = 0; i < copy->piece_count; i++) {
-		piece_copy(medium, offset, &copy->pieces[i], copy);
-		offset += copy->pieces[i].bytes;
+	for (unsigned i = 0; i < slot->piece_count; i++) {
+		piece_copy(medium, offset, &slot->pieces[i], write, ram);
+		offset += slot->pieces[i].bytes;
 	}
 	return STATUS_OK;
 }

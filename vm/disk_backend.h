@@ -46,6 +46,7 @@ void disk_backend_hurry(struct disk_backend *disk);
 
 // For struct backend.
 void disk_backend_submit(void *owner, struct backend_request *request);
-enum status disk_backend_copy(void *owner, const struct backend_copy *copy);
+enum status disk_backend_copy(void *owner, const struct backend_slot *slot,
+	struct guest_ram *ram);
 
 #endif

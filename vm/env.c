@@ -22,8 +22,8 @@ static void env_set_line(struct device *device, unsigned output, bool level)
 		return;
 	wire->level = level;
 	if (wire->sinks[0].kind != WIRE_NOWHERE)
-		bus_effect_add(slot->vm, &(struct bus_effect){.device = device,
-			.kind = BUS_EFFECT_LINE, .number = (uint8_t)output, .level = level});
+		*bus_effect_new(&slot->vm->bus) = (struct bus_effect){.device = device,
+			.kind = BUS_EFFECT_LINE, .number = (uint8_t)output, .level = level};
 }
 
 // Sampled inputs are few, and so are reads of them.
@@ -36,8 +36,8 @@ static bool env_sample(struct device *device, unsigned input)
 
 static void env_send_message(struct device *device, const struct interrupt_message *message)
 {
-	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
-		.kind = BUS_EFFECT_MESSAGE, .message = *message});
+	*bus_effect_new(&slot_of(device)->vm->bus) = (struct bus_effect){.device = device,
+		.kind = BUS_EFFECT_MESSAGE, .message = *message};
 }
 
 static enum status env_dma_read(struct device *device, struct gpa from, void *to, size_t bytes)
@@ -59,7 +59,7 @@ static enum status env_dma_map(struct device *device, struct gpa at, size_t byte
 	uint64_t limit = at.v < GUEST_ROM_END ? PAGE_BYTES : LARGE_PAGE_BYTES;
 	uint64_t left = limit - at.v % limit;
 
-	if (guest_ram_kind(ram, at) != GUEST_RAM_RAM)
+	if (!guest_ram_is_plain(ram, at))
 		return STATUS_FAIL(STATUS_RANGE);
 	*map = (struct device_dma_map){
 		.address = ram->blocks[at.v / LARGE_PAGE_BYTES] + at.v % LARGE_PAGE_BYTES,
@@ -76,6 +76,14 @@ static void env_dma_unmap(struct device *device, struct device_dma_map *map, siz
 	if (written > 0)
 		guest_ram_mark_written(&slot_of(device)->vm->ram, map->gpa);
 	map->address = NULL;
+}
+
+// Of one block.
+static void env_dma_written(struct device *device, const struct device_dma_map *map,
+	uint64_t offset, size_t bytes)
+{
+	(void)bytes;
+	guest_ram_mark_written(&slot_of(device)->vm->ram, (struct gpa){map->gpa.v + offset});
 }
 
 static void env_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
@@ -138,15 +146,15 @@ static void env_send(struct device *device, unsigned port, const struct device_f
 static void env_map_region(struct device *device, unsigned region, enum device_space space,
 	uint64_t base, uint64_t bytes)
 {
-	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
+	*bus_effect_new(&slot_of(device)->vm->bus) = (struct bus_effect){.device = device,
 		.kind = BUS_EFFECT_MAP, .number = (uint8_t)region, .space = (uint8_t)space,
-		.map = {base, bytes}});
+		.map = {base, bytes}};
 }
 
 static void env_unmap_region(struct device *device, unsigned region)
 {
-	bus_effect_add(slot_of(device)->vm, &(struct bus_effect){.device = device,
-		.kind = BUS_EFFECT_UNMAP, .number = (uint8_t)region});
+	*bus_effect_new(&slot_of(device)->vm->bus) = (struct bus_effect){.device = device,
+		.kind = BUS_EFFECT_UNMAP, .number = (uint8_t)region};
 }
 
 static void env_memory_read(const struct device *device, uint64_t offset, void *to, size_t bytes)
@@ -214,6 +222,7 @@ const struct device_env vm_env = {
 	.dma_write = env_dma_write,
 	.dma_map = env_dma_map,
 	.dma_unmap = env_dma_unmap,
+	.dma_written = env_dma_written,
 	.arm_timer = env_arm_timer,
 	.schedule_bottom_half = env_schedule_bottom_half,
 	.submit = env_submit,

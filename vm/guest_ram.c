@@ -79,15 +79,9 @@ static bool range_has_ram(const struct guest_ram *ram, struct gpa at, size_t byt
 	return true;
 }
 
-// Most copies lie in one page of RAM.
-static always_inline bool is_simple(const struct guest_ram *ram, struct gpa at, size_t bytes)
+bool guest_ram_is_ram_slow(const struct guest_ram *ram, struct gpa at, uint64_t bytes)
 {
-	return likely(bytes <= PAGE_BYTES - at.v % PAGE_BYTES && guest_ram_is_plain(ram, at));
-}
-
-bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes)
-{
-	return is_simple(ram, at, bytes) || range_is(ram, at, bytes, false);
+	return range_is(ram, at, bytes, false);
 }
 
 static __attribute__((noinline)) enum status read_pages(const struct guest_ram *ram,
@@ -106,11 +100,20 @@ static __attribute__((noinline)) enum status read_pages(const struct guest_ram *
 	return STATUS_OK;
 }
 
+static __attribute__((noinline)) void copy_many(void *to, const void *from, size_t bytes)
+{
+	memory_copy(to, from, bytes);
+}
+
 enum status guest_ram_read(const struct guest_ram *ram, struct gpa from, void *to, size_t bytes)
 {
-	if (!is_simple(ram, from, bytes))
+	const uint8_t *host;
+
+	if (!guest_ram_is_simple(ram, from, bytes))
 		return read_pages(ram, from, to, bytes);
-	memory_copy(to, ram->blocks[from.v / LARGE_PAGE_BYTES] + from.v % LARGE_PAGE_BYTES, bytes);
+	host = ram->blocks[from.v / LARGE_PAGE_BYTES] + from.v % LARGE_PAGE_BYTES;
+	if (!memory_copy_few(to, host, bytes))
+		copy_many(to, host, bytes);
 	return STATUS_OK;
 }
 
@@ -137,11 +140,23 @@ static __attribute__((noinline)) enum status write_pages(struct guest_ram *ram, 
 	return STATUS_OK;
 }
 
+static __attribute__((noinline)) enum status write_many(struct guest_ram *ram, struct gpa to,
+	uint8_t *host, const void *from, size_t bytes)
+{
+	memory_copy(host, from, bytes);
+	guest_ram_mark_written(ram, to);
+	return STATUS_OK;
+}
+
 enum status guest_ram_write(struct guest_ram *ram, struct gpa to, const void *from, size_t bytes)
 {
-	if (!is_simple(ram, to, bytes))
+	uint8_t *host;
+
+	if (!guest_ram_is_simple(ram, to, bytes))
 		return write_pages(ram, to, from, bytes);
-	memory_copy(ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES, from, bytes);
+	host = ram->blocks[to.v / LARGE_PAGE_BYTES] + to.v % LARGE_PAGE_BYTES;
+	if (!memory_copy_few(host, from, bytes))
+		return write_many(ram, to, host, from, bytes);
 	guest_ram_mark_written(ram, to);
 	return STATUS_OK;
 }

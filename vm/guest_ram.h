@@ -102,8 +102,20 @@ must_check enum status guest_ram_write(struct guest_ram *ram, struct gpa to, con
 must_check enum status guest_ram_write_rom(struct guest_ram *ram, struct gpa to, const void *from,
 	size_t bytes);
 
+// Most copies lie in one page of RAM, and are of a few bytes.
+static always_inline bool guest_ram_is_simple(const struct guest_ram *ram, struct gpa at,
+	uint64_t bytes)
+{
+	return likely(bytes <= PAGE_BYTES - at.v % PAGE_BYTES && guest_ram_is_plain(ram, at));
+}
+
 // Whether every byte is RAM.
-must_check bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at, uint64_t bytes);
+must_check bool guest_ram_is_ram_slow(const struct guest_ram *ram, struct gpa at, uint64_t bytes);
+must_check static always_inline bool guest_ram_is_ram(const struct guest_ram *ram, struct gpa at,
+	uint64_t bytes)
+{
+	return guest_ram_is_simple(ram, at, bytes) || guest_ram_is_ram_slow(ram, at, bytes);
+}
 
 // Replaces an aligned 4- or 8-byte entry if it still holds `old`, atomically: accessed and dirty
 // bits of guest page tables. False: it changed meanwhile, or it is not RAM.

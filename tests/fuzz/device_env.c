@@ -53,6 +53,35 @@ enum status env_dma_write(struct device *device, struct gpa to, const void *from
 	return STATUS_OK;
 }
 
+enum status env_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
+	struct device_dma_map *map)
+{
+	uint64_t left = RAM_BLOCK_BYTES - at.v % RAM_BLOCK_BYTES;
+
+	(void)device;
+	if (!in_ram(at, 1))
+		return STATUS_RANGE;
+	*map = (struct device_dma_map){.address = env.ram + at.v, .gpa = at,
+		.bytes = bytes < left ? bytes : left, .writable = writable};
+	return STATUS_OK;
+}
+
+void env_dma_unmap(struct device *device, struct device_dma_map *map, size_t written)
+{
+	(void)device;
+	demand(map->address == env.ram + map->gpa.v && in_ram(map->gpa, map->bytes));
+	demand(written <= map->bytes && (map->writable || written == 0));
+	map->address = NULL;
+}
+
+void env_dma_written(struct device *device, const struct device_dma_map *map, uint64_t offset,
+	size_t bytes)
+{
+	(void)device;
+	demand(map->address == env.ram + map->gpa.v && map->writable);
+	demand(bytes <= map->bytes && offset <= map->bytes - bytes);
+}
+
 void env_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
 {
 	demand(!env.apart);

@@ -12,6 +12,7 @@
 
 enum {
 	RAM_BYTES = 1 << 16,
+	RAM_BLOCK_BYTES = 1 << 14, // a mapping does not go beyond
 	ENV_LINES = 64,
 	ENV_TIMERS = 4,
 	ENV_REGIONS = 32, // places; of these, a device uses some
@@ -63,6 +64,11 @@ void env_set_line(struct device *device, unsigned output, bool level);
 void env_send_message(struct device *device, const struct interrupt_message *message);
 enum status env_dma_read(struct device *device, struct gpa from, void *to, size_t bytes);
 enum status env_dma_write(struct device *device, struct gpa to, const void *from, size_t bytes);
+enum status env_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
+	struct device_dma_map *map);
+void env_dma_unmap(struct device *device, struct device_dma_map *map, size_t written);
+void env_dma_written(struct device *device, const struct device_dma_map *map, uint64_t offset,
+	size_t bytes);
 void env_arm_timer(struct device *device, unsigned timer, struct guest_time deadline);
 void env_schedule_bottom_half(struct device *device, unsigned bottom_half);
 void env_map_region(struct device *device, unsigned region, enum device_space space, uint64_t base,
@@ -72,7 +78,8 @@ void env_report(struct device *device, const char *what);
 
 #define ENV_COMMON                                                                                 \
 	.set_line = env_set_line, .send_message = env_send_message, .dma_read = env_dma_read,      \
-	.dma_write = env_dma_write, .arm_timer = env_arm_timer,                                    \
+	.dma_write = env_dma_write, .dma_map = env_dma_map, .dma_unmap = env_dma_unmap,            \
+	.dma_written = env_dma_written, .arm_timer = env_arm_timer,                                \
 	.schedule_bottom_half = env_schedule_bottom_half, .map_region = env_map_region,            \
 	.unmap_region = env_unmap_region, .report = env_report
 

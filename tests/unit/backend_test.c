@@ -241,6 +241,138 @@ static void a_reset_frees_all(void **state)
 		assert_int_equal(submit(i, DEVICE_IO_FLUSH, 0x1000, 0), STATUS_OK);
 }
 
+static unsigned copies, asks;
+static bool answers_later;
+
+static enum status copied(void *owner, const struct backend_slot *slot, struct guest_ram *ram)
+{
+	const uint8_t value = 0x77;
+
+	assert_ptr_equal(owner, asked);
+	copies++;
+	if (answers_later)
+		return STATUS_AGAIN;
+	return slot->request.offset == 0 ? STATUS_RANGE
+		: guest_ram_write(ram, slot->pieces[0].at, &value, 1);
+}
+
+// At the access, and at completions, as often as `asks` says.
+static void ask(struct device *device, const struct note *note)
+{
+	(void)note;
+	assert_ptr_equal(device, probe(C));
+	if (asks == 0)
+		return;
+	asks--;
+	assert_int_equal(submit(asks + 1, DEVICE_IO_READ, 0x5000 + asks, 2), STATUS_OK);
+}
+
+static void access_that(void (*act)(struct device *device, const struct note *note))
+{
+	vm->devices[C].backend->copy = copied;
+	copies = 0;
+	probes[C].act = act;
+	map(C, 7, DEVICE_SPACE_PORT, 0xff00, 1, 1);
+	port_write(0xff00, 1, 0);
+	assert_int_equal(vm->bus.effect_count, 0);
+}
+
+// The access is over for the device when it hears of it, and not for the guest.
+static void what_is_copied_at_once_is_told_at_once(void **state)
+{
+	(void)state;
+	asks = 1;
+	access_that(ask);
+	assert_int_equal(count, 2);
+	expect(1, C, COMPLETE, 0, STATUS_OK, 1);
+	assert_int_equal(block[0x5000], 0x77);
+	assert_int_equal(asked_count, 0);
+	assert_int_equal(changes, 0);
+	assert_int_equal(vm->devices[C].backend->used, 0);
+}
+
+// What a completion asks for waits for the next delivery, and what that asks for is told there.
+static void no_stimulus_goes_on_for_ever(void **state)
+{
+	(void)state;
+	asks = 5;
+	access_that(ask);
+	assert_int_equal(copies, 2);
+	assert_int_equal(count, 2);
+	expect(1, C, COMPLETE, 0, STATUS_OK, 5);
+	assert_int_equal(changes, 1);
+	deliver();
+	assert_int_equal(copies, 4);
+	assert_int_equal(count, 4);
+	expect(2, C, COMPLETE, 0, STATUS_OK, 4);
+	expect(3, C, COMPLETE, 0, STATUS_OK, 3);
+	deliver();
+	assert_int_equal(copies, 5);
+	assert_int_equal(count, 6);
+	deliver();
+	assert_int_equal(count, 6);
+	assert_int_equal(vm->devices[C].backend->used, 0);
+}
+
+static void ask_and_drop(struct device *device, const struct note *note)
+{
+	ask(device, note);
+	if (count == 1)
+		device_drop(device, 0, 1);
+}
+
+static void ask_and_lose_power(struct device *device, const struct note *note)
+{
+	ask(device, note);
+	backend_drop_all(&vm->devices[C]);
+}
+
+static void what_is_copied_can_be_dropped(void **state)
+{
+	(void)state;
+	asks = 1;
+	access_that(ask_and_drop);
+	assert_int_equal(count, 1);
+	assert_int_equal(vm->devices[C].backend->used, 0);
+	asks = 1;
+	access_that(ask_and_lose_power);
+	assert_int_equal(count, 2);
+	assert_int_equal(vm->devices[C].backend->used, 0);
+}
+
+static void ask_for_what_is_not_there(struct device *device, const struct note *note)
+{
+	if (note->kind != COMPLETE)
+		assert_int_equal(submit(0, DEVICE_IO_READ, 0x5000, 2), STATUS_OK);
+	(void)device;
+}
+
+static void a_copy_that_fails_is_told(void **state)
+{
+	(void)state;
+	access_that(ask_for_what_is_not_there);
+	expect(1, C, COMPLETE, 0, STATUS_RANGE, 0);
+}
+
+// Where positions are kept, and where the back end would have to wait, it is asked.
+static void not_all_is_copied_at_once(void **state)
+{
+	(void)state;
+	asks = 1;
+	answers_later = true;
+	access_that(ask);
+	answers_later = false;
+	assert_int_equal(copies, 1);
+	assert_int_equal(count, 1);
+	assert_int_equal(asked_count, 1);
+	asks = 2;
+	vm->landing = (struct landing *)(void *)asked;
+	access_that(ask);
+	vm->landing = NULL;
+	assert_int_equal(copies, 0);
+	assert_int_equal(asked_count, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -253,6 +385,11 @@ int main(void)
 		TEST(ranges_without_data_can_be_large),
 		TEST(a_log_may_lie),
 		TEST(a_reset_frees_all),
+		TEST(what_is_copied_at_once_is_told_at_once),
+		TEST(no_stimulus_goes_on_for_ever),
+		TEST(what_is_copied_can_be_dropped),
+		TEST(a_copy_that_fails_is_told),
+		TEST(not_all_is_copied_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

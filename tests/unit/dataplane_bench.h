@@ -167,6 +167,34 @@ static enum status env_write(struct device *device, struct gpa to, const void *f
 	return STATUS_OK;
 }
 
+static enum status env_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
+	struct device_dma_map *map)
+{
+	(void)device;
+	if (at.v + bytes > LARGE_PAGE_BYTES)
+		return STATUS_RANGE;
+	*map = (struct device_dma_map){.address = memory + at.v, .gpa = at, .bytes = bytes,
+		.writable = writable};
+	return STATUS_OK;
+}
+
+static void env_dma_unmap(struct device *device, struct device_dma_map *map, size_t bytes)
+{
+	(void)device;
+	(void)bytes;
+	map->address = NULL;
+}
+
+static void env_dma_written(struct device *device, const struct device_dma_map *map,
+	uint64_t offset, size_t bytes)
+{
+	(void)device;
+	(void)map;
+	(void)offset;
+	(void)bytes;
+	wait_somewhat();
+}
+
 // On either thread: cmocka's asserts are for the first one.
 static void lock_is_held(void)
 {
@@ -251,7 +279,8 @@ static void env_report(struct device *device, const char *what)
 }
 
 static const struct device_env env = {.set_line = env_set_line, .dma_read = env_read,
-	.dma_write = env_write, .map_region = env_map, .unmap_region = env_unmap,
+	.dma_write = env_write, .dma_map = env_dma_map, .dma_unmap = env_dma_unmap,
+	.dma_written = env_dma_written, .map_region = env_map, .unmap_region = env_unmap,
 	.arm_timer = env_arm, .schedule_bottom_half = env_bottom_half, .submit = env_submit,
 	.drop = env_drop, .give_queues = env_give, .take_queues = env_take,
 	.kick_queues = env_kick, .report = env_report};

@@ -226,6 +226,20 @@ static void expect_mapped(uint64_t at, size_t bytes, uint64_t mapped)
 	assert_null(dma.address);
 }
 
+static void writes_to_a_mapping_are_told(void **state)
+{
+	struct device_dma_map dma;
+
+	(void)state;
+	assert_int_equal(device_dma_map(probe(A), (struct gpa){0x1000}, 64, true, &dma), STATUS_OK);
+	written[0] = 0;
+	device_dma_written(probe(A), &dma, 8, 8);
+	assert_int_equal(written[0], 1);
+	written[0] = 0;
+	device_dma_unmap(probe(A), &dma, 0);
+	assert_int_equal(written[0], 0);
+}
+
 static void mappings_end_where_ram_may(void **state)
 {
 	struct device_dma_map dma;
@@ -235,6 +249,13 @@ static void mappings_end_where_ram_may(void **state)
 	expect_mapped(0x9fff0, 0x100, 0x10);         // before the VGA window
 	expect_mapped(MIB, 4 * MIB, MIB);            // to the block's end
 	expect_mapped(2 * MIB - 1, 2, 1);
+	// What may turn into something else is not mapped.
+	vm->ram.shadow[0] = GUEST_SHADOW_READ | GUEST_SHADOW_WRITE;
+	assert_int_equal(device_dma_write(probe(A), (struct gpa){GUEST_ROM_START}, "", 1),
+		STATUS_OK);
+	assert_int_equal(device_dma_map(probe(A), (struct gpa){GUEST_ROM_START}, 8, false, &dma),
+		STATUS_RANGE);
+	vm->ram.shadow[0] = 0;
 	assert_int_equal(device_dma_map(probe(A), (struct gpa){0}, 8, false, &dma), STATUS_OK);
 	expect_assert_failure(device_dma_unmap(probe(A), &dma, 1));
 }
@@ -294,6 +315,7 @@ int main(void)
 		TEST(timers_expire_through_the_queue),
 		TEST(effects_need_a_stimulus),
 		TEST(dma_is_for_ram_alone),
+		TEST(writes_to_a_mapping_are_told),
 		TEST(mappings_end_where_ram_may),
 		TEST(requests_and_output_reach_the_machine),
 		TEST(a_guest_does_not_fill_the_log),

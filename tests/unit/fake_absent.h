@@ -26,10 +26,12 @@ void dataplane_kick(struct dataplane *plane)
 	ASSERT_UNREACHABLE("a data plane");
 }
 
-enum status disk_backend_copy(void *owner, const struct backend_copy *copy)
+enum status disk_backend_copy(void *owner, const struct backend_slot *slot,
+	struct guest_ram *ram)
 {
 	(void)owner;
-	(void)copy;
+	(void)slot;
+	(void)ram;
 	return STATUS_AGAIN;
 }
 

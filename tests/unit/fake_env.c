@@ -85,22 +85,29 @@ static enum status fake_dma_write(struct device *device, struct gpa to, const vo
 static enum status fake_dma_map(struct device *device, struct gpa at, size_t bytes, bool writable,
 	struct device_dma_map *map)
 {
-	if (!in_ram(at, bytes))
-		return STATUS_FAIL(STATUS_RANGE);
-	*map = (struct device_dma_map){
-		.address = env_in_stimulus(device)->ram + at.v,
-		.gpa = at,
-		.bytes = bytes,
-		.writable = writable,
-	};
+	struct fake_env *env = env_in_stimulus(device);
+
+	if (env->refuses_maps || !in_ram(at, bytes))
+		return env->refuses_maps ? STATUS_AGAIN : STATUS_RANGE;
+	env->maps++;
+	*map = (struct device_dma_map){.address = env->ram + at.v, .gpa = at, .bytes = bytes,
+		.writable = writable};
 	return STATUS_OK;
 }
 
 static void fake_dma_unmap(struct device *device, struct device_dma_map *map, size_t written)
 {
-	(void)device;
+	assert_true(env_in_stimulus(device)->maps-- > 0 && map->address != NULL);
 	assert_true(written <= map->bytes && (map->writable || written == 0));
 	map->address = NULL;
+}
+
+static void fake_dma_written(struct device *device, const struct device_dma_map *map,
+	uint64_t offset, size_t bytes)
+{
+	(void)device;
+	assert_true(map->address != NULL && map->writable);
+	assert_true(bytes <= map->bytes && offset <= map->bytes - bytes);
 }
 
 static void fake_arm_timer(struct device *device, unsigned timer, struct guest_time deadline)
@@ -247,6 +254,7 @@ static const struct device_env fake_ops = {
 	.dma_write = fake_dma_write,
 	.dma_map = fake_dma_map,
 	.dma_unmap = fake_dma_unmap,
+	.dma_written = fake_dma_written,
 	.arm_timer = fake_arm_timer,
 	.schedule_bottom_half = fake_schedule_bottom_half,
 	.submit = fake_submit,
@@ -297,6 +305,7 @@ void fake_reset(struct fake_env *env, enum device_reset kind)
 	memset(env->bottom_half, 0, sizeof(env->bottom_half));
 	memset(env->line, 0, sizeof(env->line));
 	memset(env->region, 0, sizeof(env->region));
+	env->maps = 0;
 	stimulus_begin(env);
 	env->device->model->reset(env->device, env->now, kind);
 	stimulus_end(env);

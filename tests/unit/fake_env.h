@@ -62,6 +62,8 @@ struct fake_env {
 	uint8_t frame_bytes[DEVICE_FRAME_MAX];
 	unsigned reports; // since the last fake_clear; the last one:
 	const char *report;
+	unsigned maps;     // mappings of guest memory that there are, of this instance
+	bool refuses_maps; // there are no more
 	uint8_t ram[FAKE_RAM_BYTES]; // guest memory at address 0
 	uint8_t *memory; // the device's own, where its model has any
 	unsigned memory_writes; // since the last fake_clear

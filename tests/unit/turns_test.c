@@ -27,7 +27,7 @@ static struct lapic lapics[VCPUS];
 static struct vm_vcpu slots[VCPUS];
 static uint64_t rip = 0x1000;
 static bool event_pending;
-static unsigned signals;
+static unsigned signals, disturbed;
 
 void timer_set(struct timer *timer, uint64_t deadline)
 {
@@ -43,8 +43,6 @@ uint64_t landing_now(const struct vm *of)
 {
 	return LANDING_TSC_BASE + of->landing->ticks + of->landing->skipped;
 }
-
-static unsigned disturbed;
 
 void landing_disturb(const struct vm *of)
 {
