@@ -76,7 +76,7 @@ static void driver_reset(struct virtio *virtio)
 	for (unsigned i = 0; i < class->queue_count; i++) {
 		if (virtio->queues[i].enabled)
 			class->queue_stopped(virtio, i);
-		virtio_queue_reset(&virtio->queues[i], class->queue_size);
+		virtio_queue_reset(&virtio->pci.device, &virtio->queues[i], class->queue_size);
 	}
 	virtio->driver_features = 0;
 	virtio->ring = virtio_ring_of(0);
@@ -95,9 +95,12 @@ void virtio_reset(struct virtio *virtio)
 {
 	device_take_queues(&virtio->pci.device);
 	virtio_plane_clear(virtio);
-	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
-		virtio_queue_reset(&virtio->queues[i], i < virtio_class_of(virtio)->queue_count
-			? virtio_class_of(virtio)->queue_size : 0);
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
+		virtio_queue_lost(&virtio->queues[i]);
+		virtio_queue_reset(&virtio->pci.device, &virtio->queues[i],
+			i < virtio_class_of(virtio)->queue_count
+				? virtio_class_of(virtio)->queue_size : 0);
+	}
 	pcidev_reset(&virtio->pci);
 	pcidev_msix_reset(&virtio->msix);
 	virtio->generation = 0;
@@ -170,20 +173,13 @@ void virtio_queue_stop(struct virtio *virtio, unsigned queue)
 
 	if (virtio->queues[queue].enabled)
 		class->queue_stopped(virtio, queue);
-	virtio_queue_reset(&virtio->queues[queue], class->queue_size);
-}
-
-bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue)
-{
-	return queue < virtio_class_of(virtio)->queue_count && virtio->queues[queue].enabled &&
-		(virtio->status & VIRTIO_STATUS_DRIVER_OK) &&
-		!(virtio->status & VIRTIO_STATUS_NEEDS_RESET) && virtio->fault == NULL &&
-		pcidev_is_master(&virtio->pci);
+	virtio_queue_reset(&virtio->pci.device, &virtio->queues[queue], class->queue_size);
 }
 
 void virtio_notify(struct virtio *virtio, struct guest_time now, unsigned queue)
 {
-	virtio_queues_give(virtio);
+	if (!virtio->stays)
+		virtio_queues_give(virtio);
 	if (virtio->away)
 		device_kick_queues(&virtio->pci.device);
 	else if (virtio_queue_is_live(virtio, queue))
@@ -208,35 +204,65 @@ void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_cha
 	virtio_queue_unpop(&virtio->queues[queue], virtio->ring, chain);
 }
 
-bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
-{
-	if (!virtio_queue_is_live(virtio, queue))
-		return false;
-	if (!chain->last && virtio_pop(virtio, queue, chain))
-		return true;
-	virtio_listen(virtio, queue);
-	return virtio_queue_is_live(virtio, queue) && virtio_pop(virtio, queue, chain);
-}
-
-void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_used *used,
-	unsigned count)
+// Whether the queue is live then.
+static bool listens(struct virtio *virtio, unsigned queue)
 {
 	const char *reason;
 
 	if (!virtio_queue_is_live(virtio, queue))
-		return;
+		return false;
+	if (virtio->away && !virtio->last)
+		return true;
+	virtio->hushed &= (uint16_t)~BIT(queue);
+	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue],
+		virtio->ring);
+	if (reason != NULL)
+		virtio_break(virtio, reason);
+	return reason == NULL;
+}
+
+bool virtio_pop_or_listen(struct virtio *virtio, unsigned queue, struct virtio_chain *chain)
+{
+	if (!chain->last) {
+		if (!virtio_queue_is_live(virtio, queue))
+			return false;
+		if (virtio_pop(virtio, queue, chain))
+			return true;
+	}
+	return listens(virtio, queue) && virtio_pop(virtio, queue, chain);
+}
+
+static always_inline void push_live(struct virtio *virtio, unsigned queue,
+	const struct virtio_used *used, unsigned count)
+{
+	const char *reason;
+
 	reason = virtio_queue_push_all(&virtio->pci.device, &virtio->queues[queue],
 		virtio->ring, used, count);
 	if (reason != NULL)
 		virtio_break(virtio, reason);
 }
 
-void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
+void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_used *used,
+	unsigned count)
+{
+	if (virtio_queue_is_live(virtio, queue))
+		push_live(virtio, queue, used, count);
+}
+
+void virtio_push_live(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
 	uint32_t written)
 {
 	const struct virtio_used used = {written, id, slots};
 
-	virtio_push_all(virtio, queue, &used, 1);
+	push_live(virtio, queue, &used, 1);
+}
+
+void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
+	uint32_t written)
+{
+	if (virtio_queue_is_live(virtio, queue))
+		virtio_push_live(virtio, queue, id, slots, written);
 }
 
 struct virtio_queue virtio_mark(const struct virtio *virtio, unsigned queue)
@@ -268,15 +294,7 @@ void virtio_signal(struct virtio *virtio, unsigned queue)
 
 void virtio_listen(struct virtio *virtio, unsigned queue)
 {
-	const char *reason;
-
-	if (!virtio_queue_is_live(virtio, queue) || (virtio->away && !virtio->last))
-		return;
-	virtio->hushed &= (uint16_t)~BIT(queue);
-	reason = virtio_queue_listen(&virtio->pci.device, &virtio->queues[queue],
-		virtio->ring);
-	if (reason != NULL)
-		virtio_break(virtio, reason);
+	(void)listens(virtio, queue);
 }
 
 void virtio_hush(struct virtio *virtio, unsigned queue)
@@ -299,6 +317,8 @@ bool virtio_level(const struct device *device, struct guest_time now, unsigned o
 void virtio_loaded(struct virtio *virtio)
 {
 	virtio_plane_clear(virtio);
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		virtio_queue_lost(&virtio->queues[i]);
 	virtio->ring = virtio_ring_of(virtio->driver_features);
 	pcidev_loaded(&virtio->pci);
 }

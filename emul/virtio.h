@@ -42,6 +42,7 @@ enum {
 	VIRTIO_CAPABILITY_DEVICE = 0x70,
 	VIRTIO_CAPABILITY_NOTIFY = 0x80,
 	VIRTIO_CAPABILITY_ACCESS = 0x98,
+	VIRTIO_CAPABILITY_NOTIFY_PORT = 0xac,
 };
 
 struct virtio {
@@ -125,25 +126,30 @@ struct virtio_class {
 	}
 
 // 4.1.4: `more` is the length beside the 16 bytes of every capability.
-#define VIRTIO_CAPABILITY(at, next, kind, more, part, length)                                      \
+#define VIRTIO_CAPABILITY(at, next, kind, more, bar, part, length)                                 \
 	{.offset = (at), .bytes = 4,                                                               \
 		.reset = VIRTIO_PCI_CAPABILITY | (next) << 8 | (uint32_t)(16 + (more)) << 16 |     \
 			(uint32_t)(kind) << 24},                                                   \
-	{.offset = (at) + 4, .bytes = 4, .reset = VIRTIO_BAR_MODERN},                              \
+	{.offset = (at) + 4, .bytes = 4, .reset = (bar)},                                          \
 	{.offset = (at) + 8, .bytes = 4, .reset = (part)},                                         \
 	{.offset = (at) + 12, .bytes = 4, .reset = (length)}
 
+// Drivers take the first structure of a kind that they can use (4.1.4.1): a notification by the
+// legacy interface's port, of a modern driver too, need not be decoded.
 #define VIRTIO_PCI_REGISTERS                                                                       \
 	PCIDEV_MSIX_REGISTERS(VIRTIO_CAPABILITY_MSIX, VIRTIO_CAPABILITY_COMMON, VIRTIO_VECTORS,    \
 		VIRTIO_BAR_MSIX, 0, VIRTIO_MSIX_PENDING_AT),                                       \
 	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_COMMON, VIRTIO_CAPABILITY_ISR, VIRTIO_PCI_COMMON, 0,   \
-		VIRTIO_COMMON_AT, VIRTIO_PART_BYTES),                                              \
+		VIRTIO_BAR_MODERN, VIRTIO_COMMON_AT, VIRTIO_PART_BYTES),                           \
 	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_ISR, VIRTIO_CAPABILITY_DEVICE, VIRTIO_PCI_ISR, 0,      \
-		VIRTIO_ISR_AT, VIRTIO_PART_BYTES),                                                 \
-	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_DEVICE, VIRTIO_CAPABILITY_NOTIFY, VIRTIO_PCI_DEVICE,   \
-		0, VIRTIO_DEVICE_AT, VIRTIO_PART_BYTES),                                           \
+		VIRTIO_BAR_MODERN, VIRTIO_ISR_AT, VIRTIO_PART_BYTES),                              \
+	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_DEVICE, VIRTIO_CAPABILITY_NOTIFY_PORT,                 \
+		VIRTIO_PCI_DEVICE, 0, VIRTIO_BAR_MODERN, VIRTIO_DEVICE_AT, VIRTIO_PART_BYTES),     \
+	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_NOTIFY_PORT, VIRTIO_CAPABILITY_NOTIFY,                 \
+		VIRTIO_PCI_NOTIFY, 4, VIRTIO_BAR_LEGACY, VIRTIO_LEGACY_NOTIFY, 2),                 \
+	{.offset = VIRTIO_CAPABILITY_NOTIFY_PORT + 16, .bytes = 4}, /* one for all queues */       \
 	VIRTIO_CAPABILITY(VIRTIO_CAPABILITY_NOTIFY, VIRTIO_CAPABILITY_ACCESS, VIRTIO_PCI_NOTIFY,   \
-		4, VIRTIO_NOTIFY_AT, VIRTIO_PART_BYTES),                                           \
+		4, VIRTIO_BAR_MODERN, VIRTIO_NOTIFY_AT, VIRTIO_PART_BYTES),                        \
 	{.offset = VIRTIO_CAPABILITY_NOTIFY + 16, .bytes = 4, .reset = VIRTIO_NOTIFY_MULTIPLIER},  \
 	{.offset = VIRTIO_CAPABILITY_ACCESS, .bytes = 4,                                           \
 		.reset = VIRTIO_PCI_CAPABILITY | (uint32_t)20 << 16 |                              \
@@ -192,7 +198,14 @@ static inline bool virtio_has(const struct virtio *virtio, unsigned feature)
 }
 
 // Whether the queue may be looked at: the driver is ready, and nothing is broken.
-bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue);
+static inline bool virtio_queue_is_live(const struct virtio *virtio, unsigned queue)
+{
+	return queue < VIRTIO_QUEUES_MAX && virtio->queues[queue].enabled &&
+		(virtio->status & VIRTIO_STATUS_DRIVER_OK) &&
+		!(virtio->status & VIRTIO_STATUS_NEEDS_RESET) && virtio->fault == NULL &&
+		pcidev_is_master(&virtio->pci);
+}
+
 // False: there is none, or the queue is broken now.
 must_check bool virtio_pop(struct virtio *virtio, unsigned queue, struct virtio_chain *chain);
 // The next chain of a queue, live or not, behind the one that *chain is (none: `last` is false);
@@ -206,7 +219,10 @@ void virtio_unpop(struct virtio *virtio, unsigned queue, const struct virtio_cha
 // Gives a chain back. virtio_signal is to follow, once for all that are given back.
 void virtio_push(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
 	uint32_t written);
-// The same of several, 1 at least, which the driver sees at once.
+// The same to a queue that is known to be live.
+void virtio_push_live(struct virtio *virtio, unsigned queue, uint16_t id, uint16_t slots,
+	uint32_t written);
+// Of several, 1 at least, which the driver sees at once.
 void virtio_push_all(struct virtio *virtio, unsigned queue, const struct virtio_used *used,
 	unsigned count);
 // Takes back what was popped since the mark, and nothing else was done to the queue: the chains are

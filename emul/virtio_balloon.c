@@ -76,7 +76,7 @@ static const char *inflate(struct virtio_balloon *balloon, const struct virtio_c
 {
 	static const uint8_t zeros[PAGE_BYTES];
 	struct device *device = &balloon->virtio.pci.device;
-	uint64_t bytes = virtio_chain_readable_bytes(chain);
+	uint64_t bytes = chain->readable_bytes;
 	uint32_t frame;
 
 	if (chain->writable != 0 || bytes % sizeof(frame) != 0)
@@ -106,7 +106,7 @@ static void inflate_serve(struct virtio_balloon *balloon)
 			virtio_break(virtio, reason);
 			return;
 		}
-		if (balloon->done < virtio_chain_readable_bytes(&chain)) {
+		if (balloon->done < chain.readable_bytes) {
 			virtio_unpop(virtio, QUEUE_INFLATE, &chain);
 			break;
 		}
@@ -131,7 +131,7 @@ static void deflate_serve(struct virtio_balloon *balloon)
 	while (chains < CHAINS_AT_A_TIME &&
 		virtio_pop_or_listen(virtio, QUEUE_DEFLATE, &chain)) {
 		if (chain.writable != 0 ||
-			virtio_chain_readable_bytes(&chain) % sizeof(uint32_t) != 0) {
+			chain.readable_bytes % sizeof(uint32_t) != 0) {
 			virtio_break(virtio,
 				"a list of pages is to be written, or ends in the middle of one");
 			return;
@@ -163,7 +163,7 @@ static void stats_serve(struct virtio_balloon *balloon)
 	chain.last = false;
 	if (balloon->has_stats || !virtio_pop_or_listen(virtio, QUEUE_STATS, &chain))
 		return;
-	count = virtio_chain_readable_bytes(&chain) / sizeof(struct stat);
+	count = chain.readable_bytes / sizeof(struct stat);
 	if (chain.writable != 0) {
 		virtio_break(virtio, "a buffer of statistics is to be written");
 		return;

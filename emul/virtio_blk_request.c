@@ -90,7 +90,8 @@ static bool finish(struct virtio_blk *blk, struct virtio_blk_request *request, u
 		state_set(blk, request, VIRTIO_BLK_DONE);
 		any = give_back_in_order(blk, queue);
 	} else {
-		virtio_push(&blk->virtio, queue, request->id, request->slots, request->written);
+		virtio_push_live(&blk->virtio, queue, request->id, request->slots,
+			request->written);
 	}
 	if (told != STATUS_OK)
 		virtio_break(&blk->virtio, "a request's status is not in memory");
@@ -145,15 +146,19 @@ static enum status part_send(struct virtio_blk *blk, struct virtio_blk_request *
 		.pieces = pieces};
 	enum status status;
 
-	if (has_data(request)) {
+	if (has_data(request) && request->bytes <= DEVICE_IO_BYTES_MAX && request->done == 0) {
+		io.pieces = request->pieces;
+		io.piece_count = request->piece_count;
+		request->part = (uint32_t)request->bytes;
+	} else if (has_data(request)) {
 		io.piece_count = (uint8_t)pieces_slice(request->pieces, request->piece_count,
 			request->done, DEVICE_IO_BYTES_MAX, pieces, DEVICE_IO_PIECES_MAX);
 		request->part = (uint32_t)virtio_pieces_bytes(pieces, io.piece_count);
-		if (request->part == 0) // a loaded state lies: it would never come to an end
-			return STATUS_RANGE;
 	} else {
 		io.bytes = request->bytes;
 	}
+	if (has_data(request) && request->part == 0)
+		return STATUS_RANGE; // a loaded state lies: it would never come to an end
 	io.request = ++blk->sequence << NAME_BITS | (uint64_t)(request - blk->requests);
 	status = device_submit(&blk->virtio.pci.device, VIRTIO_BLK_PORT_MEDIUM, &io);
 	request->name = io.request;
@@ -179,8 +184,8 @@ static bool fits(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
 		sectors <= blk->medium.sectors - sector;
 }
 
-static uint8_t data_prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
-	uint64_t sector, const struct body *body)
+static always_inline uint8_t data_prepare(struct virtio_blk *blk,
+	struct virtio_blk_request *request, uint64_t sector, const struct body *body)
 {
 	unsigned count;
 
@@ -219,26 +224,6 @@ static uint8_t range_prepare(struct virtio_blk *blk, struct virtio_blk_request *
 	return VIRTIO_BLK_S_OK;
 }
 
-// The serial number, without an end where it is full: 5.2.6.
-static uint32_t serial_give(struct virtio_blk *blk, const struct body *body)
-{
-	uint64_t bytes = body->bytes < VIRTIO_BLK_SERIAL_BYTES ? body->bytes
-							       : VIRTIO_BLK_SERIAL_BYTES;
-	uint32_t done = 0;
-
-	for (unsigned i = 0; i < body->count && done < bytes; i++) {
-		uint64_t part = bytes - done;
-
-		if (part > body->pieces[i].bytes)
-			part = body->pieces[i].bytes;
-		if (device_dma_write(&blk->virtio.pci.device, body->pieces[i].at,
-			blk->medium.serial + done, part) != STATUS_OK)
-			return done;
-		done += (uint32_t)part;
-	}
-	return done;
-}
-
 enum { KIND_NONE = DEVICE_IO_KINDS };
 
 static uint8_t kind_of(const struct virtio_blk *blk, uint32_t type)
@@ -261,21 +246,47 @@ static uint8_t kind_of(const struct virtio_blk *blk, uint32_t type)
 	}
 }
 
+// Of a chain that has header and status.
+static struct body body_in(const struct virtio_chain *chain)
+{
+	return (struct body){.pieces = &chain->pieces[chain->readable], .count = chain->writable,
+		.bytes = chain->writable_bytes - 1};
+}
+
+static struct body body_out(const struct virtio_chain *chain)
+{
+	return (struct body){.pieces = chain->pieces, .count = chain->readable,
+		.skip = sizeof(struct header),
+		.bytes = chain->readable_bytes - sizeof(struct header)};
+}
+
+// The serial number, without an end where it is full: 5.2.6.
+static uint32_t serial_give(struct virtio_blk *blk, const struct virtio_chain *chain)
+{
+	const struct body in = body_in(chain);
+	uint32_t bytes = in.bytes < VIRTIO_BLK_SERIAL_BYTES ? (uint32_t)in.bytes
+							    : VIRTIO_BLK_SERIAL_BYTES;
+
+	return virtio_scatter(&blk->virtio.pci.device, in.pieces, in.count, 0, blk->medium.serial,
+		bytes) ? bytes : 0;
+}
+
 // What the device answers at once, or what it needs of the back end.
 static uint8_t prepare(struct virtio_blk *blk, struct virtio_blk_request *request,
-	const struct header *header, const struct body *in, const struct body *out)
+	const struct header *header, const struct virtio_chain *chain)
 {
+	struct body body = request->kind == DEVICE_IO_READ ? body_in(chain) : body_out(chain);
+
 	switch (request->kind) {
 	case DEVICE_IO_READ:
-		return data_prepare(blk, request, header->sector, in);
 	case DEVICE_IO_WRITE:
-		return data_prepare(blk, request, header->sector, out);
+		return data_prepare(blk, request, header->sector, &body);
 	case DEVICE_IO_FLUSH:
 		return VIRTIO_BLK_S_OK;
 	case KIND_NONE:
 		return VIRTIO_BLK_S_UNSUPP;
 	default:
-		return range_prepare(blk, request, out);
+		return range_prepare(blk, request, &body);
 	}
 }
 
@@ -289,13 +300,8 @@ static struct virtio_blk_request *request_free(struct virtio_blk *blk)
 static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	const struct virtio_chain *chain, struct virtio_blk_request *request)
 {
-	const struct device_io_piece *writable = &chain->pieces[chain->readable];
-	const struct device_io_piece *last = &writable[chain->writable - 1];
-	struct body in = {.pieces = writable, .count = chain->writable,
-		.bytes = virtio_pieces_bytes(writable, chain->writable)};
-	struct body out = {.pieces = chain->pieces, .count = chain->readable,
-		.skip = sizeof(struct header),
-		.bytes = virtio_pieces_bytes(chain->pieces, chain->readable)};
+	const struct device_io_piece *last =
+		&chain->pieces[chain->readable + chain->writable - 1];
 	uint8_t status;
 	struct header header;
 
@@ -315,11 +321,9 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	request->kind = kind_of(blk, header.type);
 	request->piece_count = 0;
 	request->order = ++blk->sequence;
-	in.bytes--;
-	out.bytes -= sizeof(header);
 	if (header.type == VIRTIO_BLK_T_GET_ID)
-		return finish(blk, request, VIRTIO_BLK_S_OK, serial_give(blk, &in));
-	status = prepare(blk, request, &header, &in, &out);
+		return finish(blk, request, VIRTIO_BLK_S_OK, serial_give(blk, chain));
+	status = prepare(blk, request, &header, chain);
 	if (status == VIRTIO_BLK_S_OK && part_send(blk, request, now) == STATUS_OK)
 		return false;
 	return finish(blk, request, status != VIRTIO_BLK_S_OK ? status : VIRTIO_BLK_S_IOERR, 0);
@@ -353,7 +357,7 @@ void virtio_blk_serve(struct virtio_blk *blk, struct guest_time now, unsigned qu
 // With room again, what waited for it is looked at.
 static void others_serve(struct virtio_blk *blk, struct guest_time now)
 {
-	for (unsigned queue = 0; queue < VIRTIO_QUEUES_MAX; queue++)
+	for (unsigned queue = 0; blk->waiting >> queue != 0; queue++)
 		if ((blk->waiting & BIT(queue)) != 0)
 			virtio_blk_serve(blk, now, queue);
 }

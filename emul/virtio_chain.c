@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "emul/virtio_chain.h"
 
-uint64_t virtio_chain_readable_bytes(const struct virtio_chain *chain)
-{
-	return virtio_pieces_bytes(chain->pieces, chain->readable);
-}
-
-uint64_t virtio_chain_writable_bytes(const struct virtio_chain *chain)
-{
-	return virtio_pieces_bytes(chain->pieces + chain->readable, chain->writable);
-}
-
 // How many of `bytes` lie in the piece, and from where on; what is skipped is taken off *skip.
 static size_t part_of(const struct device_io_piece *piece, uint64_t *skip, size_t bytes,
 	struct gpa *at)

@@ -5,8 +5,6 @@
 
 #include "emul/virtio_queue.h"
 
-uint64_t virtio_chain_readable_bytes(const struct virtio_chain *chain);
-uint64_t virtio_chain_writable_bytes(const struct virtio_chain *chain);
 // From the device's memory to be read, or to that to be written, `skip` bytes from its start on.
 // False: there is less of it, or not all of it is memory; a part may have been copied.
 must_check bool virtio_chain_get(struct device *device, const struct virtio_chain *chain,

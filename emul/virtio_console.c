@@ -79,7 +79,7 @@ static void receive_serve(struct virtio_console *console)
 
 	chain.last = false;
 	while (console->count > 0 && virtio_pop_or_listen(virtio, QUEUE_RECEIVE, &chain)) {
-		uint64_t room = virtio_chain_writable_bytes(&chain);
+		uint64_t room = chain.writable_bytes;
 		uint8_t bytes[FIFO_BYTES];
 		unsigned count = room < console->count ? (unsigned)room : console->count;
 
@@ -104,7 +104,7 @@ static const char *send(struct virtio_console *console, const struct virtio_chai
 	size_t *room)
 {
 	struct device *device = &console->virtio.pci.device;
-	uint64_t bytes = virtio_chain_readable_bytes(chain);
+	uint64_t bytes = chain->readable_bytes;
 	uint8_t part[PART_BYTES];
 
 	if (chain->writable != 0)
@@ -139,7 +139,7 @@ static void transmit_serve(struct virtio_console *console)
 			virtio_break(virtio, reason);
 			return;
 		}
-		if (console->sent < virtio_chain_readable_bytes(&chain)) {
+		if (console->sent < chain.readable_bytes) {
 			virtio_unpop(virtio, QUEUE_TRANSMIT, &chain);
 			break;
 		}

@@ -44,7 +44,7 @@ static bool header_apply(const struct virtio_net *net, const struct virtio_net_h
 static const char *send(struct virtio_net *net, const struct virtio_chain *chain)
 {
 	struct device *device = &net->virtio.pci.device;
-	uint64_t bytes = virtio_pieces_bytes(chain->pieces, chain->readable);
+	uint64_t bytes = chain->readable_bytes;
 	uint32_t head = header_bytes(net);
 	uint8_t content[DEVICE_FRAME_MAX];
 	struct device_frame frame = {.bytes = content};
@@ -140,7 +140,7 @@ static const char *fill(struct virtio_net *net, const struct virtio_chain *chain
 	struct outgoing *out)
 {
 	const struct device_io_piece *pieces = &chain->pieces[chain->readable];
-	uint64_t room = virtio_pieces_bytes(pieces, chain->writable);
+	uint64_t room = chain->writable_bytes;
 	uint32_t part = out->count - out->done;
 
 	if (chain->writable == 0)

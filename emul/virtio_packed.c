@@ -9,9 +9,15 @@ static uint64_t packed_bytes(uint16_t size, unsigned part)
 	return part == 0 ? size * sizeof(struct virtio_packed_descriptor) : VIRTIO_EVENT_BYTES;
 }
 
-static uint64_t descriptor_at(const struct virtio_queue *queue, uint16_t index)
+static uint64_t descriptor_at(uint16_t index)
 {
-	return queue->descriptors + index * sizeof(struct virtio_packed_descriptor);
+	return index * sizeof(struct virtio_packed_descriptor);
+}
+
+static struct virtio_packed_descriptor descriptor_of(const uint64_t words[2])
+{
+	return (struct virtio_packed_descriptor){words[0], (uint32_t)words[1],
+		(uint16_t)(words[1] >> 32), (uint16_t)(words[1] >> 48)};
 }
 
 // A place in the ring, and the wrap counter there.
@@ -54,20 +60,37 @@ static const char *walk_indirect(struct device *device,
 	const struct virtio_packed_descriptor *table, struct virtio_chain *chain)
 {
 	uint32_t count = virtio_table_entries(table->bytes);
-	const char *reason = count != 0 ? NULL : "an indirect table of an impossible length";
+	const char *reason = count != 0 ? NULL : VIRTIO_TABLE_LENGTH;
+	struct device_dma_map map;
 
+	if (count == 0 || !virtio_map_table(device, table->address, count, &map))
+		map.address = NULL;
 	for (uint32_t i = 0; i < count && reason == NULL; i++) {
 		struct virtio_packed_descriptor entry;
+		uint64_t words[2];
 
-		if (device_dma_read(device, (struct gpa){table->address + i * sizeof(entry)},
-			&entry, sizeof(entry)) != STATUS_OK)
-			return "a table of descriptors is not in memory";
+		if (!virtio_descriptor_get(device, map.address, table->address, i, words)) {
+			reason = "a table of descriptors is not in memory";
+			break;
+		}
+		entry = descriptor_of(words);
 		if (entry.flags & VIRTIO_DESCRIPTOR_INDIRECT)
-			return "an indirect descriptor where none may be";
-		reason = virtio_chain_add(chain, entry.address, entry.bytes,
-			(entry.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
+			reason = "an indirect descriptor where none may be";
+		else
+			reason = virtio_chain_add(chain, entry.address, entry.bytes,
+				(entry.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
 	}
+	if (map.address != NULL)
+		device_dma_unmap(device, &map, 0);
 	return reason;
+}
+
+static bool flags_get(struct device *device, const struct virtio_queue *queue, uint16_t index,
+	uint16_t *flags)
+{
+	return virtio_ring_get16(device, &queue->maps[VIRTIO_QUEUE_DESCRIPTORS],
+		queue->descriptors, descriptor_at(index) +
+		offsetof(struct virtio_packed_descriptor, flags), flags);
 }
 
 // The flags of the first descriptor are written last: they are read before all else.
@@ -78,24 +101,26 @@ static const char *packed_pop(struct device *device, struct virtio_queue *queue,
 	struct virtio_packed_descriptor descriptor;
 	const char *reason = NULL;
 	unsigned distance;
+	uint64_t words[2];
 	uint16_t flags;
 
-	if (!virtio_get16(device, descriptor_at(queue, place.index) +
-		offsetof(struct virtio_packed_descriptor, flags), &flags))
+	*got = false;
+	if (!packed_distance(queue, &distance))
+		return "a ring whose indexes cannot be";
+	if (!flags_get(device, queue, place.index, &flags))
 		return VIRTIO_RING_NOT_RAM;
 	if (!is_available(flags, place.wrap))
 		return NULL;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); // the driver's writes, in its order
-	if (!packed_distance(queue, &distance))
-		return "a ring whose indexes cannot be";
-	chain->slots = chain->readable = chain->writable = 0;
+	virtio_chain_begin(chain, 0, 0);
 	do {
 		if (distance + chain->slots == queue->size)
 			return distance == 0 ? "a chain is longer than its ring"
 					     : "more is in flight than the ring holds";
-		if (device_dma_read(device, (struct gpa){descriptor_at(queue, place.index)},
-			&descriptor, sizeof(descriptor)) != STATUS_OK)
+		if (!virtio_descriptor_get(device, queue->maps[VIRTIO_QUEUE_DESCRIPTORS].address,
+			queue->descriptors, place.index, words))
 			return VIRTIO_RING_NOT_RAM;
+		descriptor = descriptor_of(words);
 		if (!is_available(descriptor.flags, place.wrap))
 			return "a chain goes on with a descriptor that is not available";
 		if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
@@ -141,9 +166,9 @@ static bool used_write(struct device *device, const struct virtio_queue *queue, 
 	struct virtio_packed_descriptor descriptor = {.bytes = used->written, .id = used->id};
 	const size_t first = offsetof(struct virtio_packed_descriptor, bytes);
 
-	return device_dma_write(device, (struct gpa){descriptor_at(queue, index) + first},
-		&descriptor.bytes, offsetof(struct virtio_packed_descriptor, flags) - first) ==
-		STATUS_OK;
+	return virtio_ring_put(device, &queue->maps[VIRTIO_QUEUE_DESCRIPTORS], queue->descriptors,
+		descriptor_at(index) + first, &descriptor.bytes,
+		offsetof(struct virtio_packed_descriptor, flags) - first);
 }
 
 static bool used_flags_write(struct device *device, const struct virtio_queue *queue,
@@ -153,7 +178,8 @@ static bool used_flags_write(struct device *device, const struct virtio_queue *q
 
 	if (place.wrap)
 		flags |= VIRTIO_DESCRIPTOR_AVAILABLE | VIRTIO_DESCRIPTOR_USED;
-	return virtio_put16(device, descriptor_at(queue, place.index) +
+	return virtio_ring_put16(device, &queue->maps[VIRTIO_QUEUE_DESCRIPTORS],
+		queue->descriptors, descriptor_at(place.index) +
 		offsetof(struct virtio_packed_descriptor, flags), flags);
 }
 
@@ -180,19 +206,19 @@ static const char *packed_push(struct device *device, struct virtio_queue *queue
 static const char *packed_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	const uint16_t event[2] = {
-		(uint16_t)(queue->next | (queue->next_wrap ? EVENT_WRAP : 0)),
-		ring.event_index ? VIRTIO_EVENTS_AT : VIRTIO_EVENTS_ON};
+	uint16_t at = (uint16_t)(queue->next | (queue->next_wrap ? EVENT_WRAP : 0));
+	uint16_t flags = ring.event_index ? VIRTIO_EVENTS_AT : VIRTIO_EVENTS_ON;
 
-	return device_dma_write(device, (struct gpa){queue->device}, event, sizeof(event)) ==
-		STATUS_OK ? NULL : VIRTIO_RING_NOT_RAM;
+	return virtio_device_put16(device, queue, VIRTIO_EVENT_DESCRIPTOR, at) &&
+		virtio_device_put16(device, queue, VIRTIO_EVENT_FLAGS, flags)
+		? NULL : VIRTIO_RING_NOT_RAM;
 }
 
 static const char *packed_hush(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
 	(void)ring;
-	return virtio_put16(device, queue->device + VIRTIO_EVENT_FLAGS, VIRTIO_EVENTS_OFF)
+	return virtio_device_put16(device, queue, VIRTIO_EVENT_FLAGS, VIRTIO_EVENTS_OFF)
 		? NULL : VIRTIO_RING_NOT_RAM;
 }
 
@@ -212,7 +238,9 @@ static const char *packed_take_signal(struct device *device, struct virtio_queue
 {
 	uint16_t before = queue->signalled, event[2];
 
-	if (device_dma_read(device, (struct gpa){queue->driver}, event, sizeof(event)) != STATUS_OK)
+	// The driver writes the flags last.
+	if (!virtio_driver_get16(device, queue, VIRTIO_EVENT_FLAGS, &event[1]) ||
+		!virtio_driver_get16(device, queue, VIRTIO_EVENT_DESCRIPTOR, &event[0]))
 		return VIRTIO_RING_NOT_RAM;
 	if (ring.event_index && event[1] == VIRTIO_EVENTS_AT)
 		*wanted = !queue->was_signalled ||
@@ -235,8 +263,7 @@ static const char *packed_verify(struct device *device, const struct virtio_queu
 
 	if (!packed_distance(queue, &distance) || distance == 0)
 		return NULL;
-	if (!virtio_get16(device, descriptor_at(queue, queue->used) +
-		offsetof(struct virtio_packed_descriptor, flags), &flags))
+	if (!flags_get(device, queue, queue->used, &flags))
 		return VIRTIO_RING_NOT_RAM;
 	return is_available(flags, queue->used_wrap)
 		? NULL : "a descriptor in flight is not available in memory";

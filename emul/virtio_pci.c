@@ -275,8 +275,7 @@ static void legacy_queue_place(struct virtio *virtio, uint32_t page)
 	virtio_queue_start(virtio, virtio->queue_select);
 }
 
-static void legacy_write(struct virtio *virtio, struct guest_time now, uint64_t offset,
-	unsigned size, uint64_t value)
+static void legacy_write(struct virtio *virtio, uint64_t offset, unsigned size, uint64_t value)
 {
 	virtio->legacy |= offset == VIRTIO_LEGACY_DRIVER_FEATURES ||
 		(offset == VIRTIO_LEGACY_STATUS && (uint8_t)value != 0);
@@ -293,9 +292,6 @@ static void legacy_write(struct virtio *virtio, struct guest_time now, uint64_t 
 		break;
 	case VIRTIO_LEGACY_QUEUE_SELECT:
 		virtio->queue_select = (uint16_t)value;
-		break;
-	case VIRTIO_LEGACY_NOTIFY:
-		virtio_notify(virtio, now, (uint16_t)value);
 		break;
 	case VIRTIO_LEGACY_STATUS:
 		virtio_status_write(virtio, (uint8_t)value);
@@ -338,7 +334,7 @@ static void memory_write(struct virtio *virtio, struct guest_time now, unsigned 
 {
 	switch (bar) {
 	case VIRTIO_BAR_LEGACY:
-		legacy_write(virtio, now, offset, size, value);
+		legacy_write(virtio, offset, size, value);
 		break;
 	case VIRTIO_BAR_MSIX:
 		if (offset + size <= VIRTIO_VECTORS * PCIDEV_MSIX_ENTRY_BYTES)
@@ -419,8 +415,6 @@ static void config_write(struct virtio *virtio, struct guest_time now, uint64_t 
 static bool concerns_queues(unsigned region, uint64_t offset)
 {
 	switch (region) {
-	case VIRTIO_BAR_LEGACY:
-		return offset != VIRTIO_LEGACY_NOTIFY;
 	case VIRTIO_BAR_MSIX:
 		return false;
 	case VIRTIO_BAR_MODERN:
@@ -434,13 +428,19 @@ void virtio_write(struct device *device, struct guest_time now, unsigned region,
 	unsigned size, uint64_t value)
 {
 	struct virtio *virtio = virtio_of(device);
+	bool concerns;
 
-	if (concerns_queues(region, offset))
+	if (likely(region == VIRTIO_BAR_LEGACY && offset == VIRTIO_LEGACY_NOTIFY)) {
+		virtio_notify(virtio, now, (uint16_t)value);
+		return;
+	}
+	concerns = concerns_queues(region, offset);
+	if (concerns)
 		virtio_queues_take(virtio);
 	if (region != PCIDEV_REGION_CONFIG)
 		memory_write(virtio, now, region, offset, size, value);
 	else
 		config_write(virtio, now, offset, size, value);
-	if (concerns_queues(region, offset))
+	if (concerns)
 		virtio_queues_settle(virtio);
 }

@@ -7,15 +7,67 @@
 #include "emul/virtio_ring.h"
 #include "kernel/base/assert.h"
 
-enum { PARTS = 3 };
+static const struct virtio_ring_ops *const forms[] = {
+	[VIRTIO_FORM_SPLIT] = &virtio_split_ops, [VIRTIO_FORM_PACKED] = &virtio_packed_ops};
 
 static const struct virtio_ring_ops *ops_of(struct virtio_ring ring)
 {
 	return ring.packed ? &virtio_packed_ops : &virtio_split_ops;
 }
 
-void virtio_queue_reset(struct virtio_queue *queue, uint16_t size)
+// What lies in several mappings is not mapped.
+static bool virtio_map(struct device *device, uint64_t at, uint64_t bytes, bool writable,
+	struct device_dma_map *map)
 {
+	if (device_dma_map(device, (struct gpa){at}, bytes, writable, map) != STATUS_OK)
+		return false;
+	if (map->bytes == bytes)
+		return true;
+	device_dma_unmap(device, map, 0);
+	return false;
+}
+
+// Words that are not aligned are not read at once.
+bool virtio_map_table(struct device *device, uint64_t at, uint32_t count,
+	struct device_dma_map *map)
+{
+	return at % sizeof(uint64_t) == 0 &&
+		virtio_map(device, at, count * sizeof(struct virtio_descriptor), false, map);
+}
+
+static void parts_map(struct device *device, struct virtio_queue *queue, struct virtio_ring ring)
+{
+	const uint64_t parts[VIRTIO_QUEUE_PARTS] = {
+		queue->descriptors, queue->driver, queue->device};
+
+	for (unsigned i = 0; i < VIRTIO_QUEUE_PARTS; i++) {
+		bool writable = i == VIRTIO_QUEUE_DEVICE ||
+			(i == VIRTIO_QUEUE_DESCRIPTORS && ring.packed);
+
+		if (!virtio_map(device, parts[i], ops_of(ring)->bytes(queue->size, i), writable,
+			&queue->maps[i]))
+			queue->maps[i].address = NULL;
+	}
+	queue->form = ring.packed ? VIRTIO_FORM_PACKED : VIRTIO_FORM_SPLIT;
+}
+
+static void parts_unmap(struct device *device, struct virtio_queue *queue)
+{
+	for (unsigned i = 0; queue->form != VIRTIO_FORM_UNKNOWN && i < VIRTIO_QUEUE_PARTS; i++)
+		if (queue->maps[i].address != NULL)
+			device_dma_unmap(device, &queue->maps[i], 0);
+	queue->form = VIRTIO_FORM_UNKNOWN;
+}
+
+void virtio_queue_lost(struct virtio_queue *queue)
+{
+	memset(queue->maps, 0, sizeof(queue->maps));
+	queue->form = VIRTIO_FORM_UNKNOWN;
+}
+
+void virtio_queue_reset(struct device *device, struct virtio_queue *queue, uint16_t size)
+{
+	parts_unmap(device, queue);
 	memset(queue, 0, sizeof(*queue));
 	queue->size = size;
 	queue->vector = VIRTIO_NO_VECTOR;
@@ -39,9 +91,10 @@ static bool is_ram(struct device *device, uint64_t at, uint64_t bytes)
 static const char *parts_problem(struct device *device, const struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	const uint64_t parts[PARTS] = {queue->descriptors, queue->driver, queue->device};
+	const uint64_t parts[VIRTIO_QUEUE_PARTS] = {
+		queue->descriptors, queue->driver, queue->device};
 
-	for (unsigned i = 0; i < PARTS; i++)
+	for (unsigned i = 0; i < VIRTIO_QUEUE_PARTS; i++)
 		if (!is_ram(device, parts[i], ops_of(ring)->bytes(queue->size, i)))
 			return VIRTIO_RING_NOT_RAM;
 	return NULL;
@@ -50,16 +103,17 @@ static const char *parts_problem(struct device *device, const struct virtio_queu
 // 2.7 and 2.8.10.1: how parts are aligned.
 const char *virtio_queue_form(const struct virtio_queue *queue, struct virtio_ring ring)
 {
-	static const uint8_t split_alignments[PARTS] = {16, 2, 4};
-	static const uint8_t packed_alignments[PARTS] = {16, 4, 4};
+	static const uint8_t split_alignments[VIRTIO_QUEUE_PARTS] = {16, 2, 4};
+	static const uint8_t packed_alignments[VIRTIO_QUEUE_PARTS] = {16, 4, 4};
 	const uint8_t *alignments = ring.packed ? packed_alignments : split_alignments;
-	const uint64_t parts[PARTS] = {queue->descriptors, queue->driver, queue->device};
+	const uint64_t parts[VIRTIO_QUEUE_PARTS] = {
+		queue->descriptors, queue->driver, queue->device};
 
 	if (queue->size == 0 || queue->size > VIRTIO_QUEUE_SIZE_MAX)
 		return "a queue has no size, or one that is too large";
 	if (!ring.packed && (queue->size & (queue->size - 1)) != 0)
 		return "a queue's size is no power of two";
-	for (unsigned i = 0; i < PARTS; i++)
+	for (unsigned i = 0; i < VIRTIO_QUEUE_PARTS; i++)
 		if (parts[i] % alignments[i] != 0)
 			return "a ring is misaligned";
 	return NULL;
@@ -85,16 +139,21 @@ const char *virtio_queue_verify(struct device *device, const struct virtio_queue
 	return reason != NULL ? reason : ops_of(ring)->verify(device, queue);
 }
 
+static __attribute__((noinline)) const char *first_pop(struct device *device,
+	struct virtio_queue *queue, struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+{
+	ASSERT(queue->enabled);
+	parts_map(device, queue, ring);
+	return ops_of(ring)->pop(device, queue, ring, chain, got);
+}
+
 const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
 {
-	const char *reason;
-
+	if (unlikely(queue->form == VIRTIO_FORM_UNKNOWN))
+		return first_pop(device, queue, ring, chain, got);
 	ASSERT(queue->enabled);
-	*got = false;
-	reason = ops_of(ring)->pop(device, queue, ring, chain, got);
-	ASSERT(reason == NULL || !*got);
-	return reason;
+	return forms[queue->form]->pop(device, queue, ring, chain, got);
 }
 
 void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
@@ -143,28 +202,6 @@ const char *virtio_queue_take_signal(struct device *device, struct virtio_queue 
 	return ops_of(ring)->take_signal(device, queue, ring, wanted);
 }
 
-// 2.7.4: what the device reads comes before what it writes.
-const char *virtio_chain_add(struct virtio_chain *chain, uint64_t address, uint32_t bytes,
-	bool writable)
-{
-	unsigned count = (unsigned)(chain->readable + chain->writable);
-
-	if (count == VIRTIO_CHAIN_MAX)
-		return "a chain is longer than any may be, or a loop";
-	if (bytes == 0)
-		return "a descriptor has no bytes";
-	if (address + bytes < address)
-		return "a descriptor passes the end of all addresses";
-	if (!writable && chain->writable != 0)
-		return "memory to be read comes behind memory to be written";
-	chain->pieces[count] = (struct device_io_piece){{address}, bytes};
-	if (writable)
-		chain->writable++;
-	else
-		chain->readable++;
-	return NULL;
-}
-
 uint32_t virtio_table_entries(uint32_t bytes)
 {
 	uint32_t count = bytes / (uint32_t)sizeof(struct virtio_descriptor);
@@ -196,8 +233,9 @@ static bool part_of(const struct device_io_piece *piece, uint64_t *skip, uint64_
 	return true;
 }
 
-bool virtio_gather(struct device *device, const struct device_io_piece *pieces, unsigned count,
-	uint64_t skip, void *to, uint64_t bytes)
+static __attribute__((noinline)) bool gather_parts(struct device *device,
+	const struct device_io_piece *pieces, unsigned count, uint64_t skip, void *to,
+	uint64_t bytes)
 {
 	uint8_t *at = to;
 
@@ -212,6 +250,14 @@ bool virtio_gather(struct device *device, const struct device_io_piece *pieces, 
 		bytes -= part.bytes;
 	}
 	return bytes == 0;
+}
+
+bool virtio_gather(struct device *device, const struct device_io_piece *pieces, unsigned count,
+	uint64_t skip, void *to, uint64_t bytes)
+{
+	if (likely(count > 0 && skip == 0 && pieces[0].bytes >= bytes))
+		return device_dma_read(device, pieces[0].at, to, bytes) == STATUS_OK;
+	return gather_parts(device, pieces, count, skip, to, bytes);
 }
 
 bool virtio_scatter(struct device *device, const struct device_io_piece *pieces, unsigned count,

@@ -6,8 +6,8 @@
 // be is answered with a reason. A queue for which a reason was given is broken: its owner calls it
 // no more before it is set up again.
 //
-// The ring's parts are looked at once when the queue is enabled. Memory may go away later all the
-// same (a loaded machine has another's): accesses are checked by whoever makes them.
+// The ring's parts are checked when the queue is enabled, and mapped when it is looked at first.
+// What lies in several mappings is not mapped: each access is checked by whoever makes it.
 #ifndef EMUL_VIRTIO_QUEUE_H
 #define EMUL_VIRTIO_QUEUE_H
 
@@ -16,7 +16,14 @@
 enum {
 	VIRTIO_QUEUE_SIZE_MAX = 128,
 	VIRTIO_CHAIN_MAX = VIRTIO_QUEUE_SIZE_MAX, // pieces, indirect ones included: 2.7.5.3.1
+
+	VIRTIO_QUEUE_DESCRIPTORS = 0, // parts of a ring
+	VIRTIO_QUEUE_DRIVER,
+	VIRTIO_QUEUE_DEVICE,
+	VIRTIO_QUEUE_PARTS,
 };
+
+enum virtio_form { VIRTIO_FORM_UNKNOWN, VIRTIO_FORM_SPLIT, VIRTIO_FORM_PACKED };
 
 // Part of the state of a device.
 struct virtio_queue {
@@ -30,7 +37,9 @@ struct virtio_queue {
 	bool enabled;
 	bool next_wrap, used_wrap; // packed: wrap counters
 	uint8_t was_signalled;     // 0: `signalled` does not count
-	uint8_t reserved[2];
+	uint8_t form;              // enum virtio_form, once its parts are mapped
+	uint8_t reserved;
+	struct device_dma_map maps[VIRTIO_QUEUE_PARTS]; // address NULL: it cannot be
 };
 
 // For the state table of a device whose struct has an array of them as `member`.
@@ -45,7 +54,9 @@ struct virtio_queue {
 		STATE_EACH(type, member, next_wrap, 0, 1),                                         \
 		STATE_EACH(type, member, used_wrap, 0, 1),                                         \
 		STATE_EACH(type, member, was_signalled, 0, 1),                                     \
-		STATE_EACH_DERIVED(type, member, reserved)
+		STATE_EACH_DERIVED(type, member, form),                                            \
+		STATE_EACH_DERIVED(type, member, reserved),                                        \
+		STATE_EACH_DERIVED(type, member, maps)
 _Static_assert(VIRTIO_QUEUE_SIZE_MAX == 128, "flying has two words");
 
 // What the driver made available: memory to be read, then memory to be written.
@@ -56,6 +67,7 @@ struct virtio_chain {
 	uint8_t writable;  // pieces behind them
 	bool last;         // nothing was behind it when it was popped, as far as is known
 	uint8_t reserved;
+	uint64_t readable_bytes, writable_bytes; // of all pieces
 	struct device_io_piece pieces[VIRTIO_CHAIN_MAX];
 };
 
@@ -72,7 +84,9 @@ struct virtio_used {
 	uint16_t id, slots;
 };
 
-void virtio_queue_reset(struct virtio_queue *queue, uint16_t size);
+void virtio_queue_reset(struct device *device, struct virtio_queue *queue, uint16_t size);
+// Nothing of it is mapped any more, whatever it says: the machine was reset, or loaded.
+void virtio_queue_lost(struct virtio_queue *queue);
 // Enables it with the size and parts that it has. NULL, or the reason why it cannot be.
 const char *virtio_queue_enable(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring);

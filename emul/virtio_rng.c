@@ -78,7 +78,7 @@ static void draw(struct virtio_rng *rng, uint8_t *to, size_t bytes)
 // 5.4.6.1: buffers to be written alone. False: the device is broken now.
 static bool answer(struct virtio_rng *rng, const struct virtio_chain *chain)
 {
-	uint64_t wanted = virtio_chain_writable_bytes(chain);
+	uint64_t wanted = chain->writable_bytes;
 	uint8_t bytes[CHAIN_BYTES];
 	size_t count = wanted < sizeof(bytes) ? (size_t)wanted : sizeof(bytes);
 

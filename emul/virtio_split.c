@@ -20,87 +20,123 @@ static uint64_t split_bytes(uint16_t size, unsigned part)
 	return VIRTIO_USED_RING + (uint64_t)size * USED_BYTES + EVENT_BYTES;
 }
 
-// Descriptors from `first` on, of a table of `count`.
-struct walk {
-	uint64_t table;
+static struct virtio_descriptor descriptor_of(const uint64_t words[2])
+{
+	return (struct virtio_descriptor){words[0], (uint32_t)words[1],
+		(uint16_t)(words[1] >> 32), (uint16_t)(words[1] >> 48)};
+}
+
+// Of a table of descriptors: the ring's, or an indirect one.
+struct table {
+	struct device_dma_map map; // address NULL: there is none
+	uint64_t at;
 	uint32_t count;
-	uint16_t first;
-	bool indirect; // it is an indirect table
-	uint8_t reserved;
+	uint32_t reserved;
 };
 
-// NULL and all of the chain, or up to a descriptor of an indirect table, which *next receives (its
-// count is 0 else).
-static const char *walk_table(struct device *device, struct virtio_ring ring,
-	const struct walk *walk, struct virtio_chain *chain, struct walk *next)
+// NULL, or why the chain ends not well, from descriptor `at` of a table on; *indirect receives the
+// descriptor that leads to another table (its bytes are 0 else).
+static always_inline const char *table_walk(struct device *device, struct virtio_ring ring,
+	const struct table *table, bool is_indirect, uint16_t at, struct virtio_chain *chain,
+	struct virtio_descriptor *indirect)
 {
-	uint16_t at = walk->first;
-	const char *reason;
+	const void *mapped = table->map.address;
 
-	next->count = 0;
 	for (;;) {
 		struct virtio_descriptor descriptor;
+		const char *reason;
+		uint64_t words[2];
 
-		if (at >= walk->count)
+		if (at >= table->count)
 			return "a descriptor is beyond its table";
-		if (device_dma_read(device,
-			(struct gpa){walk->table + at * sizeof(descriptor)}, &descriptor,
-			sizeof(descriptor)) != STATUS_OK)
+		if (!virtio_descriptor_get(device, mapped, table->at, at, words))
 			return "a table of descriptors is not in memory";
+		descriptor = descriptor_of(words);
 		if (descriptor.flags & VIRTIO_DESCRIPTOR_INDIRECT) {
-			if (!ring.indirect || walk->indirect ||
+			if (!ring.indirect || is_indirect ||
 				(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
 				return "an indirect descriptor where none may be";
-			*next = (struct walk){descriptor.address,
-				virtio_table_entries(descriptor.bytes), 0, true, 0};
-			return next->count != 0 ? NULL
-						: "an indirect table of an impossible length";
+			*indirect = descriptor;
+			return descriptor.bytes != 0 ? NULL : VIRTIO_TABLE_LENGTH;
 		}
 		reason = virtio_chain_add(chain, descriptor.address, descriptor.bytes,
 			(descriptor.flags & VIRTIO_DESCRIPTOR_WRITE) != 0);
 		if (reason != NULL || !(descriptor.flags & VIRTIO_DESCRIPTOR_NEXT))
 			return reason;
-		if (ring.in_order && !walk->indirect && descriptor.next != (at + 1) % walk->count)
+		if (ring.in_order && !is_indirect && descriptor.next != (at + 1) % table->count)
 			return "a chain is not in the order of its table";
 		at = descriptor.next;
 	}
 }
 
-static const char *split_pop(struct device *device, struct virtio_queue *queue,
-	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+// 2.7.5.3
+static __attribute__((noinline)) const char *indirect_walk(struct device *device,
+	struct virtio_ring ring, const struct virtio_descriptor *descriptor,
+	struct virtio_chain *chain)
 {
-	struct walk walk = {queue->descriptors, queue->size, 0, false, 0}, indirect;
-	uint16_t index, head;
+	struct table table = {.at = descriptor->address,
+		.count = virtio_table_entries(descriptor->bytes)};
+	struct virtio_descriptor nested;
 	const char *reason;
 
-	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_INDEX, &index))
-		return VIRTIO_RING_NOT_RAM;
-	if (index == queue->next)
-		return NULL;
+	if (table.count == 0)
+		return VIRTIO_TABLE_LENGTH;
+	if (!virtio_map_table(device, table.at, table.count, &table.map))
+		table.map.address = NULL;
+	reason = table_walk(device, ring, &table, true, 0, chain, &nested);
+	if (table.map.address != NULL)
+		device_dma_unmap(device, &table.map, 0);
+	return reason;
+}
+
+// The next chain, which is there.
+static __attribute__((noinline)) const char *split_take(struct device *device,
+	struct virtio_queue *queue, struct virtio_ring ring, struct virtio_chain *chain,
+	uint16_t index)
+{
+	const struct table table = {
+		.map.address = queue->maps[VIRTIO_QUEUE_DESCRIPTORS].address,
+		.at = queue->descriptors, .count = queue->size};
+	struct virtio_descriptor indirect = {.bytes = 0};
+	const char *reason;
+	uint16_t head;
+
 	if ((uint16_t)(index - queue->next) > queue->size)
 		return VIRTIO_RING_JUMPS;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); // 2.7.13.3: the driver's writes, in its order
-	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_RING +
-		AVAILABLE_BYTES * (uint64_t)(queue->next % queue->size), &head))
+	if (!virtio_driver_get16(device, queue, VIRTIO_AVAILABLE_RING +
+		AVAILABLE_BYTES * (queue->next & (queue->size - 1u)), &head))
 		return VIRTIO_RING_NOT_RAM;
 	if (head >= queue->size)
 		return "the head of a chain is beyond its table";
 	if (virtio_is_flying(queue, head))
 		return "a chain in flight is made available again";
-	chain->id = head;
-	chain->slots = 1;
-	chain->readable = chain->writable = 0;
-	walk.first = head;
-	reason = walk_table(device, ring, &walk, chain, &indirect);
-	if (reason == NULL && indirect.count != 0)
-		reason = walk_table(device, ring, &indirect, chain, &walk);
+	virtio_chain_begin(chain, head, 1);
+	reason = table_walk(device, ring, &table, false, head, chain, &indirect);
+	if (reason == NULL && indirect.bytes != 0)
+		reason = indirect_walk(device, ring, &indirect, chain);
 	if (reason != NULL)
 		return reason;
 	queue->next++;
 	virtio_set_flying(queue, head, true);
 	chain->last = index == queue->next;
-	*got = true;
 	return NULL;
+}
+
+static const char *split_pop(struct device *device, struct virtio_queue *queue,
+	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
+{
+	const char *reason;
+	uint16_t index;
+
+	*got = false;
+	if (!virtio_driver_get16(device, queue, VIRTIO_AVAILABLE_INDEX, &index))
+		return VIRTIO_RING_NOT_RAM;
+	if (index == queue->next)
+		return NULL;
+	reason = split_take(device, queue, ring, chain, index);
+	*got = reason == NULL;
+	return reason;
 }
 
 static void split_unpop(struct virtio_queue *queue, uint16_t slots)
@@ -115,16 +151,16 @@ static const char *split_push(struct device *device, struct virtio_queue *queue,
 {
 	for (unsigned i = 0; i < count; i++) {
 		const struct used_element element = {used[i].id, used[i].written};
-		uint64_t at = queue->device + VIRTIO_USED_RING +
-			USED_BYTES * (uint64_t)(queue->used % queue->size);
+		uint64_t at = VIRTIO_USED_RING +
+			USED_BYTES * (queue->used & (queue->size - 1u)); // 2.7: a power of two
 
-		if (device_dma_write(device, (struct gpa){at}, &element, sizeof(element)) !=
-			STATUS_OK)
+		if (!virtio_ring_put(device, &queue->maps[VIRTIO_QUEUE_DEVICE], queue->device, at,
+			&element, sizeof(element)))
 			return VIRTIO_RING_NOT_RAM;
 		queue->used++;
 	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	return virtio_put16(device, queue->device + VIRTIO_USED_INDEX, queue->used)
+	return virtio_device_put16(device, queue, VIRTIO_USED_INDEX, queue->used)
 		? NULL : VIRTIO_RING_NOT_RAM;
 }
 
@@ -132,10 +168,10 @@ static const char *split_push(struct device *device, struct virtio_queue *queue,
 static const char *split_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	if (!ring.event_index)
-		return virtio_put16(device, queue->device, 0) ? NULL : VIRTIO_RING_NOT_RAM;
-	return virtio_put16(device, queue->device + VIRTIO_USED_RING +
-		USED_BYTES * (uint64_t)queue->size, queue->next) ? NULL : VIRTIO_RING_NOT_RAM;
+	uint64_t event = VIRTIO_USED_RING + USED_BYTES * (uint64_t)queue->size;
+
+	return virtio_device_put16(device, queue, ring.event_index ? event : 0,
+		ring.event_index ? queue->next : 0) ? NULL : VIRTIO_RING_NOT_RAM;
 }
 
 // An avail_event that stays behind is not passed again for a round of 65536 chains.
@@ -144,19 +180,19 @@ static const char *split_hush(struct device *device, struct virtio_queue *queue,
 {
 	if (ring.event_index)
 		return NULL;
-	return virtio_put16(device, queue->device, VIRTIO_USED_NO_NOTIFY) ? NULL
-									  : VIRTIO_RING_NOT_RAM;
+	return virtio_device_put16(device, queue, 0, VIRTIO_USED_NO_NOTIFY) ? NULL
+									    : VIRTIO_RING_NOT_RAM;
 }
 
 // 2.7.7
 static const char *split_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted)
 {
-	uint64_t at = ring.event_index ? queue->driver + VIRTIO_AVAILABLE_RING +
-		AVAILABLE_BYTES * (uint64_t)queue->size : queue->driver;
+	uint64_t at = ring.event_index
+		? VIRTIO_AVAILABLE_RING + AVAILABLE_BYTES * (uint64_t)queue->size : 0;
 	uint16_t before = queue->signalled, value;
 
-	if (!virtio_get16(device, at, &value))
+	if (!virtio_driver_get16(device, queue, at, &value))
 		return VIRTIO_RING_NOT_RAM;
 	if (!ring.event_index)
 		*wanted = !(value & VIRTIO_AVAILABLE_NO_INTERRUPT);
@@ -183,8 +219,9 @@ static const char *split_verify(struct device *device, const struct virtio_queue
 {
 	uint16_t available, used;
 
-	if (!virtio_get16(device, queue->driver + VIRTIO_AVAILABLE_INDEX, &available) ||
-		!virtio_get16(device, queue->device + VIRTIO_USED_INDEX, &used))
+	if (!virtio_driver_get16(device, queue, VIRTIO_AVAILABLE_INDEX, &available) ||
+		!virtio_ring_get16(device, &queue->maps[VIRTIO_QUEUE_DEVICE], queue->device,
+			VIRTIO_USED_INDEX, &used))
 		return VIRTIO_RING_NOT_RAM;
 	if ((uint16_t)(available - queue->next) > queue->size)
 		return VIRTIO_RING_JUMPS;

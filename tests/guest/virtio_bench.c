@@ -46,7 +46,7 @@ static void batch(unsigned depth, bool polls)
 	// used_event: the last of them, or one that is far from all of them.
 	driver[2 + SIZE] = (uint16_t)(polls ? before + 0x4000 : offered - 1);
 	if ((uint16_t)(offered - device[2 + 4 * SIZE] - 1) < (uint16_t)(offered - before))
-		write16(NOTIFY, 0);
+		outw(doorbell, 0);
 	while ((interrupts == count && !polls) || device[1] != offered)
 		pause();
 }
@@ -57,12 +57,14 @@ void payload_main(void)
 	unsigned rounds = ROUNDS * option("rounds", 1);
 	bool polls = option("poll", 0) != 0;
 
-	if (!find()) {
+	if (!find() || doorbell == 0) {
 		report("found = none");
 		return;
 	}
 	pic_init(0xff, 0xff);
 	lapic_prepare();
+	if (lapic_has_x2apic())
+		lapic_enable_x2apic();
 	trap_set_hook(VECTOR, hook);
 	write32(MSIX + 16, LAPIC_BASE);
 	write32(MSIX + 20, 0);

@@ -14,12 +14,11 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash \
 	piix3 pmu port61 position pvpanic rate region relocate reset_control screen_code \
 	slot snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
-	snapshot_packet \
-	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
-	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
-	virtio_blk virtio_console virtio_disk virtio_hostile virtio_load virtio_net \
-	virtio_net_hostile virtio_order virtio_plane virtio_resize virtio_rng vmx_detect \
-	vmx_event vmx_exit vmx_inflight vmx_state
+	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
+	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
+	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
+	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -194,7 +193,8 @@ THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ri
 	smp_threads
 threads_backend := vm/overlay.c vm/throttle.c
 threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/dataplane.c vm/guest_ram.c
-$(B)/unit/dataplane_threads_test: $(threads_dataplane) $(wildcard emul/*.h vm/*.h)
+$(B)/unit/dataplane_threads_test: $(threads_dataplane) tests/unit/dataplane_bench.h \
+	$(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread -Wno-tsan $(WARN) -MMD -MP -MF $@.d $< \

@@ -7,7 +7,7 @@
 
 enum {
 	COMMON = 0xfd000000, NOTIFY = COMMON + 0x3000, ISR = COMMON + 0x1000,
-	CONFIG = COMMON + 0x2000, MSIX = 0xfd100000,
+	CONFIG = COMMON + 0x2000, MSIX = 0xfd100000, PORTS = 0xc000,
 	STATUS = 0x14, FEATURES_OK = 0x0b, DRIVER_OK = 0x0f, NEEDS_RESET = 0x40,
 	GENERATION = 0x15,
 	WRITE = 2, NEXT = 1,
@@ -24,6 +24,7 @@ struct descriptor {
 };
 
 static uint32_t function; // of CONFIG_ADDRESS
+static uint16_t doorbell; // port by which queues are notified, or 0
 
 static inline uint32_t config_read(unsigned offset)
 {
@@ -37,17 +38,31 @@ static inline void config_write(unsigned offset, uint32_t value)
 	outl(0xcfc, value);
 }
 
-// False: there is no such device. Its registers are at COMMON and MSIX then.
+// The first of the structures by which queues are notified (4.1.4.4), where it is a port for all.
+static inline void doorbell_find(void)
+{
+	for (unsigned at = config_read(0x34) & 0xfc; at != 0; at = config_read(at) >> 8 & 0xfc) {
+		if ((config_read(at) & 0xff0000ff) != 0x02000009)
+			continue;
+		if ((config_read(at + 4) & 0xff) == 0 && config_read(at + 16) == 0)
+			doorbell = (uint16_t)(PORTS + config_read(at + 8));
+		return;
+	}
+}
+
+// False: there is no such device. Its registers are at PORTS, COMMON and MSIX then.
 static inline bool find_device(uint32_t id)
 {
 	for (unsigned slot = 0; slot < 32; slot++) {
 		function = 0x80000000 | slot << 11;
 		if (config_read(0) != (id << 16 | 0x1af4))
 			continue;
+		config_write(0x10, PORTS);
 		config_write(0x14, MSIX);
 		config_write(0x20, COMMON);
 		config_write(0x24, 0);
-		config_write(4, 6);
+		config_write(4, 7);
+		doorbell_find();
 		return true;
 	}
 	return false;
