@@ -53,7 +53,8 @@ enum {
 	ACPI_PM_ACPI_ENABLE = 0xf1,
 	ACPI_PM_ACPI_DISABLE = 0xf0,
 
-	ACPI_PM_SLEEP_TYPE_S5 = 5, // SLP_TYPa in the DSDT's \_S5
+	// SLP_TYPa in the DSDT's \_S5: PIIX4's. Firmware does not ask the DSDT.
+	ACPI_PM_SLEEP_TYPE_S5 = 0,
 };
 
 #endif

@@ -4,7 +4,7 @@ Reprise is started anew.
 
 flash        restart   both chips answer to commands by hand; an empty partition becomes a flash; a
                        variable is on it when the shell has its prompt again, and there after a
-                       restart; loadvm takes one back
+                       restart; loadvm takes one back; UEFI powers the machine off
              refused   regions that cannot be it, each with what is wrong
 flash-more   (nightly) cut: power goes at a random moment, while OVMF begins and while variables
              are set; replay: a recording of a machine whose variables were set before
@@ -233,7 +233,11 @@ def run_restart(options, directory, notes):
         expect_none(line, "Second")
         if b"partition:vars is new" in line.output:
             line.fail("the variables were thrown away")
-        leave(line)
+        line.send("reset -s\r")
+        line.expect(r"guest: ended: shutdown", 60)
+        line.expect(monitor.PROMPT)  # the last guest has ended
+        line.send("quit\r")
+        line.check_left()
     notes.append(f"two boots in {time.monotonic() - begun:.0f} s")
     if others_read(disk) != before:
         return "something else on the disk has changed"

@@ -15,7 +15,7 @@ DefinitionBlock ("", "DSDT", 2, "REPRIS", "REPRISE ", 1)
 		PICM = Arg0
 	}
 
-	Name (_S5, Package (4) {5, 5, 0, 0})
+	Name (_S5, Package (4) {0, 0, 0, 0})
 
 	Scope (_GPE)
 	{

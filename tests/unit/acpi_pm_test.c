@@ -148,10 +148,10 @@ static void sleeps_in_s5_alone(void **state)
 		fake_save_and_load(&env);
 	}
 	fake_clear(&env);
-	out(&env, ACPI_PM_CONTROL + 1, 1, 0x34); // bytes alone
+	out(&env, ACPI_PM_CONTROL + 1, 1, 0x20); // bytes alone
 	assert_int_equal(env.requests, 1);
 	assert_int_equal(env.request, DEVICE_REQUEST_POWER_OFF);
-	assert_int_equal(in(&env, ACPI_PM_CONTROL, 2), SCI_EN | 5 << 10);
+	assert_int_equal(in(&env, ACPI_PM_CONTROL, 2), SCI_EN);
 	out(&env, ACPI_PM_CONTROL, 2, 0xdfff & ~(7 << 10)); // all but SLP_EN; GBL_RLS reads 0
 	assert_int_equal(in(&env, ACPI_PM_CONTROL, 2), 0x0003);
 	fake_destroy(&env);
