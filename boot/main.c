@@ -14,6 +14,7 @@
 #include "kernel/cpu.h"
 #include "kernel/crash.h"
 #include "kernel/debug_exit.h"
+#include "kernel/fiber.h"
 #include "kernel/libc.h"
 #include "kernel/loop.h"
 #include "kernel/mem.h"
@@ -58,16 +59,31 @@ static _Noreturn void leave(uint32_t status)
 		__asm__ volatile("cli; hlt");
 }
 
+static void machines_settle(void)
+{
+	for (struct machine *machine = machine_first(); machine != NULL; machine = machine->next)
+		if (machine->vm != NULL && machine->vm->flash != NULL)
+			vm_settle(machine->vm);
+}
+
 // The monitor's quit.
 static void quit(void)
 {
+	machines_settle();
 	leave(0);
+}
+
+static void leave_settled(void *argument)
+{
+	machines_settle();
+	leave((uint32_t)(uintptr_t)argument);
 }
 
 // Status of isa-debug-exit, which shifts it and sets bit 0: the one here does so again.
 static void all_ended(uint32_t status)
 {
-	if (boot_config.host.quit_on_exit)
+	if (boot_config.host.quit_on_exit && fiber_create("leave", leave_settled,
+		(void *)(uintptr_t)(status >> 1)) == NULL)
 		leave(status >> 1);
 }
 

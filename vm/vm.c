@@ -243,6 +243,14 @@ void vm_destroy(struct vm *vm)
 	parts_destroy(vm);
 }
 
+// A flash's block may have been programmed a moment ago.
+void vm_settle(struct vm *vm)
+{
+	vm_hold(vm);
+	flash_sync(vm);
+	vm_release(vm);
+}
+
 static uint64_t worked_here(void)
 {
 	return rdtsc() - cpu_self()->slept;

@@ -244,6 +244,8 @@ void vm_continue(struct vm *vm);
 // machine's state stays.
 void vm_hold(struct vm *vm);
 void vm_release(struct vm *vm);
+// What the guest was told is kept, is, before everything ends.
+void vm_settle(struct vm *vm);
 // The state of a vcpu, running or not.
 void vm_vcpu_state(struct vm_vcpu *vcpu, struct vcpu_state *state);
 // Its next entry fails: vcpu_spoil.
