@@ -229,7 +229,7 @@ FAULTS = (
     ("overlay-not-saved", "vm/snapshot_overlay.c", "if ((saved->valid >> i & 1) == 0)",
      "if (i > 0)", "state", "state/virtio_disk-overlay$"),
     ("two-writers", "drivers/region.c", "(use == REGION_WRITE || at->use == REGION_WRITE)",
-     "false", "disk", "disk/guest-refused$"),
+     "use == REGION_UNUSED", "disk", "disk/guest-refused$"),
     ("throttle-inexact", "vm/throttle.c", "bucket->rest = sum % bucket->rate;",
      "bucket->rest = 0;", "unit", "unit/throttle$"),
     ("order-not-kept", "emul/virtio_blk_request.c",
