@@ -59,11 +59,20 @@ static _Noreturn void leave(uint32_t status)
 		__asm__ volatile("cli; hlt");
 }
 
+// NULL: nothing is left to be kept.
+static struct machine *unsettled(struct machine *machine)
+{
+	while (machine != NULL && (machine->vm == NULL || machine->vm->flash == NULL))
+		machine = machine->next;
+	return machine;
+}
+
+// In a fiber.
 static void machines_settle(void)
 {
-	for (struct machine *machine = machine_first(); machine != NULL; machine = machine->next)
-		if (machine->vm != NULL && machine->vm->flash != NULL)
-			vm_settle(machine->vm);
+	for (struct machine *machine = unsettled(machine_first()); machine != NULL;
+		machine = unsettled(machine->next))
+		vm_settle(machine->vm);
 }
 
 // The monitor's quit.
@@ -82,8 +91,12 @@ static void leave_settled(void *argument)
 // Status of isa-debug-exit, which shifts it and sets bit 0: the one here does so again.
 static void all_ended(uint32_t status)
 {
-	if (boot_config.host.quit_on_exit && fiber_create("leave", leave_settled,
-		(void *)(uintptr_t)(status >> 1)) == NULL)
+	void *argument = (void *)(uintptr_t)(status >> 1);
+
+	if (!boot_config.host.quit_on_exit)
+		return;
+	if (unsettled(machine_first()) == NULL ||
+		fiber_create("leave", leave_settled, argument) == NULL)
 		leave(status >> 1);
 }
 
