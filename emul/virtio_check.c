@@ -49,9 +49,12 @@ const char *virtio_queue_check(const struct virtio_queue *queue, struct virtio_r
 {
 	const char *reason;
 
+	if (!queue->enabled && (queue->flying[0] | queue->flying[1]) != 0)
+		return "chains of a queue that is not enabled";
 	if (!queue->enabled)
-		return (queue->flying[0] | queue->flying[1]) == 0
-			? NULL : "chains of a queue that is not enabled";
+		return queue->next == 0 && queue->used == 0 && queue->signalled == 0 &&
+				queue->next_wrap && queue->used_wrap && !queue->was_signalled
+			? NULL : "indexes of a queue that is not enabled";
 	reason = virtio_queue_form(queue, ring);
 	if (reason != NULL)
 		return reason;

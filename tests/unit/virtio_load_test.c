@@ -16,6 +16,7 @@
 static const char distance[] =
 	"a queue's indexes are further apart than its size, or beyond it";
 static const char contradiction[] = "a queue's indexes contradict what is in flight";
+static const char unused[] = "indexes of a queue that is not enabled";
 static const char told[] =
 	"a queue's used index is not the one that its driver was told of";
 
@@ -99,7 +100,13 @@ static void indexes_of_split_rings(void **state)
 	REFUSED(queue->size = 0, "a queue has no size, or one that is too large");
 	REFUSED(queue->driver++, "a ring is misaligned");
 	REFUSED(queue->enabled = false, "chains of a queue that is not enabled");
-	REFUSED(disk->virtio.queues[1].flying[0] = 1, "chains of a queue that is not enabled");
+	REFUSED(queue[1].flying[0] = 1, "chains of a queue that is not enabled");
+	REFUSED(queue[1].next = 1, unused);
+	REFUSED(queue[1].used = 1, unused);
+	REFUSED(queue[1].signalled = 1, unused);
+	REFUSED(queue[1].next_wrap = false, unused);
+	REFUSED(queue[1].used_wrap = false, unused);
+	REFUSED(queue[1].was_signalled = 1, unused);
 }
 
 static void indexes_of_packed_rings(void **state)
@@ -280,8 +287,8 @@ static void statistics_of_a_balloon(void **state)
 	queue->flying[0] = BIT(4) | BIT(5);
 	queue->next++;
 	expect_refused(env.device, "a chain in flight that nobody has", __LINE__);
-	queue->enabled = false;
-	queue->flying[0] = 0;
+	*queue = (struct virtio_queue){.size = queue->size, .vector = queue->vector,
+		.next_wrap = true, .used_wrap = true};
 	expect_refused(env.device, "a chain of a queue that is not enabled", __LINE__);
 }
 
