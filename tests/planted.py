@@ -227,7 +227,7 @@ FAULTS = (
     ("places-taken-late", "vm/disk_backend.c", "\troom_take(disk, request);\n",
      "\tif (false)\n\t\troom_take(disk, request);\n", "unit", "unit/disk_overlay$"),
     ("overlay-not-saved", "vm/snapshot_overlay.c", "if ((saved->valid >> i & 1) == 0)",
-     "if (i > 0)", "state", "state/virtio_disk-overlay$"),
+     "if (i > 0)", "unit", "unit/snapshot_overlay$"),
     ("two-writers", "drivers/region.c", "(use == REGION_WRITE || at->use == REGION_WRITE)",
      "use == REGION_UNUSED", "disk", "disk/guest-refused$"),
     ("throttle-inexact", "vm/throttle.c", "bucket->rest = sum % bucket->rate;",
