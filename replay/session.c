@@ -150,7 +150,9 @@ static void fiber_main(void *argument)
 			start_attend(session);
 		record_pump(session);
 		play_pump(session);
-		if (session->machine_ended && session->mode != REPLAY_RECORDING) {
+		// When it came while the log was waited for, the replay has to see it first.
+		if (session->machine_ended && !session->held &&
+			session->mode != REPLAY_RECORDING) {
 			session->machine_ended = false;
 			session->vm->config.ended(session->vm->config.owner);
 		}

@@ -9,6 +9,7 @@ log by one event or one position and must be reported.
 
   payload/NAME  every payload, to its end; but for those that see what the emulator leaks (det.py).
                 With REPLAY_ALL=1 in Bochs too, and each is replayed twice
+  slow-disk     one from a disk so slow that the machine ends while the log is still being read
   typed         a payload is typed at, and looked at with the monitor, which changes nothing; then
                 the log, or the machine, is changed, and each time it is said what is wrong
   linux         the same with a Linux and its shell; the replay is left in the middle and goes live.
@@ -59,6 +60,10 @@ def cases(options, engine):
         notes = []
         yield f"payload/{name}", lambda directory, n=name, into=notes: run_payload(
             options, engine, n, directory, into), notes
+    if engine == "svm":
+        notes = []
+        yield "slow-disk", lambda directory, into=notes: run_payload(
+            options, engine, "hlt", directory, into, SLOW), notes
     yield "typed", lambda directory: run_typed(options, engine, directory), []
     notes = []
     if engine == "svm" or "REPLAY_ALL" in os.environ:
@@ -71,6 +76,7 @@ def cases(options, engine):
 
 
 VIRTIO = ("-device", "virtio-blk-pci,drive=log")
+SLOW = (*VIRTIO, "-set", "drive.log.throttling.iops-read=5")
 
 
 def command(options, engine, directory, members, disk, elsewhere, memory=512, device=VIRTIO):
@@ -147,7 +153,8 @@ def payload_members(options, engine, name, mode, elsewhere):
     return [("reprise.ini", config.encode()), ("payload.elf", content)]
 
 
-def run_payload(options, engine, name, directory, notes):
+def run_payload(options, engine, name, directory, notes, device=VIRTIO):
+    """`device`: what the replays read the log from."""
     disk = empty_disk(directory)
     lines, failure = run_once(options, engine, os.path.join(directory, "record"),
                               payload_members(options, engine, name, "record", False), disk,
@@ -163,7 +170,7 @@ def run_payload(options, engine, name, directory, notes):
         lines, failure = run_once(
             options, engine, os.path.join(directory, f"replay{again}"),
             payload_members(options, engine, name, "replay", again == 0), disk, again == 0,
-            "were the same", PAYLOAD_TIMEOUT)
+            "were the same", PAYLOAD_TIMEOUT, device)
         if failure is not None:
             return failure
         match = found(lines, REPLAYED)
