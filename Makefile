@@ -38,7 +38,7 @@ EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul
 	emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c emul/vga.c \
 	emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c emul/vga_render.c \
 	emul/vga_window.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
-	emul/virtio_blk_request.c emul/virtio_chain.c emul/virtio_check.c emul/virtio_console.c \
+	emul/virtio_blk_request.c emul/virtio_check.c emul/virtio_console.c \
 	emul/virtio_net.c emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c \
 	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c \
 	emul/virtio_split.c

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "emul/virtio.h"
-#include "emul/virtio_chain.h"
 
 enum {
 	TYPE = 5, // 5

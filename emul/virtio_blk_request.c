@@ -305,8 +305,8 @@ static bool take(struct virtio_blk *blk, struct guest_time now, unsigned queue,
 	uint8_t status;
 	struct header header;
 
-	if (chain->writable == 0 || !virtio_gather(&blk->virtio.pci.device, chain->pieces,
-		chain->readable, 0, &header, sizeof(header))) {
+	if (chain->writable == 0 || !virtio_chain_get(&blk->virtio.pci.device, chain, 0, &header,
+		sizeof(header))) {
 		if (!virtio_has(&blk->virtio, VIRTIO_F_IN_ORDER))
 			virtio_push(&blk->virtio, queue, chain->id, chain->slots, 0);
 		virtio_break(&blk->virtio, chain->writable == 0

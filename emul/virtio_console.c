@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "emul/virtio.h"
-#include "emul/virtio_chain.h"
 
 enum {
 	TYPE = 3, // 5

@@ -143,8 +143,7 @@ void virtio_net_command(struct virtio_net *net, const struct virtio_chain *chain
 		reason = "a command is missing, or not in memory";
 	else if (carry_out(net, command, &data))
 		answer = VIRTIO_NET_OK;
-	if (reason == NULL && !virtio_scatter(device, &chain->pieces[chain->readable],
-		chain->writable, 0, &answer, sizeof(answer)))
+	if (reason == NULL && !virtio_chain_put(device, chain, 0, &answer, sizeof(answer)))
 		reason = "the answer to a command is not in memory";
 	virtio_push(&net->virtio, VIRTIO_NET_CONTROL, chain->id, chain->slots,
 		reason == NULL ? sizeof(answer) : 0);

@@ -52,14 +52,14 @@ static const char *send(struct virtio_net *net, const struct virtio_chain *chain
 
 	if (bytes < head)
 		return "a frame to be sent has no header";
-	if (!virtio_gather(device, chain->pieces, chain->readable, 0, &header, head))
+	if (!virtio_chain_get(device, chain, 0, &header, head))
 		return "the header of a frame is not in memory";
 	bytes -= head;
 	if (bytes < DEVICE_FRAME_MIN || bytes > DEVICE_FRAME_MAX) {
 		net->counts.send_dropped++;
 		return NULL;
 	}
-	if (!virtio_gather(device, chain->pieces, chain->readable, head, content, bytes))
+	if (!virtio_chain_get(device, chain, head, content, bytes))
 		return "a frame to be sent is not in memory";
 	frame.count = (uint16_t)bytes;
 	if (!header_apply(net, &header, &frame)) {
@@ -153,8 +153,7 @@ static const char *fill(struct virtio_net *net, const struct virtio_chain *chain
 	}
 	if (part > room)
 		part = (uint32_t)room;
-	if (!virtio_scatter(&net->virtio.pci.device, pieces, chain->writable, 0,
-		out->bytes + out->done, part))
+	if (!virtio_chain_put(&net->virtio.pci.device, chain, 0, out->bytes + out->done, part))
 		return "a buffer for frames is not in memory";
 	out->done += part;
 	out->used[out->used_count++] = (struct virtio_used){part, chain->id, chain->slots};

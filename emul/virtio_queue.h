@@ -110,11 +110,25 @@ must_check const char *virtio_queue_hush(struct device *device, struct virtio_qu
 must_check const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, bool *wanted);
 // Copies between a buffer and pieces one behind the other, `skip` bytes of which are passed over.
-// False: not all of it is there, or is memory.
+// False: not all of it is there, or is memory; a part may have been copied.
 must_check bool virtio_gather(struct device *device, const struct device_io_piece *pieces,
 	unsigned count, uint64_t skip, void *to, uint64_t bytes);
 must_check bool virtio_scatter(struct device *device, const struct device_io_piece *pieces,
 	unsigned count, uint64_t skip, const void *from, uint64_t bytes);
+// The same from a chain's memory to be read, or to that to be written.
+must_check static inline bool virtio_chain_get(struct device *device,
+	const struct virtio_chain *chain, uint64_t skip, void *to, uint64_t bytes)
+{
+	return virtio_gather(device, chain->pieces, chain->readable, skip, to, bytes);
+}
+
+must_check static inline bool virtio_chain_put(struct device *device,
+	const struct virtio_chain *chain, uint64_t skip, const void *from, uint64_t bytes)
+{
+	return virtio_scatter(device, &chain->pieces[chain->readable], chain->writable, skip, from,
+		bytes);
+}
+
 uint64_t virtio_pieces_bytes(const struct device_io_piece *pieces, unsigned count);
 // NULL, or what about a queue of a loaded state cannot be. `broken`: a reason was given for it, so
 // that it may have stopped in the middle.

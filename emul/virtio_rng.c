@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "emul/virtio.h"
-#include "emul/virtio_chain.h"
 
 enum {
 	TYPE = 4, // 5
