@@ -59,8 +59,8 @@ static _Noreturn void leave(uint32_t status)
 		__asm__ volatile("cli; hlt");
 }
 
-// NULL: nothing is left to be kept.
-static struct machine *unsettled(struct machine *machine)
+// The first of these machines whose flash may have something left to be kept, or NULL.
+static struct machine *with_flash(struct machine *machine)
 {
 	while (machine != NULL && (machine->vm == NULL || machine->vm->flash == NULL))
 		machine = machine->next;
@@ -70,8 +70,8 @@ static struct machine *unsettled(struct machine *machine)
 // In a fiber.
 static void machines_settle(void)
 {
-	for (struct machine *machine = unsettled(machine_first()); machine != NULL;
-		machine = unsettled(machine->next))
+	for (struct machine *machine = with_flash(machine_first()); machine != NULL;
+		machine = with_flash(machine->next))
 		vm_settle(machine->vm);
 }
 
@@ -95,7 +95,7 @@ static void all_ended(uint32_t status)
 
 	if (!boot_config.host.quit_on_exit)
 		return;
-	if (unsettled(machine_first()) == NULL ||
+	if (with_flash(machine_first()) == NULL ||
 		fiber_create("leave", leave_settled, argument) == NULL)
 		leave(status >> 1);
 }

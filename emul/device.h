@@ -11,6 +11,8 @@
 //   reset, read, write, line, message      direct calls
 //   timer, bottom_half, receive, complete, packet, set
 //                                          events: through the VM's event queue, in every mode
+// Where nothing keeps positions, a completion that is there at once comes right behind the stimulus
+// that submitted it; what is submitted in that one comes as an event.
 //
 // Who may enter a device: the VM's bus (vm/bus.c), which holds the VM's device lock around every
 // stimulus and every query. An instance is never entered twice at once, and an effect never enters
@@ -21,9 +23,9 @@
 // that is needed for it: the device gives them (device_give_queues) and takes them back
 // (device_take_queues) before it does what concerns them, and kicks who serves them when the driver
 // notifies. On that core `serve` and `complete` run without the device lock, beside stimuli, and
-// touch nothing else of the device; of the effects they have dma_read, dma_write and submit. What
-// else is to happen (interrupts, an error) they note, and `served` does it as a stimulus. No such
-// core is there for a recorded machine.
+// touch nothing else of the device; of the effects they have the dma_*() and submit. What else is
+// to happen (interrupts, an error) they note, and `served` does it as a stimulus. No such core is
+// there for a recorded machine.
 //
 // Guest memory is reached by device_dma_*() alone. Data is copied once to a local, validated, and
 // only the copy is used.

@@ -18,17 +18,12 @@ static unsigned flying_count(const struct virtio_queue *queue)
 	return count;
 }
 
-static const struct virtio_ring_ops *ops_of(struct virtio_ring ring)
-{
-	return ring.packed ? &virtio_packed_ops : &virtio_split_ops;
-}
-
 // Each chain that was popped and not pushed is in flight, and the driver is told of what was pushed
 // before a stimulus ends.
 static const char *indexes_check(const struct virtio_queue *queue, struct virtio_ring ring,
 	bool broken)
 {
-	const struct virtio_ring_ops *ops = ops_of(ring);
+	const struct virtio_ring_ops *ops = virtio_ops_of(ring);
 	unsigned count = flying_count(queue), distance;
 
 	if (!ops->distance(queue, &distance))
@@ -85,7 +80,8 @@ const char *virtio_queue_check_flights(const struct virtio_queue *queue, struct 
 	lost = flying_count(&seen);
 	if (lost != 0 && !others && !broken)
 		return "a chain in flight that nobody has";
-	if (ring.packed && (!ops_of(ring)->distance(queue, &distance) || slots + lost > distance ||
+	if (ring.packed &&
+		(!virtio_ops_of(ring)->distance(queue, &distance) || slots + lost > distance ||
 		(lost == 0 && !broken && slots != distance)))
 		return "chains whose lengths are not what their queue has in flight";
 	return NULL;

@@ -7,14 +7,6 @@
 #include "emul/virtio_ring.h"
 #include "kernel/base/assert.h"
 
-static const struct virtio_ring_ops *const forms[] = {
-	[VIRTIO_FORM_SPLIT] = &virtio_split_ops, [VIRTIO_FORM_PACKED] = &virtio_packed_ops};
-
-static const struct virtio_ring_ops *ops_of(struct virtio_ring ring)
-{
-	return ring.packed ? &virtio_packed_ops : &virtio_split_ops;
-}
-
 // What lies in several mappings is not mapped.
 static bool virtio_map(struct device *device, uint64_t at, uint64_t bytes, bool writable,
 	struct device_dma_map *map)
@@ -44,25 +36,25 @@ static void parts_map(struct device *device, struct virtio_queue *queue, struct 
 		bool writable = i == VIRTIO_QUEUE_DEVICE ||
 			(i == VIRTIO_QUEUE_DESCRIPTORS && ring.packed);
 
-		if (!virtio_map(device, parts[i], ops_of(ring)->bytes(queue->size, i), writable,
-			&queue->maps[i]))
+		if (!virtio_map(device, parts[i], virtio_ops_of(ring)->bytes(queue->size, i),
+			writable, &queue->maps[i]))
 			queue->maps[i].address = NULL;
 	}
-	queue->form = ring.packed ? VIRTIO_FORM_PACKED : VIRTIO_FORM_SPLIT;
+	queue->is_mapped = true;
 }
 
 static void parts_unmap(struct device *device, struct virtio_queue *queue)
 {
-	for (unsigned i = 0; queue->form != VIRTIO_FORM_UNKNOWN && i < VIRTIO_QUEUE_PARTS; i++)
+	for (unsigned i = 0; queue->is_mapped && i < VIRTIO_QUEUE_PARTS; i++)
 		if (queue->maps[i].address != NULL)
 			device_dma_unmap(device, &queue->maps[i], 0);
-	queue->form = VIRTIO_FORM_UNKNOWN;
+	queue->is_mapped = false;
 }
 
 void virtio_queue_lost(struct virtio_queue *queue)
 {
 	memset(queue->maps, 0, sizeof(queue->maps));
-	queue->form = VIRTIO_FORM_UNKNOWN;
+	queue->is_mapped = false;
 }
 
 void virtio_queue_reset(struct device *device, struct virtio_queue *queue, uint16_t size)
@@ -95,7 +87,7 @@ static const char *parts_problem(struct device *device, const struct virtio_queu
 		queue->descriptors, queue->driver, queue->device};
 
 	for (unsigned i = 0; i < VIRTIO_QUEUE_PARTS; i++)
-		if (!is_ram(device, parts[i], ops_of(ring)->bytes(queue->size, i)))
+		if (!is_ram(device, parts[i], virtio_ops_of(ring)->bytes(queue->size, i)))
 			return VIRTIO_RING_NOT_RAM;
 	return NULL;
 }
@@ -136,7 +128,7 @@ const char *virtio_queue_verify(struct device *device, const struct virtio_queue
 	const char *reason = parts_problem(device, queue, ring);
 
 	ASSERT(queue->enabled);
-	return reason != NULL ? reason : ops_of(ring)->verify(device, queue);
+	return reason != NULL ? reason : virtio_ops_of(ring)->verify(device, queue);
 }
 
 static __attribute__((noinline)) const char *first_pop(struct device *device,
@@ -144,16 +136,16 @@ static __attribute__((noinline)) const char *first_pop(struct device *device,
 {
 	ASSERT(queue->enabled);
 	parts_map(device, queue, ring);
-	return ops_of(ring)->pop(device, queue, ring, chain, got);
+	return virtio_ops_of(ring)->pop(device, queue, ring, chain, got);
 }
 
 const char *virtio_queue_pop(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring, struct virtio_chain *chain, bool *got)
 {
-	if (unlikely(queue->form == VIRTIO_FORM_UNKNOWN))
+	if (unlikely(!queue->is_mapped))
 		return first_pop(device, queue, ring, chain, got);
 	ASSERT(queue->enabled);
-	return forms[queue->form]->pop(device, queue, ring, chain, got);
+	return virtio_ops_of(ring)->pop(device, queue, ring, chain, got);
 }
 
 void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
@@ -161,7 +153,7 @@ void virtio_queue_unpop(struct virtio_queue *queue, struct virtio_ring ring,
 {
 	ASSERT(virtio_is_flying(queue, chain->id));
 	virtio_set_flying(queue, chain->id, false);
-	ops_of(ring)->unpop(queue, chain->slots);
+	virtio_ops_of(ring)->unpop(queue, chain->slots);
 }
 
 const char *virtio_queue_push_all(struct device *device, struct virtio_queue *queue,
@@ -175,13 +167,13 @@ const char *virtio_queue_push_all(struct device *device, struct virtio_queue *qu
 			return "a chain comes back that was not in flight";
 		virtio_set_flying(queue, used[i].id, false);
 	}
-	return ops_of(ring)->push(device, queue, used, count);
+	return virtio_ops_of(ring)->push(device, queue, used, count);
 }
 
 const char *virtio_queue_listen(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	const char *reason = ops_of(ring)->listen(device, queue, ring);
+	const char *reason = virtio_ops_of(ring)->listen(device, queue, ring);
 
 	// Either the driver sees that it shall notify, or the next look sees its chain.
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -191,7 +183,7 @@ const char *virtio_queue_listen(struct device *device, struct virtio_queue *queu
 const char *virtio_queue_hush(struct device *device, struct virtio_queue *queue,
 	struct virtio_ring ring)
 {
-	return ops_of(ring)->hush(device, queue, ring);
+	return virtio_ops_of(ring)->hush(device, queue, ring);
 }
 
 const char *virtio_queue_take_signal(struct device *device, struct virtio_queue *queue,
@@ -199,7 +191,7 @@ const char *virtio_queue_take_signal(struct device *device, struct virtio_queue 
 {
 	// Either the driver sees what was pushed, or its wish to be told is seen here.
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return ops_of(ring)->take_signal(device, queue, ring, wanted);
+	return virtio_ops_of(ring)->take_signal(device, queue, ring, wanted);
 }
 
 uint32_t virtio_table_entries(uint32_t bytes)

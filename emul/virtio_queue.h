@@ -23,8 +23,6 @@ enum {
 	VIRTIO_QUEUE_PARTS,
 };
 
-enum virtio_form { VIRTIO_FORM_UNKNOWN, VIRTIO_FORM_SPLIT, VIRTIO_FORM_PACKED };
-
 // Part of the state of a device.
 struct virtio_queue {
 	uint64_t descriptors, driver, device; // where the ring's parts are
@@ -37,7 +35,7 @@ struct virtio_queue {
 	bool enabled;
 	bool next_wrap, used_wrap; // packed: wrap counters
 	uint8_t was_signalled;     // 0: `signalled` does not count
-	uint8_t form;              // enum virtio_form, once its parts are mapped
+	bool is_mapped;            // its parts, as far as they can be
 	uint8_t reserved;
 	struct device_dma_map maps[VIRTIO_QUEUE_PARTS]; // address NULL: it cannot be
 };
@@ -54,7 +52,7 @@ struct virtio_queue {
 		STATE_EACH(type, member, next_wrap, 0, 1),                                         \
 		STATE_EACH(type, member, used_wrap, 0, 1),                                         \
 		STATE_EACH(type, member, was_signalled, 0, 1),                                     \
-		STATE_EACH_DERIVED(type, member, form),                                            \
+		STATE_EACH_DERIVED(type, member, is_mapped),                                       \
 		STATE_EACH_DERIVED(type, member, reserved),                                        \
 		STATE_EACH_DERIVED(type, member, maps)
 _Static_assert(VIRTIO_QUEUE_SIZE_MAX == 128, "flying has two words");

@@ -32,6 +32,11 @@ struct virtio_ring_ops {
 };
 extern const struct virtio_ring_ops virtio_split_ops, virtio_packed_ops;
 
+static inline const struct virtio_ring_ops *virtio_ops_of(struct virtio_ring ring)
+{
+	return ring.packed ? &virtio_packed_ops : &virtio_split_ops;
+}
+
 // Without pieces.
 static inline void virtio_chain_begin(struct virtio_chain *chain, uint16_t id, uint16_t slots)
 {

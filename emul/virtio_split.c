@@ -34,7 +34,7 @@ struct table {
 	uint32_t reserved;
 };
 
-// NULL, or why the chain ends not well, from descriptor `at` of a table on; *indirect receives the
+// NULL, or what is wrong with the chain from descriptor `at` of a table on; *indirect receives the
 // descriptor that leads to another table (its bytes are 0 else).
 static always_inline const char *table_walk(struct device *device, struct virtio_ring ring,
 	const struct table *table, bool is_indirect, uint16_t at, struct virtio_chain *chain,

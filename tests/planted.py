@@ -181,6 +181,8 @@ FAULTS = (
     ("completion-not-logged", "vm/outside.c", "if (recorder != NULL)\n\t\tstatus =",
      "if (recorder != NULL && event.kind != EVENT_COMPLETION)\n\t\tstatus =", "replay",
      "replay/payload/test_disk$"),
+    ("end-before-the-log", "replay/session.c", "session->machine_ended && !session->held &&",
+     "session->machine_ended &&", "replay", "replay/slow-disk$"),
     ("packet-not-logged", "vm/outside.c", "if (recorder != NULL)\n\t\tstatus =",
      "if (recorder != NULL && event.kind != EVENT_PACKET)\n\t\tstatus =", "replay",
      "replay/payload/virtio_net$"),
