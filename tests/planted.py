@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plants faults, one at a time, in a copy of the tree, and demands that a suite fails.
+"""Plants faults, one at a time, in a copy of the built tree, and demands that a suite fails.
 
     tests/planted.py [--filter REGEX] [--suite REGEX] [--texts]
 
@@ -9,6 +9,7 @@ planted: each one's text must be in its file, once.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -358,12 +359,21 @@ def text_problem(tree, file, old):
     return None if count == 1 else f"the text is {count} times in {file}: {old!r}"
 
 
-def plant(tree, file, old, new):
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def planted(tree, file, old, new):
     path = os.path.join(tree, file)
     with open(path, encoding="utf-8") as source:
         text = source.read()
-    with open(path, "w", encoding="utf-8") as source:
-        source.write(text.replace(old, new, 1))
+    write(path, text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        write(path, text)
 
 
 def check_texts():
@@ -391,10 +401,14 @@ def targets(tree, suite, names):
     if suite == "check":
         return ["all", "build/checks", "fuzzers"]
     if suite != "unit":
-        return ["tests-built"]
+        return ["all", "build/reprise-log"]
     programs = sorted(os.listdir(os.path.join(tree, "build/unit")))
     return [f"build/unit/{program}" for program in programs if program.endswith("_test") and
             re.search(names, "unit/" + program.removesuffix("_test"))]
+
+
+def build(tree, suite, names):
+    return run(["make", "-j2", *targets(tree, suite, names)], tree)
 
 
 def verdict(tree, file, old, new, suite, names):
@@ -404,14 +418,16 @@ def verdict(tree, file, old, new, suite, names):
         return problem
     command = ["tests/run.py", suite, "--filter", names, "--timeout-scale", "0.5"]
     if suite in ("check", "unit"):  # they take seconds; others have runs of their own
-        sound = run(command, tree)
+        sound = build(tree, suite, names)
+        if sound.returncode == 0:
+            sound = run(command, tree)
         if sound.returncode != 0:
             return "fails without it:\n" + sound.stdout.decode()[-1500:]
-    plant(tree, file, old, new)
-    built = run(["make", "-j2", *targets(tree, suite, names)], tree)
-    if built.returncode != 0 and suite != "check":
-        return "does not build:\n" + built.stdout.decode()[-1500:]
-    result = run(command, tree)
+    with planted(tree, file, old, new):
+        built = build(tree, suite, names)
+        if built.returncode != 0 and suite != "check":
+            return "does not build:\n" + built.stdout.decode()[-1500:]
+        result = run(command, tree)
     if result.returncode == 0:
         return f"{suite} {names} passed"
     if b"nothing matched" in result.stdout:
@@ -429,23 +445,19 @@ def main():
         problems = check_texts()
         print("\n".join(problems) or f"{len(FAULTS)} faults fit the tree")
         return 1 if problems else 0
-    passed = failed = 0
-    for name, *fault in FAULTS:
-        if not re.search(options.filter, name) or not re.search(options.suite, fault[3]):
-            continue
-        with tempfile.TemporaryDirectory() as work:
-            tree = os.path.join(work, "tree")
-            shutil.copytree(TOP, tree, symlinks=True,
-                            ignore=left_out)
+    faults = [fault for fault in FAULTS
+              if re.search(options.filter, fault[0]) and re.search(options.suite, fault[4])]
+    failed = 0
+    with tempfile.TemporaryDirectory() as work:
+        tree = os.path.join(work, "tree")
+        shutil.copytree(TOP, tree, symlinks=True, ignore=left_out)
+        for name, *fault in faults:
             problem = verdict(tree, *fault)
-        if problem is None:
-            passed += 1
-            print(f"ok planted/{name}: noticed", flush=True)
-        else:
-            failed += 1
-            print(f"FAIL planted/{name}: {problem}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    return 0 if failed == 0 and passed > 0 else 1
+            failed += problem is not None
+            print(f"ok planted/{name}: noticed" if problem is None
+                  else f"FAIL planted/{name}: {problem}", flush=True)
+    print(f"{len(faults) - failed} passed, {failed} failed")
+    return 0 if failed == 0 and faults else 1
 
 
 if __name__ == "__main__":
