@@ -39,6 +39,7 @@
 #ifndef EMUL_DEVICE_H
 #define EMUL_DEVICE_H
 
+#include "emul/device_io.h"
 #include "kernel/base/state.h"
 #include "kernel/base/status.h"
 #include "kernel/base/types.h"
@@ -104,68 +105,6 @@ struct interrupt_message {
 	uint8_t reserved;
 };
 
-// What is asked of a block back end. Its medium counts bytes from 0 on.
-enum device_io_kind {
-	DEVICE_IO_READ,
-	DEVICE_IO_WRITE,
-	// What has been written is durable when it completes. Where the medium is the device's own
-	// memory, the bytes that it names, as they are now.
-	DEVICE_IO_FLUSH,
-	DEVICE_IO_DISCARD, // nobody needs it any more: it reads as anything
-	DEVICE_IO_ZERO,    // it reads as zeros
-	DEVICE_IO_KINDS
-};
-
-enum {
-	DEVICE_IO_MAX = 64, // requests of a port that may be under way
-	DEVICE_IO_PIECES_MAX = 16,
-	DEVICE_IO_BYTES_MAX = 32768, // of all pieces
-};
-
-struct device_io_piece {
-	struct gpa at;
-	uint64_t bytes;
-};
-
-struct device_io {
-	uint64_t request; // the device's name for it: of no other that is under way
-	uint64_t offset;  // of the medium
-	uint8_t kind;     // enum device_io_kind
-	uint8_t piece_count;
-	uint8_t reserved[6];
-	uint64_t bytes;                       // of DISCARD and ZERO, which have no pieces
-	const struct device_io_piece *pieces; // of guest memory, one behind the other
-};
-
-enum {
-	// A frame of Ethernet, from the destination's address on, without preamble and CRC. IEEE
-	// 802.3, 3.2.7: 1500 bytes behind a header of 14, and a VLAN tag.
-	DEVICE_FRAME_MIN = 14, // shorter ones than on a wire: nobody pads here
-	DEVICE_FRAME_MAX = 1518,
-};
-
-// Valid as long as the call that it is handed to.
-struct device_frame {
-	const uint8_t *bytes;
-	uint16_t count; // DEVICE_FRAME_MIN to DEVICE_FRAME_MAX
-	// From this byte to the end is the sum of a checksum that has yet to be completed; 0: none
-	// has. What its field has is in the sum already (the pseudo header).
-	uint16_t checksum_start;
-	uint16_t checksum_offset; // of the field, from there
-	uint16_t reserved;
-};
-
-// Of one that is to be completed: it lies in the frame, behind the header.
-static inline bool device_frame_is_valid(const struct device_frame *frame)
-{
-	if (frame->count < DEVICE_FRAME_MIN || frame->count > DEVICE_FRAME_MAX)
-		return false;
-	if (frame->checksum_start == 0)
-		return frame->checksum_offset == 0;
-	return frame->checksum_start >= DEVICE_FRAME_MIN &&
-		(uint32_t)frame->checksum_start + frame->checksum_offset + 2 <= frame->count;
-}
-
 // A zero-copy mapping of guest memory. `address` is valid until device_dma_unmap.
 struct device_dma_map {
 	void *address;
@@ -208,6 +147,9 @@ struct device_env {
 	// STATUS_UNSUPPORTED: no such back end. STATUS_BUSY: DEVICE_IO_MAX are under way.
 	// STATUS_EXISTS: one of this name is. STATUS_RANGE: memory that is not RAM, or too much.
 	enum status (*submit)(struct device *device, unsigned port, const struct device_io *io);
+	// What a READ without pieces has read, from its start on. Within `complete` with STATUS_OK,
+	// before the device submits anything. Zeros where there is less of it.
+	void (*take_data)(struct device *device, unsigned port, void *to, size_t bytes);
 	// The device does not want to hear of that request any more, and its memory stays as it
 	// is. What it does to the medium may still happen, and its name and place are taken until
 	// it has. A request that is not under way: nothing.
@@ -306,9 +248,10 @@ struct device_model {
 	size_t (*receive_room)(const struct device *device, unsigned port);
 	// Whether it has such a setting, and that is a value of it. Absent: it has none.
 	bool (*accepts)(const struct device *device, enum device_setting setting, uint64_t value);
-	// The requests of port 0 whose completion it waits for, which are that many. Absent: it
+	// The requests of a port whose completion it waits for, which are that many. Absent: it
 	// does not say.
-	unsigned (*awaited)(const struct device *device, uint64_t names[DEVICE_IO_MAX]);
+	unsigned (*awaited)(const struct device *device, unsigned port,
+		uint64_t names[DEVICE_IO_MAX]);
 
 	// DATA PLANE, see above. Does a bounded part of what there is in the queues. `last`: nobody
 	// looks again before the driver notifies, which it shall be asked for, and before a look
@@ -425,6 +368,11 @@ must_check static inline enum status device_submit(struct device *device, unsign
 	const struct device_io *io)
 {
 	return device->env->submit(device, port, io);
+}
+
+static inline void device_take_data(struct device *device, unsigned port, void *to, size_t bytes)
+{
+	device->env->take_data(device, port, to, bytes);
 }
 
 static inline void device_drop(struct device *device, unsigned port, uint64_t request)

@@ -239,12 +239,13 @@ static bool test_disk_level(const struct device *device, struct guest_time now, 
 	return pcidev_level(CONTAINER_OF(device, struct pcidev, device));
 }
 
-static unsigned test_disk_awaited(const struct device *device, uint64_t names[DEVICE_IO_MAX])
+static unsigned test_disk_awaited(const struct device *device, unsigned port,
+	uint64_t names[DEVICE_IO_MAX])
 {
 	const struct test_disk *disk = CONTAINER_OF(device, struct test_disk, pci.device);
 	unsigned count = 0;
 
-	for (unsigned tag = 0; tag < TAGS; tag++)
+	for (unsigned tag = 0; port == TEST_DISK_PORT_MEDIUM && tag < TAGS; tag++)
 		if (disk->states[tag] == TEST_DISK_BUSY)
 			names[count++] = tag;
 	return count;

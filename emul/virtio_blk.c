@@ -289,12 +289,13 @@ static const char *virtio_blk_check(const void *instance)
 	return reason;
 }
 
-static unsigned virtio_blk_awaited(const struct device *device, uint64_t names[DEVICE_IO_MAX])
+static unsigned virtio_blk_awaited(const struct device *device, unsigned port,
+	uint64_t names[DEVICE_IO_MAX])
 {
 	const struct virtio_blk *blk = CONTAINER_OF(device, struct virtio_blk, virtio.pci.device);
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < VIRTIO_BLK_REQUESTS; i++)
+	for (unsigned i = 0; port == VIRTIO_BLK_PORT_MEDIUM && i < VIRTIO_BLK_REQUESTS; i++)
 		if (blk->requests[i].state == VIRTIO_BLK_SENT)
 			names[count++] = blk->requests[i].name;
 	return count;

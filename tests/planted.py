@@ -206,8 +206,8 @@ FAULTS = (
      "level ? *high | bit : 0;", "unit", "unit/piix3$"),
     ("line-not-shared", "vm/bus.c", "if (unlikely(sink->shared) && !level)", "if (false)",
      "unit", "unit/bus$"),
-    ("dropped-and-delivered", "vm/backend.c", "if (slot->dropped)\n\t\treturn;", "", "unit",
-     "unit/backend$"),
+    ("dropped-and-delivered", "vm/backend_completion.c",
+     "if (slot->dropped)\n\t\treturn;", "", "unit", "unit/backend$"),
     ("medium-not-saved", "vm/snapshot_backend.c",
      "status = snapshot_get(stream, medium->blocks[at / LARGE_PAGE_BYTES],\n"
      "\t\t\tblock_bytes(medium, at));",

@@ -63,6 +63,7 @@ struct backend_slot {
 // Of a device's port.
 struct backend {
 	struct vm_device *device; // (c)
+	struct backend *next;     // (c) the device's, of another port; NULL: there is none
 	// Has the request done, and says so with backend_done. Must not wait.
 	void (*submit)(void *owner, struct backend_request *request);
 	// Does a read or a write at once, between its medium and the slot's pieces of guest memory,
@@ -74,8 +75,10 @@ struct backend {
 	uint64_t used, sent, displaced;
 	struct cpu *plane; // the core that has the device's queues, and this; NULL: none has
 	struct backend_request resize; // no device's: nobody hears of it
+	const struct backend_slot *completed; // of which the device hears; NULL: of none
 	bool resizing; // (a) it is under way
 	bool has_fixed_size; // (c) the medium cannot get another size
+	uint8_t port;        // (c)
 	struct backend_slot slots[DEVICE_IO_MAX];
 };
 
@@ -85,10 +88,15 @@ struct backend_counts {
 	uint32_t done; // and not taken
 };
 
-// STATUS_NO_MEMORY.
-must_check enum status backend_create(struct vm_device *device,
+// All back ends of a device.
+#define FOR_EACH_PORT(of, backend)                                                                 \
+	for (struct backend *backend = (of)->backend; backend != NULL; backend = backend->next)
+
+// Of a port, 0 to DEVICE_PORTS_MAX - 1, that has none yet. STATUS_NO_MEMORY.
+must_check enum status backend_create(struct vm_device *device, unsigned port,
 	void (*submit)(void *owner, struct backend_request *request), void *owner);
-void backend_destroy(struct vm_device *device); // NULL is allowed for its back end
+void backend_destroy(struct vm_device *device); // all of them
+struct backend *backend_find(const struct vm_device *device, unsigned port); // NULL: none
 
 // The back end has answered, on any core. The request is not its any more, and the machine may go.
 void backend_done(struct backend_request *request, enum status status);
@@ -107,15 +115,18 @@ static inline bool backend_all_done(const struct backend_counts *counts)
 
 // The rest is under the device lock.
 
-must_check enum status backend_submit(struct vm_device *device, const struct device_io *io);
-// The medium has another size for all requests that come from here on, and for none that came
-// before. One at a time: another one is lost.
+must_check enum status backend_submit(struct vm_device *device, unsigned port,
+	const struct device_io *io);
+// Of port 0. The medium has another size for all requests that come from here on, and for none that
+// came before. One at a time: another one is lost.
 void backend_resize(struct vm_device *device, uint64_t bytes);
 static inline bool backend_is_resizing(const struct backend *backend)
 {
 	return __atomic_load_n(&backend->resizing, __ATOMIC_ACQUIRE);
 }
-void backend_drop(struct vm_device *device, uint64_t name);
+// What was read for the request that is being completed.
+void backend_take_data(struct vm_device *device, unsigned port, void *to, size_t bytes);
+void backend_drop(struct vm_device *device, unsigned port, uint64_t name);
 // The completion of a request that is done, as an event; false: there is none. It may be asked for
 // again until it is taken, and comes with the same answer.
 must_check bool backend_completion(const struct vm *vm, struct event *event);
@@ -128,10 +139,10 @@ bool backend_is_awaited(const struct vm *vm, const struct event *event);
 // What was read goes to guest memory, and the device hears of it.
 void backend_deliver(struct vm_device *device, const struct event *event, struct guest_time now);
 // Of a slot that is TAKEN, where it has that name: else it has been dropped with its device.
-void backend_complete(struct vm_device *device, unsigned slot, uint64_t name,
-	struct guest_time now);
-// Of a device whose queues are away, by the core that has them: what is done is delivered. Whether
-// anything was. What the device asks for then may be done when this returns, and not delivered.
+void backend_complete(struct backend_slot *slot, uint64_t name, struct guest_time now);
+// Of port 0 of a device whose queues are away, by the core that has them: what is done is
+// delivered. Whether anything was. What the device asks for then may be done when this returns, and
+// not delivered.
 bool backend_serve(struct vm_device *device, struct guest_time now);
 // All are free again.
 void backend_reset(struct vm_device *device);

@@ -127,7 +127,7 @@ void bus_effects_carry_out(struct vm *vm, struct guest_time now)
 			break;
 		case BUS_EFFECT_COMPLETION:
 			bus->completes = true;
-			backend_complete(effect.device->owner, effect.number, effect.request, now);
+			backend_complete(effect.completion.slot, effect.completion.name, now);
 			bus->completes = false;
 			break;
 		}

@@ -72,7 +72,7 @@ enum bus_effect_kind {
 struct bus_effect {
 	struct device *device; // whose effect it is
 	uint8_t kind;          // enum bus_effect_kind
-	uint8_t number;        // output, region, or the request's slot
+	uint8_t number;        // output or region
 	bool level;
 	uint8_t space;
 	union {
@@ -80,7 +80,10 @@ struct bus_effect {
 		struct {
 			uint64_t base, bytes;
 		} map;
-		uint64_t request; // the device's name for it
+		struct {
+			struct backend_slot *slot;
+			uint64_t name; // the device's for the request
+		} completion;
 	};
 };
 

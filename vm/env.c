@@ -113,18 +113,19 @@ static void env_schedule_bottom_half(struct device *device, unsigned bottom_half
 	vm_events_changed(slot->vm);
 }
 
-// A device of this board has one port of that kind at most.
 static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
 {
-	if (port != 0)
-		return STATUS_FAIL(STATUS_UNSUPPORTED);
-	return backend_submit(slot_of(device), io);
+	return backend_submit(slot_of(device), port, io);
+}
+
+static void env_take_data(struct device *device, unsigned port, void *to, size_t bytes)
+{
+	backend_take_data(slot_of(device), port, to, bytes);
 }
 
 static void env_drop(struct device *device, unsigned port, uint64_t request)
 {
-	if (port == 0)
-		backend_drop(slot_of(device), request);
+	backend_drop(slot_of(device), port, request);
 }
 
 static void env_output(struct device *device, unsigned port, const uint8_t *bytes, size_t count)
@@ -226,6 +227,7 @@ const struct device_env vm_env = {
 	.arm_timer = env_arm_timer,
 	.schedule_bottom_half = env_schedule_bottom_half,
 	.submit = env_submit,
+	.take_data = env_take_data,
 	.drop = env_drop,
 	.output = env_output,
 	.send = env_send,

@@ -342,8 +342,8 @@ uint64_t vm_overhead_bytes(const struct vm *vm)
 		bytes += LARGE_PAGE_BYTES; // what its region has
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		bytes += vm->devices[i].device->model->instance_bytes;
-		if (vm->devices[i].backend != NULL)
-			bytes += sizeof(struct backend) + DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX;
+		FOR_EACH_PORT(&vm->devices[i], backend)
+			bytes += sizeof(*backend) + DEVICE_IO_MAX * DEVICE_IO_BYTES_MAX;
 	}
 	for (uint32_t i = 0; i < vm->config.disk_count; i++)
 		bytes += medium_memory_bytes(&vm->media[i]);

@@ -338,7 +338,7 @@ static enum status disks_create(struct vm *vm, struct device *isa, struct device
 		if (disk->kind != VM_DISK_VIRTIO)
 			continue;
 		device = pc_device_create(vm, &virtio_blk_model);
-		if (device == NULL || backend_create(device->owner, disk_backend_submit,
+		if (device == NULL || backend_create(device->owner, 0, disk_backend_submit,
 			vm->disks[i]) != STATUS_OK)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
 		((struct vm_device *)device->owner)->backend->copy = disk_backend_copy;
@@ -403,7 +403,7 @@ enum status pc_create(struct vm *vm)
 	}
 	pci_interrupts_wire(vm, slots);
 	shadow_wire(slots[PC_PCI_HOST]);
-	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner,
+	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner, 0,
 		disk_backend_submit, vm->disks[test_disk_index(vm)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (disks_create(vm, slots[PC_ISA], slots[PC_HOTPLUG]) != STATUS_OK ||

@@ -41,5 +41,5 @@ enum status pc_flash_create(struct vm *vm)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	vars = vm->flashes[VM_FLASH_VARS]->owner;
 	vars->memory_offset = (vm->device_memory.block_count - 1) * LARGE_PAGE_BYTES;
-	return backend_create(vars, flash_submit, vm->flash);
+	return backend_create(vars, 0, flash_submit, vm->flash);
 }

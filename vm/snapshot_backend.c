@@ -80,19 +80,27 @@ static void slot_write(const struct backend_slot *slot, uint32_t instance,
 	snapshot_section_end(stream);
 }
 
-void backend_write(const struct vm_device *device, struct snapshot_stream *stream)
+static uint32_t instance_of(const struct backend *backend)
 {
-	const struct backend *backend = device->backend;
+	return (uint32_t)backend->port << 16 | backend->device->device->id;
+}
+
+static void port_write(const struct backend *backend, struct snapshot_stream *stream)
+{
 	struct saved_count count = {0, 0};
 
-	if (backend == NULL)
-		return;
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
 		count.count += backend->slots[i].state != BACKEND_FREE;
-	snapshot_write_table(stream, count_table.name, device->device->id, &count_table, &count);
+	snapshot_write_table(stream, count_table.name, instance_of(backend), &count_table, &count);
 	for (unsigned i = 0; i < DEVICE_IO_MAX; i++)
 		if (backend->slots[i].state != BACKEND_FREE)
 			slot_write(&backend->slots[i], i, stream);
+}
+
+void backend_write(const struct vm_device *device, struct snapshot_stream *stream)
+{
+	FOR_EACH_PORT(device, backend)
+		port_write(backend, stream);
 }
 
 static bool slot_set(struct backend *backend, unsigned index, const struct saved_request *saved)
@@ -150,16 +158,15 @@ static bool is_there(const struct backend *backend, uint64_t name)
 }
 
 // Each request that the device waits for is there, and none besides that it wants to hear of.
-static enum status awaited_check(const struct vm_device *device, struct snapshot_stream *stream)
+static enum status awaited_check(const struct vm_device *device, unsigned port,
+	struct snapshot_stream *stream)
 {
 	const struct device_model *model = device->device->model;
-	const struct backend *backend = device->backend;
+	const struct backend *backend = backend_find(device, port);
 	uint64_t names[DEVICE_IO_MAX];
 	unsigned count, wanted = 0;
 
-	if (model->awaited == NULL)
-		return STATUS_OK;
-	count = model->awaited(device->device, names);
+	count = model->awaited(device->device, port, names);
 	for (unsigned i = 0; backend != NULL && i < DEVICE_IO_MAX; i++)
 		wanted += backend->slots[i].state != BACKEND_FREE && !backend->slots[i].dropped;
 	for (unsigned i = 0; i < count; i++)
@@ -172,17 +179,13 @@ static enum status awaited_check(const struct vm_device *device, struct snapshot
 		device->device->id, count);
 }
 
-enum status backend_read(struct vm_device *device, struct snapshot_stream *stream)
+static enum status port_read(struct backend *backend, struct snapshot_stream *stream)
 {
-	struct backend *backend = device->backend;
 	struct saved_count count = {0, 0};
 	unsigned next = 0;
-	enum status status;
+	enum status status = snapshot_read_table(stream, count_table.name, instance_of(backend),
+		&count_table, &count);
 
-	if (backend == NULL)
-		return awaited_check(device, stream);
-	status = snapshot_read_table(stream, count_table.name, device->device->id, &count_table,
-		&count);
 	// Each comes to its slot: the next request takes the first free one.
 	for (unsigned i = 0; i < count.count && status == STATUS_OK; i++) {
 		uint32_t index = stream->section.instance;
@@ -194,7 +197,21 @@ enum status backend_read(struct vm_device *device, struct snapshot_stream *strea
 		status = slot_read(backend, index, stream);
 		next = index + 1;
 	}
-	return status == STATUS_OK ? awaited_check(device, stream) : status;
+	return status;
+}
+
+enum status backend_read(struct vm_device *device, struct snapshot_stream *stream)
+{
+	enum status status = STATUS_OK;
+
+	FOR_EACH_PORT(device, backend)
+		if (status == STATUS_OK)
+			status = port_read(backend, stream);
+	if (device->device->model->awaited == NULL)
+		return status;
+	for (unsigned port = 0; port < DEVICE_PORTS_MAX && status == STATUS_OK; port++)
+		status = awaited_check(device, port, stream);
+	return status;
 }
 
 static uint64_t block_bytes(const struct medium *medium, uint64_t offset)

@@ -59,7 +59,7 @@ struct vm_device {
 	struct event_timer timers[VM_DEVICE_TIMERS_MAX];
 	uint32_t bottom_halves; // queued and not yet run, a bit each
 	struct wire *wires;     // one an output
-	struct backend *backend; // NULL: none
+	struct backend *backend; // the first of its ports'; NULL: none
 	uint8_t disk; // (c) the disk that it is, counted from 1; 0: none
 	struct nic *nic;         // (c) NULL: none
 	struct packet_sent sent; // of one with a nic

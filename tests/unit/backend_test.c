@@ -18,7 +18,7 @@ static int setup(void **state)
 {
 	asked_count = kicks = 0;
 	assert_int_equal(bench_setup(state), 0);
-	return (int)backend_create(&vm->devices[C], asked_for, asked);
+	return (int)backend_create(&vm->devices[C], 0, asked_for, asked);
 }
 
 static int teardown(void **state)
@@ -93,6 +93,86 @@ static void what_is_written_is_taken_at_once(void **state)
 	memset(block + 0x5000, 0, 0x2000);
 	assert_int_equal(asked[0]->data[15], 0x33);
 	assert_int_equal(asked[0]->data[16], 0x44);
+}
+
+static enum status submit_own(unsigned port, enum device_io_kind kind, uint64_t bytes)
+{
+	uint8_t own[64];
+	const struct device_io io = {.request = 7, .kind = (uint8_t)kind, .bytes = bytes,
+		.data = own};
+
+	memset(own, 0x55, sizeof(own));
+	return device_submit(probe(C), port, &io);
+}
+
+static uint8_t taken[72];
+
+static void take_data(struct device *device, const struct note *note)
+{
+	memset(taken, 0x99, sizeof(taken));
+	if (note->kind == COMPLETE)
+		device_take_data(device, (unsigned)note->number, taken, sizeof(taken));
+}
+
+static void answer_and_deliver(unsigned request, enum status status)
+{
+	struct event event;
+
+	backend_done(asked[request], status);
+	assert_true(backend_completion(vm, &event));
+	backend_take(vm, &event);
+	assert_int_equal(event_post(&vm->queue, &event), STATUS_OK);
+	deliver();
+}
+
+// Without pieces, data are the device's own.
+static void devices_have_data_of_their_own(void **state)
+{
+	(void)state;
+	probes[C].act = take_data;
+	assert_int_equal(submit_own(0, DEVICE_IO_WRITE, 64), STATUS_OK);
+	assert_int_equal(asked[0]->bytes, 64);
+	assert_int_equal(asked[0]->data[63], 0x55);
+	answer_and_deliver(0, STATUS_OK);
+	assert_int_equal(taken[0], 0); // nothing was read
+	assert_int_equal(submit_own(0, DEVICE_IO_READ, DEVICE_IO_BYTES_MAX + 1), STATUS_RANGE);
+	assert_int_equal(submit_own(0, DEVICE_IO_READ, 64), STATUS_OK);
+	memset(asked[1]->data, 0x66, 72);
+	answer_and_deliver(1, STATUS_OK);
+	assert_int_equal(taken[63], 0x66);
+	assert_int_equal(taken[64], 0);
+	assert_int_equal(submit_own(0, DEVICE_IO_READ, 64), STATUS_OK);
+	memset(asked[2]->data, 0x66, 72);
+	answer_and_deliver(2, STATUS_IO);
+	assert_int_equal(taken[0], 0);
+	assert_int_equal(submit(7, DEVICE_IO_READ, 0x5000, 64), STATUS_OK); // guest memory's
+	memset(asked[3]->data, 0x66, 64);
+	answer_and_deliver(3, STATUS_OK);
+	assert_int_equal(taken[0], 0);
+}
+
+// Names are a port's own.
+static void a_device_has_several_ports(void **state)
+{
+	(void)state;
+	assert_int_equal(submit_own(3, DEVICE_IO_READ, 64), STATUS_UNSUPPORTED);
+	assert_int_equal((int)backend_create(&vm->devices[C], 3, asked_for, asked), STATUS_OK);
+	assert_int_equal(submit_own(3, DEVICE_IO_READ, 64), STATUS_OK);
+	assert_int_equal(submit_own(3, DEVICE_IO_READ, 64), STATUS_EXISTS);
+	assert_int_equal(submit(7, DEVICE_IO_READ, 0x2ff0, 64), STATUS_OK);
+	probes[C].act = take_data;
+	memset(asked[0]->data, 0x66, 64);
+	answer_and_deliver(0, STATUS_OK);
+	expect(0, C, COMPLETE, 3, STATUS_OK, 7);
+	assert_int_equal(taken[0], 0x66);
+	assert_int_equal(submit(7, DEVICE_IO_READ, 0x2ff0, 64), STATUS_EXISTS);
+	device_drop(probe(C), 0, 7);
+	answer_and_deliver(1, STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(submit_own(3, DEVICE_IO_FLUSH, 0), STATUS_OK);
+	backend_drop_all(&vm->devices[C]);
+	answer_and_deliver(2, STATUS_OK);
+	assert_int_equal(count, 1);
 }
 
 // One that failed leaves memory alone.
@@ -379,6 +459,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_read_comes_with_the_completion),
 		TEST(what_is_written_is_taken_at_once),
+		TEST(devices_have_data_of_their_own),
+		TEST(a_device_has_several_ports),
 		TEST(a_failure_is_told),
 		TEST(what_cannot_be_is_refused),
 		TEST(what_is_dropped_leaves_memory_alone),

@@ -194,7 +194,7 @@ static void submit(uint64_t name, enum device_io_kind kind, uint64_t offset)
 		.piece_count = 1, .pieces = &piece};
 
 	wait_somewhat();
-	assert_int_equal(backend_submit(&slot, &io), STATUS_OK);
+	assert_int_equal(backend_submit(&slot, 0, &io), STATUS_OK);
 }
 
 // As the run loop does: look where something has changed, and take what is there.
@@ -288,7 +288,7 @@ static void run_with_seed(uint64_t delay_seed)
 	machine.vcpus[0]->core = &cores[0];
 	machine.config.disks[0].seed = delay_seed % 2 == 0 ? 0 : delay_seed;
 	assert_int_equal(disk_backend_create(&machine, 0, 1, &disk), STATUS_OK);
-	assert_int_equal(backend_create(&slot, disk_backend_submit, disk), STATUS_OK);
+	assert_int_equal(backend_create(&slot, 0, disk_backend_submit, disk), STATUS_OK);
 	assert_int_equal(pthread_create(&server.thread, NULL, core_thread,
 		(void *)(uintptr_t)(wait_seed << 8)), 0);
 	for (unsigned round = 0; round < ROUNDS; round++)

@@ -243,14 +243,12 @@ static void env_arm(struct device *device, unsigned timer, struct guest_time dea
 
 static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
 {
-	(void)port;
-	return backend_submit(device->owner, io);
+	return backend_submit(device->owner, port, io);
 }
 
 static void env_drop(struct device *device, unsigned port, uint64_t request)
 {
-	(void)port;
-	backend_drop(device->owner, request);
+	backend_drop(device->owner, port, request);
 }
 
 static enum status env_give(struct device *device)

@@ -267,7 +267,7 @@ static void run_with_seed(uint64_t seed)
 	ends = attention = bottom_half = false;
 	waiting_count = 0;
 	machine.run = true;
-	assert_int_equal(backend_create(&slots[0], submit, NULL), STATUS_OK);
+	assert_int_equal(backend_create(&slots[0], 0, submit, NULL), STATUS_OK);
 	assert_int_equal(dataplane_create(&machine, 0, 1, &machine.planes[0]), STATUS_OK);
 	bus_enter(&machine.bus);
 	slots[0].device->model->reset(slots[0].device, vm_now(&machine), DEVICE_RESET_POWER);

@@ -50,9 +50,12 @@ struct fake_env {
 	uint32_t request_argument;
 	unsigned submits; // requests to a back end since the last fake_clear; the last one:
 	struct device_io io;
+	unsigned io_port;
 	struct device_io_piece io_pieces[DEVICE_IO_PIECES_MAX];
+	uint8_t data[DEVICE_IO_BYTES_MAX]; // the device's own: written, or to be read
 	enum status submit_answer;
 	unsigned drops; // since the last fake_clear; the last one:
+	unsigned dropped_port;
 	uint64_t dropped;
 	enum status give_answer; // STATUS_UNSUPPORTED at first
 	bool given;              // another core has the queues
@@ -79,6 +82,8 @@ void fake_destroy(struct fake_env *env);
 // Forgets recorded messages, output, requests and counts; lines and timers stay.
 void fake_clear(struct fake_env *env);
 void fake_reset(struct fake_env *env, enum device_reset kind);
+
+extern const struct device_env fake_effects;
 
 uint64_t fake_read(struct fake_env *env, unsigned region, uint64_t offset, unsigned size);
 void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned size,

@@ -43,7 +43,7 @@ static int setup(void **state)
 	wires[A][POWER].sinks[0] =
 		(struct wire_sink){.kind = WIRE_SLOT, .device = probe(C)};
 	connect(C, 0, 0, B, 2); // its pin
-	return (int)backend_create(&vm->devices[C], asked_for, asked);
+	return (int)backend_create(&vm->devices[C], 0, asked_for, asked);
 }
 
 static int teardown(void **state)

@@ -102,26 +102,25 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
-unit_outside_packet := kernel/event.c vm/backend.c vm/guest_ram.c vm/outside.c vm/packet.c \
-	vm/setting.c
-unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/guest_ram.c vm/idle.c \
-	vm/outside.c vm/packet.c vm/setting.c vm/turns.c
+unit_outside_packet := kernel/event.c vm/backend.c vm/backend_completion.c vm/guest_ram.c \
+	vm/outside.c vm/packet.c vm/setting.c
+unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/backend_completion.c vm/guest_ram.c \
+	vm/idle.c vm/outside.c vm/packet.c vm/setting.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/packet.c \
-	vm/setting.c vm/slot.c
+	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
+	vm/guest_ram.c vm/packet.c vm/setting.c vm/slot.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c vm/guest_ram.c vm/local_apic.c \
-	vm/medium.c vm/mtrr.c vm/overlay.c vm/packet.c vm/pc.c vm/pc_flash.c vm/pc_nics.c \
-	vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
-	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
-	vm/snapshot_packet.c \
-	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
-	vm/twin.c vmx/vcpu_check.c
+	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
+	vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c vm/packet.c vm/pc.c \
+	vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c vm/setting.c \
+	vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
+	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
+	vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_overlay := kernel/crc32c.c vm/overlay.c vm/snapshot_overlay.c vm/snapshot_stream.c
 unit_snapshot_packet := $(unit_snapshot)
@@ -150,7 +149,7 @@ unit_acpi_tables := $(UNIT_BOOT) vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c 
 UNIT_CFLAGS := -std=gnu17 -I. -g -O1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(filter-out -U%,$(DEFS)) -isystem $(ZYDIS)/include \
 	-isystem $(XXHASH) -MMD -MP
-UNIT_COMMON := tests/unit/fake_env.c tests/unit/fake_state.c $(BASE_SRCS)
+UNIT_COMMON := tests/unit/fake_effects.c tests/unit/fake_env.c tests/unit/fake_state.c $(BASE_SRCS)
 UNIT_LIBRARIES := $(ZYDIS_SRCS:%=$(B)/unit/zydis/%.o) $(B)/unit/xxhash/xxhash.o
 
 $(B)/unit/zydis/%.o: $(B)/flags.stamp | $(B)/deps.stamp
@@ -191,8 +190,9 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 # Threads, under a sanitizer that does not go with the others.
 THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ring_threads \
 	smp_threads
-threads_backend := vm/overlay.c vm/throttle.c
-threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/dataplane.c vm/guest_ram.c
+threads_backend := vm/backend_completion.c vm/overlay.c vm/throttle.c
+threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/backend_completion.c \
+	vm/dataplane.c vm/guest_ram.c
 $(B)/unit/dataplane_threads_test: $(threads_dataplane) tests/unit/dataplane_bench.h \
 	$(wildcard emul/*.h vm/*.h)
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
