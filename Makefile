@@ -31,17 +31,17 @@ DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c d
 	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
-EMUL_SRCS := emul/acpi_pm.c emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/i8042.c \
-	emul/i8254.c emul/i8259.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
+EMUL_SRCS := emul/acpi_pm.c emul/ata.c emul/ata_page.c emul/debug_exit.c emul/debugcon.c \
+	emul/fw_cfg.c emul/i8042.c emul/i8254.c emul/i8259.c emul/ide.c emul/ide_channel.c \
+	emul/ide_master.c emul/ide_work.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c \
 	emul/lapic_timer.c emul/mc146818.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c \
 	emul/pcidev_msi.c emul/pcidev_msix.c emul/pflash.c emul/piix3.c emul/port61.c \
 	emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uart16550.c emul/vga.c \
-	emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c emul/vga_render.c \
-	emul/vga_window.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
-	emul/virtio_blk_request.c emul/virtio_check.c emul/virtio_console.c \
-	emul/virtio_net.c emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c \
-	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c \
-	emul/virtio_split.c
+	emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c \
+	emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c \
+	emul/virtio_check.c emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
+	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
+	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -62,13 +62,13 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/monitor_disks.c vm/monitor_format.c vm/monitor_host.c vm/monitor_hotplug.c \
 	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
 	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
-	vm/mtrr.c vm/nic.c vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c vm/pc_flash.c \
-	vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c vm/random_seed.c vm/rate.c \
-	vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/slot.c \
-	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
-	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
-	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c vm/task_switch.c vm/throttle.c \
-	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/mtrr.c vm/nic.c vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c vm/pc_disks.c \
+	vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c \
+	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
+	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
+	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
+	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -359,6 +359,5 @@ clean:
 
 -include $(wildcard $(B)/host/*/*.d $(B)/host/*/*/*.d $(B)/fuzz/*/*.d $(B)/fuzz/*/*/*.d)
 -include $(wildcard $(B)/cover/*/*.d $(B)/cover/*/*/*.d)
--include $(wildcard $(B)/unit/*.d)
 -include $(wildcard $(B)/unit/*/*.d $(B)/unit/*/*/*.d $(B)/guest/*.d $(B)/guest/lib/*.d)
 -include $(wildcard $(OBJS:.o=.d) $(B)/tests/kernel/*.d)

@@ -330,7 +330,7 @@ static bool config_check_disks(struct config_parser *parser)
 	for (uint32_t i = 0; i < config->disk_count; i++) {
 		const struct config_disk *disk = &config->disks[i];
 		uint32_t vm = config_vm_index(config, disk->vm);
-		const char *key, *expected = config_disk_problem(disk, &key);
+		const char *key, *expected = config_disk_problem(config, i, &key);
 
 		if (expected != NULL)
 			return config_fail(parser, disk->line, config_slice(key), expected,

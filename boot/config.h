@@ -162,7 +162,7 @@ struct config_limit {
 	uint64_t average, burst, burst_seconds;
 };
 
-enum config_disk_interface { CONFIG_DISK_VIRTIO };
+enum config_disk_interface { CONFIG_DISK_VIRTIO, CONFIG_DISK_IDE };
 
 // [disk NAME]
 struct config_disk {
@@ -170,7 +170,7 @@ struct config_disk {
 	uint32_t line;            // of the section header, for messages
 	char vm[CONFIG_NAME_MAX]; // vm = NAME: whose it is; required
 	struct config_medium medium; // required
-	uint32_t interface;       // interface = virtio, enum config_disk_interface; default virtio
+	uint32_t interface;       // interface = virtio|ide: config_disk_interface; default virtio
 	bool readonly;            // readonly = on|off; default off
 	bool plugged;             // plugged = on|off: when the machine is created; default on
 	bool snapshot;            // snapshot = on|off: writes stay in memory; default off
@@ -209,8 +209,9 @@ extern struct config boot_config;
 
 // The number of VMs: there is none of that name.
 uint32_t config_vm_index(const struct config *config, const char *name);
-// NULL, or what was expected of *key where keys of a [disk NAME] do not go together.
-const char *config_disk_problem(const struct config_disk *disk, const char **key);
+// NULL, or what was expected of *key where keys of a [disk NAME] do not go together, or not with
+// those of the disks before it.
+const char *config_disk_problem(const struct config *config, uint32_t index, const char **key);
 
 // Parses `text`. On failure `error` holds one line that names file, line, key and what was
 // expected, like: reprise.ini:7: memory: expected a size such as 512M, got "lots"; *config then

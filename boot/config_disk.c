@@ -10,6 +10,7 @@
 #define CONFIG_MEDIUM_MAX  (UINT64_C(64) << 30)
 #define CONFIG_RATE_MAX    (UINT64_C(10) << 30)
 #define CONFIG_BURST_MAX   3600u
+#define CONFIG_IDE_DISKS_MAX 4u
 #define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
 static const char *config_ram(struct ini_slice value, struct config_medium *medium)
@@ -96,11 +97,40 @@ static const char *config_limit_problem(const struct config_limit *limit, const 
 	return NULL;
 }
 
-const char *config_disk_problem(const struct config_disk *disk, const char **key)
+// What the disks of a controller cannot be.
+static const char *config_ide_problem(const struct config *config, uint32_t index,
+	const char **key)
+{
+	const struct config_disk *disk = &config->disks[index];
+	unsigned before = 0;
+
+	*key = "readonly";
+	if (disk->readonly)
+		return "off where interface = ide, got on";
+	*key = "plugged";
+	if (!disk->plugged)
+		return "on where interface = ide, got off";
+	*key = "dataplane";
+	if (disk->dataplane != 0)
+		return "interface = virtio beside it";
+	for (uint32_t i = 0; i < index; i++)
+		before += config->disks[i].interface == CONFIG_DISK_IDE &&
+			strcmp(config->disks[i].vm, disk->vm) == 0;
+	*key = "interface";
+	return before < CONFIG_IDE_DISKS_MAX ? NULL : "at most 4 disks of a VM with ide";
+}
+
+const char *config_disk_problem(const struct config *config, uint32_t index, const char **key)
 {
 	static const char *const bps[] = {"bps", "bps_max"}, *const iops[] = {"iops", "iops_max"};
+	const struct config_disk *disk = &config->disks[index];
 	const char *problem;
 
+	if (disk->interface == CONFIG_DISK_IDE) {
+		problem = config_ide_problem(config, index, key);
+		if (problem != NULL)
+			return problem;
+	}
 	*key = "snapshot";
 	if (disk->snapshot && disk->readonly)
 		return "off where readonly = on, got on";
@@ -122,10 +152,11 @@ uint32_t config_vm_index(const struct config *config, const char *name)
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)
 {
-	static const char *const words[] = {[CONFIG_DISK_VIRTIO] = "virtio"};
+	static const char *const words[] = {[CONFIG_DISK_VIRTIO] = "virtio",
+		[CONFIG_DISK_IDE] = "ide"};
 
 	(void)capacity;
-	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio";
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio or ide";
 }
 
 const char *config_parse_dataplane(struct ini_slice value, void *field, size_t capacity)

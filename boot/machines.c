@@ -197,7 +197,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		.name = disk->name,
 		.bytes = disk->medium.bytes,
 		.seed = disk->delay,
-		.kind = VM_DISK_VIRTIO,
+		.kind = disk->interface == CONFIG_DISK_IDE ? VM_DISK_IDE : VM_DISK_VIRTIO,
 		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,
 		.readonly = disk->readonly,
 		.unplugged = !disk->plugged,

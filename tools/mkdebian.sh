@@ -16,6 +16,7 @@ set -eu
 
 suite=bookworm
 packages=systemd-sysv,dbus,udev,kmod,e2fsprogs,initramfs-tools,linux-image-cloud-amd64
+packages=$packages,hdparm,smartmontools
 efi_start=2048        # in sectors
 efi_sectors=8192      # 4 MiB
 root_start=10240

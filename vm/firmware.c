@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emul/ide.h"
 #include "emul/pci_host.h"
 #include "vm/acpi_loader.h"
 #include "vm/acpi_tables.h"
@@ -88,11 +89,17 @@ static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
-		unsigned device = pc_disk_device(vm, i);
+		unsigned device = pc_disk_device(vm, i), drive = pc_ide_drive(vm, i);
+		char *to = contents->boot_order + at;
+		const char *before = at > 0 ? "\n" : "";
 
 		if (device != 0)
-			at += (uint32_t)snprintf(contents->boot_order + at, BOOT_ORDER_MAX - at,
-				"%s/pci@i0cf8/scsi@%x/disk@0,0", at > 0 ? "\n" : "", device);
+			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
+				"%s/pci@i0cf8/scsi@%x/disk@0,0", before, device);
+		else if (drive < IDE_DRIVES)
+			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
+				"%s/pci@i0cf8/ide@1,1/drive@%x/disk@%x", before,
+				drive / IDE_CHANNEL_DRIVES, drive % IDE_CHANNEL_DRIVES);
 	}
 	return at + 1;
 }

@@ -11,6 +11,7 @@
 #include "emul/i8042.h"
 #include "emul/i8254.h"
 #include "emul/i8259.h"
+#include "emul/ide.h"
 #include "emul/ioapic.h"
 #include "emul/mc146818.h"
 #include "emul/pci_host.h"
@@ -29,7 +30,6 @@
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
 #include "vm/pc_internal.h"
-#include "vm/disk_backend.h"
 
 #define IOAPIC_BASE 0xfec00000u
 
@@ -38,7 +38,7 @@ enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
 	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK, PC_VGA,
+	PC_TEST_DISK, PC_VGA, PC_IDE,
 	PC_SLOTS
 };
 
@@ -52,6 +52,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
 	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
+	[PC_IDE] = &ide_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -97,6 +98,7 @@ static const struct pc_function {
 } functions[] = {
 	{PC_PCI_HOST, 0, 0},
 	{PC_ISA, 1, 0},
+	{PC_IDE, 1, 1},
 	{PC_ACPI_PM, 1, 3},
 	{PC_VGA, PCI_DISPLAY, 0},
 };
@@ -121,6 +123,10 @@ static const struct pc_wire {
 	{PC_I8042, I8042_OUTPUT_KEYBOARD, PC_IOAPIC, 1},
 	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_PIC, 12},
 	{PC_I8042, I8042_OUTPUT_AUXILIARY, PC_IOAPIC, 12},
+	{PC_IDE, IDE_OUTPUT_IRQ, PC_PIC, 14},
+	{PC_IDE, IDE_OUTPUT_IRQ, PC_IOAPIC, 14},
+	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_PIC, 15},
+	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_IOAPIC, 15},
 };
 
 extern const struct device_model *const device_models_start[];
@@ -144,22 +150,14 @@ static unsigned slot_find(const struct device_model *model)
 	return slot;
 }
 
-// VM_DISKS_MAX: it has none.
-static uint32_t test_disk_index(const struct vm *vm)
-{
-	for (uint32_t i = 0; i < vm->config.disk_count; i++)
-		if (vm->config.disks[i].kind == VM_DISK_TEST)
-			return i;
-	return VM_DISKS_MAX;
-}
-
 static bool slot_wanted(const struct vm *vm, unsigned slot)
 {
 	return (slot != PC_DEBUGCON || vm->config.debugcon != 0) &&
 		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
 		(slot != PC_FW_CFG || vm->firmware != NULL) &&
 		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
-		(slot != PC_TEST_DISK || test_disk_index(vm) != VM_DISKS_MAX);
+		(slot != PC_TEST_DISK || pc_disk_of_kind(vm, VM_DISK_TEST, 0) != VM_DISKS_MAX) &&
+		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX);
 }
 
 struct device *pc_device_create(struct vm *vm, const struct device_model *model)
@@ -183,7 +181,7 @@ struct device *pc_device_create(struct vm *vm, const struct device_model *model)
 	return device;
 }
 
-static void wire_add(struct device *from, unsigned output, const struct wire_sink *sink)
+void pc_wire_add(struct device *from, unsigned output, const struct wire_sink *sink)
 {
 	struct wire *wire = &((struct vm_device *)from->owner)->wires[output];
 
@@ -222,7 +220,7 @@ static void wire_to_device(struct vm *vm, struct device *from, unsigned output, 
 	ASSERT(to != NULL);
 	if (other != NULL)
 		other->shared = sink.shared = true;
-	wire_add(from, output, &sink);
+	pc_wire_add(from, output, &sink);
 }
 
 // PCI functions share the four PIRQs; the ISA bridge leads each to an ISA interrupt, which goes to
@@ -239,7 +237,7 @@ static void pci_interrupts_wire(struct vm *vm, struct device *const slots[PC_SLO
 
 void pc_wire_map(struct device *from, unsigned output)
 {
-	wire_add(from, output, &(struct wire_sink){.kind = WIRE_MAP});
+	pc_wire_add(from, output, &(struct wire_sink){.kind = WIRE_MAP});
 }
 
 static void shadow_wire(struct device *host)
@@ -303,60 +301,6 @@ void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa)
 	pc_card_place(vm, device, number, isa);
 }
 
-unsigned pc_disk_device(const struct vm *vm, uint32_t index)
-{
-	unsigned number = PC_PCI_FIRST_FREE;
-
-	if (vm->config.disks[index].kind != VM_DISK_VIRTIO)
-		return 0;
-	for (uint32_t i = 0; i < index; i++)
-		if (vm->config.disks[i].kind == VM_DISK_VIRTIO)
-			number++;
-	return number;
-}
-
-// Its power is a line of the hot-plug controller's.
-static void slot_wire(struct device *hotplug, struct device *card)
-{
-	struct vm_device *slot = card->owner;
-	unsigned output = PCI_HOTPLUG_OUTPUT_SLOT + (slot->function >> 3u) - 1;
-
-	wire_add(hotplug, output, &(struct wire_sink){.kind = WIRE_SLOT, .device = card});
-	slot->power = &((struct vm_device *)hotplug->owner)->wires[output];
-}
-
-static enum status disks_create(struct vm *vm, struct device *isa, struct device *hotplug)
-{
-	uint32_t removable = 0, present = 0;
-
-	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
-		const struct vm_disk_config *disk = &vm->config.disks[i];
-		struct virtio_blk_medium medium = {.readonly = disk->readonly,
-			.sectors = disk->bytes / VIRTIO_BLK_SECTOR_BYTES};
-		struct device *device;
-
-		if (disk->kind != VM_DISK_VIRTIO)
-			continue;
-		device = pc_device_create(vm, &virtio_blk_model);
-		if (device == NULL || backend_create(device->owner, 0, disk_backend_submit,
-			vm->disks[i]) != STATUS_OK)
-			return STATUS_FAIL(STATUS_NO_MEMORY);
-		((struct vm_device *)device->owner)->backend->copy = disk_backend_copy;
-		((struct vm_device *)device->owner)->backend->has_fixed_size =
-			!vm_disk_is_memory(disk);
-		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
-		virtio_blk_configure(device, &medium);
-		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
-		pc_card_place(vm, device, pc_disk_device(vm, i), isa);
-		slot_wire(hotplug, device);
-		removable |= (uint32_t)BIT(pc_disk_device(vm, i));
-		if (!disk->unplugged)
-			present |= (uint32_t)BIT(pc_disk_device(vm, i));
-	}
-	pci_hotplug_configure(hotplug, removable, present);
-	return STATUS_OK;
-}
-
 // Each vcpu, disk, NIC and flash has its own.
 static bool is_of_board(const struct device_model *model)
 {
@@ -403,22 +347,22 @@ enum status pc_create(struct vm *vm)
 	}
 	pci_interrupts_wire(vm, slots);
 	shadow_wire(slots[PC_PCI_HOST]);
-	if (slots[PC_TEST_DISK] != NULL && backend_create(slots[PC_TEST_DISK]->owner, 0,
-		disk_backend_submit, vm->disks[test_disk_index(vm)]) != STATUS_OK)
-		return STATUS_FAIL(STATUS_NO_MEMORY);
-	if (disks_create(vm, slots[PC_ISA], slots[PC_HOTPLUG]) != STATUS_OK ||
+	if (pc_disks_create(vm, &(struct pc_disk_controllers){.test_disk = slots[PC_TEST_DISK],
+		.ide = slots[PC_IDE], .isa = slots[PC_ISA], .hotplug = slots[PC_HOTPLUG]}) !=
+		STATUS_OK ||
 		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
 		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK ||
 		pc_flash_create(vm) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (slots[PC_TEST_DISK] != NULL)
 		pc_pci_place_next(vm, slots[PC_TEST_DISK], slots[PC_ISA]);
-	wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
+	pc_wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
 	vm->pic = slots[PC_PIC];
 	vm->ioapic = slots[PC_IOAPIC];
 	vm->rtc = slots[PC_RTC];
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
+	vm->ide = slots[PC_IDE];
 	vm->pci_host = slots[PC_PCI_HOST];
 	vm->hotplug = slots[PC_HOTPLUG];
 	if (vm->input == NULL)

@@ -16,6 +16,8 @@ void pc_destroy(struct vm *vm);
 
 // Of a disk of the configuration: its device number on bus 0; 0: it is no PCI device.
 unsigned pc_disk_device(const struct vm *vm, uint32_t index);
+// Of such a disk: its place at the IDE controller, channel * 2 + drive; IDE_DRIVES: it has none.
+unsigned pc_ide_drive(const struct vm *vm, uint32_t index);
 // The same of a NIC: they come behind the disks.
 unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 

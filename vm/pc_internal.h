@@ -5,8 +5,10 @@
 
 #include "emul/device.h"
 #include "kernel/base/status.h"
+#include "vm/vm_config.h"
 
 struct vm;
+struct wire_sink;
 
 enum { PC_PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
 
@@ -17,6 +19,17 @@ void pc_card_place(struct vm *vm, struct device *device, unsigned number, struct
 // The same, behind all PCI devices that are there.
 void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa);
 
+// pc_disks.c. NULL: the machine has none of them.
+struct pc_disk_controllers {
+	struct device *test_disk, *ide;
+	struct device *isa, *hotplug; // these are there
+};
+must_check enum status pc_disks_create(struct vm *vm,
+	const struct pc_disk_controllers *controllers);
+// The place in the configuration of a disk of this kind, counted from 0; VM_DISKS_MAX: there is
+// none.
+uint32_t pc_disk_of_kind(const struct vm *vm, enum vm_disk_kind kind, unsigned number);
+
 // pc_virtio.c: virtio devices that a machine has one of, or none. Behind its disks.
 must_check enum status pc_virtio_create(struct vm *vm, struct device *isa);
 // Whether it is one of these.
@@ -25,6 +38,8 @@ bool pc_virtio_has_model(const struct device_model *model);
 must_check enum status pc_nics_create(struct vm *vm, struct device *isa); // pc_nics.c
 
 must_check enum status pc_flash_create(struct vm *vm); // pc_flash.c
+// One more end of an output.
+void pc_wire_add(struct device *from, unsigned output, const struct wire_sink *sink);
 // What addresses lead to depends on that output: vm/memory.c.
 void pc_wire_map(struct device *from, unsigned output);
 

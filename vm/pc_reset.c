@@ -2,6 +2,7 @@
 // The board at a reset, and as firmware would leave it for a kernel that is booted directly.
 #include "emul/acpi_pm.h"
 #include "emul/i8259.h"
+#include "emul/ide.h"
 #include "emul/pci_host.h"
 #include "emul/piix3.h"
 #include "vm/local_apic.h"
@@ -50,6 +51,9 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 	for (unsigned i = 0; i < PCI_HOST_PAM_COUNT; i++)
 		pci_write(vm, vm->pci_host, PCI_HOST_PAM + i, 1, i == 0 ? LAST : PAIR, now);
 	pci_write(vm, vm->isa, PIIX3_PIRQ_ROUTE, 4, 0x0b0b0a0a, now);
+	if (vm->ide != NULL)
+		pci_write(vm, vm->ide, IDE_TIMING, 4,
+			IDE_TIMING_DECODE | (uint32_t)IDE_TIMING_DECODE << 16, now);
 	pci_write(vm, vm->acpi_pm, PCIDEV_INTERRUPT_LINE, 1, 9, now);
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMBASE, 4, ACPI_PM_BASE, now);
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMREGMISC, 1, ACPI_PM_PMREGMISC_ENABLE, now);

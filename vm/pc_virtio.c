@@ -66,18 +66,6 @@ enum status pc_virtio_create(struct vm *vm, struct device *isa)
 	return status;
 }
 
-struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
-{
-	for (*index = 0; *index < vm->config.disk_count; ++*index)
-		if (strcmp(vm->config.disks[*index].name, name) == 0)
-			break;
-	for (uint32_t i = 0; *index < vm->config.disk_count && i < vm->device_count; i++)
-		if (vm->devices[i].device->model == &virtio_blk_model &&
-			vm->devices[i].backend->owner == vm->disks[*index])
-			return vm->devices[i].device;
-	return NULL;
-}
-
 struct device *pc_balloon_find(const struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->device_count; i++)

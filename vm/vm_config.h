@@ -53,6 +53,7 @@ struct vm_rr {
 enum vm_disk_kind {
 	VM_DISK_TEST,   // emul/test_disk.h: one at most
 	VM_DISK_VIRTIO, // emul/virtio_blk.h
+	VM_DISK_IDE,    // emul/ide.h: IDE_DRIVES at most, not readonly
 };
 
 // A region that is some disk's medium. It outlives machines.

@@ -6,19 +6,20 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
 	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen \
-	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
-	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
-	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
-	message monitor monitor_command monitor_devices monitor_host monitor_network \
-	monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies \
-	outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash \
-	piix3 pmu port61 position pvpanic rate region relocate reset_control screen_code \
-	slot snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
-	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
-	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
-	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
-	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
+	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
+	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
+	monitor_command monitor_devices monitor_host monitor_network monitor_screen \
+	monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_packet overlay paging \
+	pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide piix3_ide_disk \
+	piix3_ide_master pmu port61 position pvpanic rate region relocate reset_control \
+	screen_code slot snapshot snapshot_backend snapshot_display snapshot_flash \
+	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit \
+	svm_inflight svm_state svm_step switch task_switch test_disk throttle timer turns \
+	uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
+	virtio_hostile virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci \
+	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
+	vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -29,6 +30,8 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 unit_pcidev_msi += emul/pcidev.c
+$(foreach u,$(filter piix3_ide%,$(UNITS)),\
+	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide%,$(EMUL_SRCS))))
 unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
@@ -117,10 +120,10 @@ unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
 	vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c vm/packet.c vm/pc.c \
-	vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c vm/setting.c \
-	vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
-	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
-	vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+	vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c \
+	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
+	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_overlay := kernel/crc32c.c vm/overlay.c vm/snapshot_overlay.c vm/snapshot_stream.c
 unit_snapshot_packet := $(unit_snapshot)
@@ -193,10 +196,11 @@ THREAD_UNITS := backend_threads dataplane_threads mailbox_threads nic_threads ri
 threads_backend := vm/backend_completion.c vm/overlay.c vm/throttle.c
 threads_dataplane := $(UNIT_VIRTIO) kernel/event.c vm/backend.c vm/backend_completion.c \
 	vm/dataplane.c vm/guest_ram.c
-$(B)/unit/dataplane_threads_test: $(threads_dataplane) tests/unit/dataplane_bench.h \
-	$(wildcard emul/*.h vm/*.h)
+# Sources may include others, and gcc tells the dependencies of the last one alone.
+$(THREAD_UNITS:%=$(B)/unit/%_test): $(threads_dataplane) tests/unit/dataplane_bench.h \
+	$(wildcard emul/*.h kernel/*.h kernel/base/*.h vm/*.[ch])
 $(B)/unit/%_threads_test: tests/unit/%_threads_test.c $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
-	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread -Wno-tsan $(WARN) -MMD -MP -MF $@.d $< \
+	@gcc -std=gnu17 -I. -g -O1 -fsanitize=thread -Wno-tsan $(WARN) $< \
 		$(threads_$*) -lcmocka -o $@
 UNIT_PROGRAMS := $(UNITS:%=$(B)/unit/%_test) $(THREAD_UNITS:%=$(B)/unit/%_test)

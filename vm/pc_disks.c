@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The board's disks: those of controllers, and those that are PCI devices themselves.
+#include "vm/pc_internal.h"
+
+#include <string.h>
+
+#include "emul/ide.h"
+#include "emul/pci_hotplug.h"
+#include "emul/virtio_blk.h"
+#include "kernel/base/assert.h"
+#include "vm/disk_backend.h"
+#include "vm/pc.h"
+#include "vm/vm.h"
+
+uint32_t pc_disk_of_kind(const struct vm *vm, enum vm_disk_kind kind, unsigned number)
+{
+	for (uint32_t i = 0; i < vm->config.disk_count; i++)
+		if (vm->config.disks[i].kind == kind && number-- == 0)
+			return i;
+	return VM_DISKS_MAX;
+}
+
+unsigned pc_disk_device(const struct vm *vm, uint32_t index)
+{
+	unsigned number = PC_PCI_FIRST_FREE;
+
+	if (vm->config.disks[index].kind != VM_DISK_VIRTIO)
+		return 0;
+	for (uint32_t i = 0; i < index; i++)
+		if (vm->config.disks[i].kind == VM_DISK_VIRTIO)
+			number++;
+	return number;
+}
+
+struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
+{
+	for (*index = 0; *index < vm->config.disk_count; ++*index)
+		if (strcmp(vm->config.disks[*index].name, name) == 0)
+			break;
+	for (uint32_t i = 0; *index < vm->config.disk_count && i < vm->device_count; i++)
+		if (vm->devices[i].device->model == &virtio_blk_model &&
+			vm->devices[i].backend->owner == vm->disks[*index])
+			return vm->devices[i].device;
+	return NULL;
+}
+
+// Its power is a line of the hot-plug controller's.
+static void slot_wire(struct device *hotplug, struct device *card)
+{
+	struct vm_device *slot = card->owner;
+	unsigned output = PCI_HOTPLUG_OUTPUT_SLOT + (slot->function >> 3u) - 1;
+
+	pc_wire_add(hotplug, output, &(struct wire_sink){.kind = WIRE_SLOT, .device = card});
+	slot->power = &((struct vm_device *)hotplug->owner)->wires[output];
+}
+
+static enum status virtio_create(struct vm *vm, struct device *isa, struct device *hotplug)
+{
+	uint32_t removable = 0, present = 0;
+
+	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
+		const struct vm_disk_config *disk = &vm->config.disks[i];
+		struct virtio_blk_medium medium = {.readonly = disk->readonly,
+			.sectors = disk->bytes / VIRTIO_BLK_SECTOR_BYTES};
+		struct device *device;
+
+		if (disk->kind != VM_DISK_VIRTIO)
+			continue;
+		device = pc_device_create(vm, &virtio_blk_model);
+		if (device == NULL || backend_create(device->owner, 0, disk_backend_submit,
+			vm->disks[i]) != STATUS_OK)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		((struct vm_device *)device->owner)->backend->copy = disk_backend_copy;
+		((struct vm_device *)device->owner)->backend->has_fixed_size =
+			!vm_disk_is_memory(disk);
+		memcpy(medium.serial, disk->name, strnlen(disk->name, sizeof(medium.serial)));
+		virtio_blk_configure(device, &medium);
+		((struct vm_device *)device->owner)->disk = (uint8_t)(i + 1);
+		pc_card_place(vm, device, pc_disk_device(vm, i), isa);
+		slot_wire(hotplug, device);
+		removable |= (uint32_t)BIT(pc_disk_device(vm, i));
+		if (!disk->unplugged)
+			present |= (uint32_t)BIT(pc_disk_device(vm, i));
+	}
+	pci_hotplug_configure(hotplug, removable, present);
+	return STATUS_OK;
+}
+
+_Static_assert((int)ATA_SECTOR_BYTES == (int)VIRTIO_BLK_SECTOR_BYTES, "sizes of disks");
+
+unsigned pc_ide_drive(const struct vm *vm, uint32_t index)
+{
+	unsigned drive = 0;
+
+	while (drive < IDE_DRIVES && pc_disk_of_kind(vm, VM_DISK_IDE, drive) != index)
+		drive++;
+	return drive;
+}
+
+// In the order of the configuration: first channel, second channel, each its first drive first.
+static enum status ide_create(struct vm *vm, struct device *ide)
+{
+	struct ide_drive_config drives[IDE_DRIVES] = {{0}};
+	uint32_t index;
+
+	for (unsigned i = 0; (index = pc_disk_of_kind(vm, VM_DISK_IDE, i)) != VM_DISKS_MAX; i++) {
+		const struct vm_disk_config *disk = &vm->config.disks[index];
+
+		ASSERT(i < IDE_DRIVES); // the configuration has been looked at
+		if (backend_create(ide->owner, i, disk_backend_submit, vm->disks[index]) !=
+			STATUS_OK)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		drives[i].sectors = disk->bytes / ATA_SECTOR_BYTES;
+		memcpy(drives[i].serial, disk->name, strnlen(disk->name, ATA_SERIAL_BYTES));
+	}
+	ide_configure(ide, drives);
+	return STATUS_OK;
+}
+
+enum status pc_disks_create(struct vm *vm, const struct pc_disk_controllers *controllers)
+{
+	if (controllers->test_disk != NULL &&
+		backend_create(controllers->test_disk->owner, 0, disk_backend_submit,
+			vm->disks[pc_disk_of_kind(vm, VM_DISK_TEST, 0)]) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	if (controllers->ide != NULL && ide_create(vm, controllers->ide) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	return virtio_create(vm, controllers->isa, controllers->hotplug);
+}
