@@ -10,6 +10,8 @@ debian-more  (nightly) the same by OVMF and with two vcpus, cut several times; w
              cut; by OVMF with its variables in a partition, where what Linux puts there is after
              a restart
 
+`ide`: the disk is one of an IDE controller, and is what hdparm and smartctl say.
+
 Each line of the check's log must be one of FSCK; Linux's warnings as in system.py.
 """
 
@@ -56,6 +58,8 @@ FSCK = (r"reprise-root: recovering journal",
 FSCK_FRAME = (r"|-+|Log of fsck .*|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]+ \d{4}|"
               r"fsck exited with status code 1")
 LOG_BYTES = 64 * MIB
+DISK = "root"  # its name, and its serial number
+IDE = ("interface = ide",)
 # Later than systemd's own date, which it would set the clock to.
 EPOCH, EPOCH_ELSEWHERE = 1900000000, 1950000000
 
@@ -71,6 +75,7 @@ def cases(options, suite):
     if suite == "debian":
         yield case("seabios", run_cuts, "seabios", 1)
         yield case("replay", run_replay, "seabios", cut=False)
+        yield case("ide", run_cuts, "seabios", 1, disk=IDE)
         return
     yield case("ovmf", run_cuts, "ovmf", 2)
     yield case("seabios-2", run_cuts, "seabios", 3, vcpus=2)
@@ -82,6 +87,11 @@ def cases(options, suite):
     yield case("variables", run_variables)
     yield case("replay", run_replay, "seabios", cut=True)
     yield case("ovmf-replay", run_replay, "ovmf", cut=False)
+    yield case("ide-ovmf", run_cuts, "ovmf", 2, vcpus=2, disk=IDE)
+    yield case("ide-save-load", run_cuts, "seabios", 1, keys=["test_save_load = 300",
+                                                              "test_save_load_memory = 100"],
+               host_mib=2300, disk=IDE)
+    yield case("ide-replay", run_replay, "seabios", cut=True, disk=IDE)
 
 
 def image_path():
@@ -99,24 +109,25 @@ def mapped(path):
 
 
 def command(options, directory, firmware, host=(), machine=(), image=None, memory=MEMORY_MIB,
-            host_mib=HOST_MIB, rtc_base=EPOCH, elsewhere=False, shift=None):
-    """Reprise with one machine, whose only disk is a copy of the image. Instructions are counted,
-    so that a busy build machine is no slow guest; an idle guest waits for somebody who types."""
+            host_mib=HOST_MIB, rtc_base=EPOCH, elsewhere=False, shift=None, disk=()):
+    """Reprise with one machine, whose only disk is a copy of the image, with the keys `disk`.
+    Instructions are counted, so that a busy build machine is no slow guest; an idle guest waits for
+    somebody who types."""
     files = [(name, mapped(path)) for name, path in FIRMWARE[firmware]]
     config = "\n".join(["[reprise]", f"debug_exit = {qemu.DEBUG_EXIT}", *host, "[vm guest]",
                         f"memory = {memory}M", f"rtc_base = {rtc_base}",
                         f"firmware = {'seabios' if firmware == 'seabios' else 'ovmf'}",
                         *machine,
-                        system.disk_section("image:disk.img", "root", "guest")])
-    disk = mapped(image or image_path())
+                        system.disk_section("image:disk.img", DISK, "guest", disk)])
+    content = mapped(image or image_path())
     os.makedirs(directory, exist_ok=True)
     archive = os.path.join(directory, "esp.cpio")
     with open(archive, "wb") as file:
         for part in qemu.cpio_parts([("reprise.ini", config.encode()), *files,
-                                     ("disk.img", disk)]):
+                                     ("disk.img", content)]):
             file.write(part)
     # The image is there twice: in the archive, and as the disk.
-    memory += 2 * len(disk) // MIB + host_mib
+    memory += 2 * len(content) // MIB + host_mib
     return qemu.reprise_command(options, directory, None, memory=memory, icount=False,
                                 elsewhere=elsewhere) + [
         "-initrd", archive,
@@ -252,15 +263,39 @@ def random_of(name):
     return random.Random(f"{name} {os.environ.get('QEMU_SEED', '0')}")
 
 
-def run_cuts(options, directory, notes, firmware, cuts, vcpus=1, keys=(), host_mib=HOST_MIB):
-    rng = random_of(f"{firmware} {vcpus} {keys}")
+def check_ide(line):
+    """What Linux's tools read is what the configuration says, and it can be trimmed."""
+    sectors = os.path.getsize(image_path()) // 512
+    wanted = {"hdparm -I /dev/sda": [f"Serial Number: +{DISK} *\n", "Checksum: correct",
+                                     rf"LBA48 +user addressable sectors: +{sectors}\n",
+                                     r"\*\s+Data Set Management TRIM"],
+              "hdparm -W 0 /dev/sda; hdparm -W 1 /dev/sda": ["write-caching =  0 ",
+                                                             "write-caching =  1 "],
+              "smartctl -a /dev/sda": ["self-assessment test result: PASSED", "No Errors Logged",
+                                       rf"Serial Number: +{DISK} *\n", r"SMART support is: Enabled"],
+              "smartctl -t short /dev/sda; smartctl -l selftest /dev/sda": [
+                  r"# 1\s+Short offline\s+Completed without error"],
+              "fstrim -v /": ["bytes. trimmed"],
+              "dmesg | grep ata_piix; dmesg | grep 'ata1.00'": ["MWDMA2|configured for|sectors"]}
+    for text, regexes in wanted.items():
+        said = shell(line, text)
+        for regex in regexes:
+            if re.search(regex, said) is None:
+                raise console.ConsoleError(f"{text}: no {regex!r} in\n{said}")
+
+
+def run_cuts(options, directory, notes, firmware, cuts, vcpus=1, keys=(), host_mib=HOST_MIB,
+             disk=()):
+    rng = random_of(f"{firmware} {vcpus} {keys} {disk}" if disk else f"{firmware} {vcpus} {keys}")
     text = command(options, directory, firmware, machine=[f"vcpus = {vcpus}", *keys],
-                   host_mib=host_mib)
+                   host_mib=host_mib, disk=disk)
     with terminal(options, directory, text, TIMEOUT * (1 + cuts) * (4 if keys else 1)) as line:
         boot(line, "d")
         check_dmesg(options, line, firmware, notes)
         if shell(line, "nproc").strip() != str(vcpus):
             return f"the guest does not have {vcpus} CPUs"
+        if disk:
+            check_ide(line)
         for _ in range(cuts):
             cut_and_check(line, rng, notes)
         power_off(line)
@@ -322,21 +357,21 @@ def run_loadvm(options, directory, notes, host_mib):
     return None
 
 
-def replay_command(options, directory, firmware, mode, disk, **keys):
+def replay_command(options, directory, firmware, mode, log, **keys):
     """Positions are ticks of an instruction each."""
     return command(options, directory, firmware, shift=0,
                    machine=[f"rr = {mode}", "rrfile = disk:0"], **keys) + [
-        "-drive", f"file={disk},format=raw,if=none,id=log,cache=unsafe",
+        "-drive", f"file={log},format=raw,if=none,id=log,cache=unsafe",
         "-device", "virtio-blk-pci,drive=log"]
 
 
 def record_and_replay(options, directory, notes, firmware, talk, **keys):
     """Of `talk`, with the guest from its power-on, and whether it is off in the end."""
-    disk = os.path.join(directory, "log.img")
-    with open(disk, "wb") as file:
+    log = os.path.join(directory, "log.img")
+    with open(log, "wb") as file:
         file.truncate(LOG_BYTES)
     here = os.path.join(directory, "record")
-    text = replay_command(options, here, firmware, "record", disk, **keys)
+    text = replay_command(options, here, firmware, "record", log, **keys)
     with terminal(options, here, text) as line:
         if talk(line):
             line.expect(replay.RECORDED + "the machine ended", 120)
@@ -345,11 +380,11 @@ def record_and_replay(options, directory, notes, firmware, talk, **keys):
             monitor.command(line, "record stop", "recorded", 120)
         recorded = re.search(replay.RECORDED + "(as asked for|the machine ended)",
                              line.output.decode("ascii", "replace"))
-    failure = replay.verify(options, disk)
+    failure = replay.verify(options, log)
     if failure is not None:
         return failure
     here = os.path.join(directory, "replay")
-    text = replay_command(options, here, firmware, "replay", disk, elsewhere=True,
+    text = replay_command(options, here, firmware, "replay", log, elsewhere=True,
                           **keys | {"rtc_base": EPOCH_ELSEWHERE})
     with terminal(options, here, text) as line:
         line.expect(replay.REPLAYED + "|the last beacon that matched[^\r]*", TIMEOUT)
@@ -361,7 +396,7 @@ def record_and_replay(options, directory, notes, firmware, talk, **keys):
     return None
 
 
-def run_replay(options, directory, notes, firmware, cut):
+def run_replay(options, directory, notes, firmware, cut, disk=()):
     """From power-on to the shell, or through a power cut to the shell behind it."""
     rng = random_of("replay")
 
@@ -372,4 +407,4 @@ def run_replay(options, directory, notes, firmware, cut):
         else:
             write_a_while(line, rng, rng.randint(1, 999))
 
-    return record_and_replay(options, directory, notes, firmware, talk)
+    return record_and_replay(options, directory, notes, firmware, talk, disk=disk)
