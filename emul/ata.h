@@ -9,7 +9,7 @@
 
 enum {
 	ATA_SERIAL_BYTES = 20,
-	ATA_MULTIPLE_MAX = 16, // sectors in a block of READ MULTIPLE
+	ATA_MULTIPLE_MAX = 8, // sectors in a block of READ MULTIPLE
 	ATA_TRIM_BLOCKS_MAX = 8,
 	ATA_TRIM_RANGES = ATA_SECTOR_BYTES / 8, // of a block
 	ATA_SELF_TESTS_MAX = 21, // that the log of them has: ACS-3 A.18

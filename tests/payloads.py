@@ -48,6 +48,9 @@ KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
            for engine in ("svm", "vmx")}}
 FEATURES = {"cpu_la57": ",+la57"}  # of QEMU's CPU; all others see its model as it is
 DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", ""]
+IDE = [line for name in ("first", "second", "third")
+       for line in (f"[disk {name}]", "vm = {vm}", "medium = ram:64K", "interface = ide",
+                    "test_delay = {seed}", "")]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -87,7 +90,8 @@ def runs(name, place, engine):
 def disk_section(name, machine, seed=1, plane=None, disk=()):
     """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk.
     `disk`: more of its keys."""
-    sections = {"hot_unplug": DISK, "virtio_disk": DISK, "virtio_net": NICS}.get(name, [])
+    sections = {"hot_unplug": DISK, "ide_disk": IDE, "virtio_disk": DISK,
+                "virtio_net": NICS}.get(name, [])
     keys = [*disk] if plane is None else [f"dataplane = {plane}", *disk]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)
 

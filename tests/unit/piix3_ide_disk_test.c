@@ -19,7 +19,7 @@ static void the_disk_says_what_it_is(void **state)
 	assert_int_equal(word_of(page, 60) | word_of(page, 61) << 16, SECTORS);
 	assert_int_equal(word_of(page, 100) | word_of(page, 101) << 16, SECTORS);
 	assert_int_equal(word_of(page, 1), SECTORS / 1008);
-	assert_int_equal(word_of(page, 59), 0x110);
+	assert_int_equal(word_of(page, 59), 0x108);
 	assert_int_equal(word_of(page, 63), 0x07);
 	assert_int_equal(word_of(page, 85), 0x69);
 	out(COUNT, 0x22); // MWDMA 2
