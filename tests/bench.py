@@ -71,17 +71,17 @@ def boot(options, directory, engine):
     yield "memory.overhead", int(match.group(2)) * 1024, "bytes"
 
 
-def virtio_totals(options, directory, engine, depth, rounds, keys, cpus):
-    """(exits, ticks) of a whole run of the payload; those of the core that serves the disk too."""
+def disk_totals(options, directory, engine, name, end, cmdline, keys=(), cpus=1):
+    """(exits, ticks) of a whole run of the payload, which says `end`; those of the core that serves
+    the disk too. `keys`: of the disk."""
     command = payloads.guest_command(
-        options, "virtio_bench", directory, log="info", engine=engine, cpus=cpus, icount=True,
-        keys=[f"cmdline = depth={depth} rounds={rounds} {keys[0]}",
-              "[disk tests]", "vm = t", "medium = ram:256K", *keys[1:]])
-    result = engines.EMULATORS[engine].run(command, os.path.join(directory, "virtio.log"), 60)
+        options, name, directory, log="info", engine=engine, cpus=cpus, icount=True,
+        keys=["cmdline = " + cmdline, "[disk tests]", "vm = t", "medium = ram:256K", *keys])
+    result = engines.EMULATORS[engine].run(command, os.path.join(directory, name + ".log"), 60)
     lines = "\n".join(result.log_lines())
     match = HANDLED.search(lines)
-    if match is None or "virtio_bench: status = 0" not in result.guest_lines():
-        raise ValueError("virtio_bench: " + result.describe())
+    if match is None or f"{name}: status = {end}" not in result.guest_lines():
+        raise ValueError(f"{name}: " + result.describe())
     served = SERVED.search(lines)
     return int(match.group(1)), int(match.group(2)) + (int(served.group(1)) if served else 0)
 
@@ -93,16 +93,27 @@ def virtio(options, directory, engine):
              "polled": (2, ["poll=1", "dataplane = 1"])}
     for kind, (cpus, keys) in kinds.items():
         for option, depth in ((1, 1), (2, 32)):
-            totals = [virtio_totals(options, directory, engine, option, rounds, keys, cpus)
+            totals = [disk_totals(options, directory, engine, "virtio_bench", "0",
+                                  f"depth={option} rounds={rounds} {keys[0]}", keys[1:], cpus)
                       for rounds in (1, 2)]
             count, ticks = (after - before for before, after in zip(*totals))
             yield f"io.{kind}.{depth}.exits", count * 1000 // (100 * depth), "thousandths"
             yield f"io.{kind}.{depth}.instructions", ticks // (100 * depth), "instructions"
 
 
+def ide(options, directory, engine):
+    """The same from an IDE disk, as Linux's driver asks for them."""
+    totals = [disk_totals(options, directory, engine, "ide_bench", "0x50", f"rounds={rounds}",
+                          ["interface = ide"]) for rounds in (1, 2)]
+    count, ticks = (after - before for before, after in zip(*totals))
+    yield "io.ide.1.exits", count * 10, "thousandths"
+    yield "io.ide.1.instructions", ticks // 100, "instructions"
+
+
 def measure(options, directory, engine):
     yield from exits(options, directory, engine)
     yield from virtio(options, directory, engine)
+    yield from ide(options, directory, engine)
     yield from boot(options, directory, engine)
     saved, loaded = state.costs(options, directory, engine)
     yield "state.save", saved, "instructions"

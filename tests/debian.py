@@ -272,7 +272,8 @@ def check_ide(line):
               "hdparm -W 0 /dev/sda; hdparm -W 1 /dev/sda": ["write-caching =  0 ",
                                                              "write-caching =  1 "],
               "smartctl -a /dev/sda": ["self-assessment test result: PASSED", "No Errors Logged",
-                                       rf"Serial Number: +{DISK} *\n", r"SMART support is: Enabled"],
+                                       rf"Serial Number: +{DISK} *\n",
+                                       r"SMART support is: Enabled"],
               "smartctl -t short /dev/sda; smartctl -l selftest /dev/sda": [
                   r"# 1\s+Short offline\s+Completed without error"],
               "fstrim -v /": ["bytes. trimmed"],

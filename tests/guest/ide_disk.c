@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Disks of an IDE controller (emul/ide.c): two of the first channel, one of the second. PIO and DMA,
-// both channels at once, bad tables, resets in mid-transfer. What depends on how long a request
-// takes is not printed.
+// Disks of an IDE controller (emul/ide.c): two of the first channel, one of the second. PIO and
+// DMA, both channels at once, bad tables, resets in mid-transfer. What depends on how long a
+// request takes is not printed.
 #include "emul/ata_abi.h"
 #include "lib/dev.h"
 
