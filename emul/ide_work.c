@@ -316,14 +316,16 @@ static void part_completed(struct ide *ide, unsigned channel, struct guest_time 
 {
 	struct ide_channel *of = &ide->channels[channel];
 	bool is_in = of->work.kind == ATA_WORK_READ && !of->work.dma;
+	uint32_t part = of->part;
 
+	of->part = 0;
 	if (is_in) {
-		device_take_data(&ide->pci.device, ide_port(ide, channel), of->buffer, of->part);
-		data_wait(ide, channel, IDE_IN, of->part);
+		device_take_data(&ide->pci.device, ide_port(ide, channel), of->buffer, part);
+		data_wait(ide, channel, IDE_IN, part);
 		ide_irq_set(ide, channel, true);
 		return;
 	}
-	of->done += of->part;
+	of->done += part;
 	work_go_on(ide, channel, now);
 	if (of->state == IDE_OUT)
 		ide_irq_set(ide, channel, true);

@@ -2,7 +2,7 @@
 # Fuzzers: what each is built from, and what it starts from. Part of the Makefile.
 
 # The real sources, on this machine, with sanitizers. NAME: SOURCES.
-FUZZERS := board fat gpt log log_write net vga virtio virtio_devices
+FUZZERS := board fat gpt ide log log_write net vga virtio virtio_devices
 FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
@@ -11,6 +11,7 @@ fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/pci_host.c \
 	emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
+fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c,$(EMUL_SRCS))
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 fuzz_log_write := $(fuzz_log)
 fuzz_net := $(FUZZ_VIRTIO) $(filter emul/virtio_net%,$(EMUL_SRCS))
@@ -27,7 +28,7 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 COVER_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer -fprofile-instr-generate \
 	-fcoverage-mapping -MMD -MP
 
-FUZZ_SEEDS := $(foreach s,board disk log log_write net vga virtio,$(B)/fuzz/$(s)_seeds.stamp)
+FUZZ_SEEDS := $(foreach s,board disk ide log log_write net vga virtio,$(B)/fuzz/$(s)_seeds.stamp)
 .PHONY: fuzzers fuzzers-cover
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%_fuzz) $(FUZZ_SEEDS)
 fuzzers-cover: $(FUZZERS:%=$(B)/cover/%_fuzz) $(FUZZ_SEEDS)
@@ -48,7 +49,7 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
 # Folders of seeds. The files that a script writes are the same each time.
-$(foreach s,board log_write net vga,$(B)/fuzz/$(s)_seeds.stamp): \
+$(foreach s,board ide log_write net vga,$(B)/fuzz/$(s)_seeds.stamp): \
 		$(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)
