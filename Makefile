@@ -125,7 +125,7 @@ $(B)/deps.stamp: tools/deps.sh tools/packages.txt
 # Other flags, other objects. It is written when they change alone.
 $(B)/flags.stamp: FORCE
 	@mkdir -p $(B)
-	@echo '$(CFLAGS) $(WARN) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' \
+	@echo '$(CFLAGS) $(WARN) $(SMALL) $(UNIT_CFLAGS) $(GUEST_CFLAGS)' \
 		'$(HOST_CFLAGS) $(FUZZ_CFLAGS) $(COVER_CFLAGS)' >$@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 .PHONY: FORCE
@@ -157,6 +157,12 @@ $(B)/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
 
 $(B)/emul/%.c.o: EXTRA := -Wpadded
 $(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
+# What runs once, or when somebody types, is small rather than fast.
+SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) drivers/fat.c drivers/gpt.c drivers/region_find.c \
+	replay/bisect.c replay/monitor_replay.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c \
+	vm/landing_test.c vm/line_editor.c vm/position_test.c vm/save_load_test.c vm/task_switch.c \
+	$(filter vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS))
+$(SMALL:%=$(B)/%.o): CFLAGS += -Os
 # newlib builds several functions from one file, told apart by macros.
 $(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r
 $(B)/newlib/stdlib/nano-mallocr.o: EXTRA := -DINTERNAL_NEWLIB -DDEFINE_MALLOC -DDEFINE_FREE \
