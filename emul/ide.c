@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-#include "kernel/base/assert.h"
-
 enum {
 	COMMAND_PORTS = 8,
 	MASTER_BYTES = 8, // of a channel

@@ -3,8 +3,6 @@
 // volume 2, 9 (reset).
 #include "emul/ide_internal.h"
 
-#include <string.h>
-
 enum {
 	REGISTER_ERROR = 1, // and features
 	REGISTER_COUNT = 2,

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/pc_internal.h"
 
-#include <string.h>
-
 #include "emul/uart16550.h"
 #include "emul/virtio_balloon.h"
-#include "emul/virtio_blk.h"
 #include "emul/virtio_console.h"
 #include "emul/virtio_rng.h"
 #include "vm/pc.h"
