@@ -277,7 +277,8 @@ def check_ide(line):
               "smartctl -t short /dev/sda; smartctl -l selftest /dev/sda": [
                   r"# 1\s+Short offline\s+Completed without error"],
               "fstrim -v /": ["bytes. trimmed"],
-              "dmesg | grep ata_piix; dmesg | grep 'ata1.00'": ["MWDMA2|configured for|sectors"]}
+              "dmesg | grep ata1": [r"PATA max MWDMA2 cmd 0x1f0 ctl 0x3f6 .* irq 14",
+                                    rf"ata1\.00: {sectors} sectors, multi \d+: LBA48"]}
     for text, regexes in wanted.items():
         said = shell(line, text)
         for regex in regexes:
