@@ -9,7 +9,7 @@
 //
 // Stimuli, each with the guest time `now`:
 //   reset, read, write, line, message      direct calls
-//   timer, bottom_half, receive, complete, packet, set
+//   timer, bottom_half, receive, complete, packet, input, set
 //                                          events: through the VM's event queue, in every mode
 // Where nothing keeps positions, a completion that is there at once comes right behind the stimulus
 // that submitted it; what is submitted in that one comes as an event.
@@ -39,6 +39,7 @@
 #ifndef EMUL_DEVICE_H
 #define EMUL_DEVICE_H
 
+#include "emul/device_input.h"
 #include "emul/device_io.h"
 #include "kernel/base/state.h"
 #include "kernel/base/status.h"
@@ -242,12 +243,18 @@ struct device_model {
 	// A valid frame arrived at `port`. What there is no room for is lost, as on hardware.
 	void (*packet)(struct device *device, struct guest_time now, unsigned port,
 		const struct device_frame *frame);
+	// Somebody did that, where `takes_input` has said that it goes to this device. What there
+	// is no room for is lost, as on hardware.
+	void (*input)(struct device *device, struct guest_time now,
+		const struct device_input *input);
 
 	// QUERIES: change nothing.
 	bool (*level)(const struct device *device, struct guest_time now, unsigned output);
 	size_t (*receive_room)(const struct device *device, unsigned port);
 	// Whether it has such a setting, and that is a value of it. Absent: it has none.
 	bool (*accepts)(const struct device *device, enum device_setting setting, uint64_t value);
+	// Whether it has, at present, what such input comes from. Absent: it has not.
+	bool (*takes_input)(const struct device *device, enum device_input_kind kind);
 	// The requests of a port whose completion it waits for, which are that many. Absent: it
 	// does not say.
 	unsigned (*awaited)(const struct device *device, unsigned port,

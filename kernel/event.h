@@ -21,8 +21,8 @@ enum event_kind {
 	EVENT_LINE,        // index: input; value: level. From outside: the power button
 	EVENT_MACHINE,     // index: enum of the machine's; a request from monitor or network
 	EVENT_PACKET,      // index: port; value: a checksum that is open; the frame: vm/packet.h
-	EVENT_KEY,         // reserved kinds: their producers come with input and USB
-	EVENT_USB,
+	EVENT_KEY,         // payload: struct device_input (emul/device_input.h)
+	EVENT_USB,         // reserved kinds
 	EVENT_AUDIO,
 };
 

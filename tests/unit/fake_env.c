@@ -123,6 +123,13 @@ void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t
 	stimulus_end(env);
 }
 
+void fake_input(struct fake_env *env, const struct device_input *input)
+{
+	stimulus_begin(env);
+	env->device->model->input(env->device, env->now, input);
+	stimulus_end(env);
+}
+
 bool fake_serve(struct fake_env *env, bool last)
 {
 	unsigned served;

@@ -91,6 +91,7 @@ void fake_write(struct fake_env *env, unsigned region, uint64_t offset, unsigned
 void fake_line(struct fake_env *env, unsigned input, bool level);
 void fake_message(struct fake_env *env, const struct interrupt_message *message);
 void fake_receive(struct fake_env *env, unsigned port, const void *bytes, size_t count);
+void fake_input(struct fake_env *env, const struct device_input *input);
 // As the core that has the queues does; `served` comes when the device has noted something. Whether
 // there was anything to do.
 bool fake_serve(struct fake_env *env, bool last);
