@@ -20,12 +20,12 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/pmu.c kernel/position.c kernel/smp.c kernel/smp_entry.S kernel/symbols.c \
 	kernel/timer.c
 
-BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
-	boot/config_region.c boot/config_rr.c boot/config_values.c boot/cpio.c \
-	boot/disk_regions.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c \
-	boot/efi_mp.c boot/efi_screen.c boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c \
-	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
-	boot/quiesce.c boot/relocate.c boot/text.c
+BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_keys.c boot/config_landing.c \
+	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c \
+	boot/cpio.c boot/disk_regions.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
+	boot/efi_files.c boot/efi_mp.c boot/efi_screen.c boot/efi_volume.c boot/enter.S \
+	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
+	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
 
 DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c drivers/fat.c \
 	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One table of keys per kind of section; a key's type parses its value (boot/config_values.c), the
-// rest is common.
+// What keys a kind of section has is a table (boot/config_keys.c); a key's type parses its value
+// (boot/config_values.c), the rest is common.
 //
 // The UEFI path parses the configuration too, to learn which files to load, before the kernel has
 // set up anything: hence no STATUS_FAIL and no C library beyond memory and string functions.
@@ -8,122 +8,23 @@
 
 #include <string.h>
 
-#include "boot/config_values.h"
+#include "boot/config_keys.h"
 #include "boot/ini.h"
 #include "boot/text.h"
 
-enum { CONFIG_KEYS_MAX = 32 }; // per section
-
 struct config boot_config;
-
-struct config_key {
-	const char *name;
-	config_parse_value *parse;
-	uint32_t offset;
-	uint32_t bytes;
-	bool is_required;
-};
 
 struct config_parser {
 	const char *file_name;
 	struct config *config;
 	char *error;
-	const struct config_key *keys; // of the present section
-	size_t key_count;
+	const struct config_keys *keys; // of the present section
 	void *section; // what the keys' offsets refer to
 	uint32_t line; // of the present section
 	uint32_t lines[CONFIG_KEYS_MAX]; // of its keys; 0: not seen
 	struct ini_slice pin; // value of the present section's key
 	bool has_host;
 };
-
-#define CONFIG_KEY(type, member, name_, parse_, required_)                                         \
-	{                                                                                          \
-		.name = (name_), .parse = (parse_), .offset = (uint32_t)offsetof(type, member),    \
-		.bytes = (uint32_t)sizeof(((type *)0)->member), .is_required = (required_)         \
-	}
-#define CONFIG_HOST_KEY(member, name, parse)                                                       \
-	CONFIG_KEY(struct config_host, member, name, parse, false)
-#define CONFIG_VM_KEY(member, name, parse)                                                         \
-	CONFIG_KEY(struct config_vm, member, name, parse, false)
-#define CONFIG_VM_MUST(member, name, parse)                                                        \
-	CONFIG_KEY(struct config_vm, member, name, parse, true)
-
-static const struct config_key config_host_keys[] = {
-	CONFIG_HOST_KEY(log_level, "log", config_parse_log),
-	CONFIG_HOST_KEY(debug_exit, "debug_exit", config_parse_debug_exit),
-	CONFIG_HOST_KEY(cpus, "cpus", config_parse_cpus),
-	CONFIG_HOST_KEY(cpus_from, "cpus_from", config_parse_cpus_from),
-	CONFIG_HOST_KEY(quit_on_exit, "quit_on_exit", config_parse_bool),
-	CONFIG_HOST_KEY(start_in_monitor, "console", config_parse_console),
-};
-
-static const struct config_key config_vm_keys[] = {
-	CONFIG_VM_MUST(memory_bytes, "memory", config_parse_memory),
-	CONFIG_VM_KEY(vcpus, "vcpus", config_parse_vcpus),
-	CONFIG_VM_KEY(tsc_khz, "tsc_khz", config_parse_tsc_khz),
-	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
-	CONFIG_VM_KEY(firmware, "firmware", config_parse_firmware),
-	CONFIG_VM_KEY(pflash, "pflash", config_parse_region),
-	CONFIG_VM_KEY(kernel, "kernel", config_parse_path),
-	CONFIG_VM_KEY(initrd, "initrd", config_parse_path),
-	CONFIG_VM_KEY(cmdline, "cmdline", config_parse_text),
-	CONFIG_VM_KEY(x2apic, "x2apic", config_parse_bool),
-	CONFIG_VM_KEY(display, "display", config_parse_display),
-	CONFIG_VM_KEY(debugcon, "debugcon", config_parse_debugcon),
-	CONFIG_VM_KEY(debug_exit, "isa_debug_exit", config_parse_bool),
-	CONFIG_VM_KEY(balloon, "balloon", config_parse_bool),
-	CONFIG_VM_KEY(console_device, "console_device", config_parse_console_device),
-	CONFIG_VM_KEY(rng, "rng", config_parse_bool),
-	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),
-	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
-	CONFIG_VM_KEY(recordable, "recordable", config_parse_bool),
-	CONFIG_VM_KEY(rr, "rr", config_parse_rr),
-	CONFIG_VM_KEY(rrbeacon, "rrbeacon", config_parse_beacon),
-	CONFIG_VM_KEY(rrfile, "rrfile", config_parse_rr_file),
-	CONFIG_VM_KEY(step, "step", config_parse_step),
-	CONFIG_VM_KEY(landing_test, "landing_test", config_parse_landing),
-	CONFIG_VM_KEY(landing_trace, "landing_trace", config_parse_bool),
-	CONFIG_VM_KEY(hardware_shaped, "hardware_shaped", config_parse_seed),
-	CONFIG_VM_KEY(test_disk, "test_disk", config_parse_test_disk),
-	CONFIG_VM_KEY(test_disk_delay, "test_disk_delay", config_parse_seed),
-	CONFIG_VM_KEY(save_load, "test_save_load", config_parse_count),
-	CONFIG_VM_KEY(save_load_memory, "test_save_load_memory", config_parse_count),
-};
-
-#define CONFIG_DISK_KEY(member, name, parse, required)                                             \
-	CONFIG_KEY(struct config_disk, member, name, parse, required)
-static const struct config_key config_disk_keys[] = {
-	CONFIG_DISK_KEY(vm, "vm", config_parse_name, true),
-	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, true),
-	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
-	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
-	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),
-	CONFIG_DISK_KEY(snapshot, "snapshot", config_parse_bool, false),
-	CONFIG_DISK_KEY(snapshot_memory, "snapshot_memory", config_parse_overlay, false),
-	CONFIG_DISK_KEY(bps.average, "bps", config_parse_rate, false),
-	CONFIG_DISK_KEY(bps.burst, "bps_max", config_parse_rate, false),
-	CONFIG_DISK_KEY(bps.burst_seconds, "bps_max_length", config_parse_burst, false),
-	CONFIG_DISK_KEY(iops.average, "iops", config_parse_rate, false),
-	CONFIG_DISK_KEY(iops.burst, "iops_max", config_parse_rate, false),
-	CONFIG_DISK_KEY(iops.burst_seconds, "iops_max_length", config_parse_burst, false),
-	CONFIG_DISK_KEY(dataplane, "dataplane", config_parse_dataplane, false),
-	CONFIG_DISK_KEY(delay, "test_delay", config_parse_seed, false),
-};
-
-#define CONFIG_NIC_KEY(member, name, parse, required)                                              \
-	CONFIG_KEY(struct config_nic, member, name, parse, required)
-static const struct config_key config_nic_keys[] = {
-	CONFIG_NIC_KEY(vm, "vm", config_parse_name, true),
-	CONFIG_NIC_KEY(network, "switch", config_parse_name, false),
-	CONFIG_NIC_KEY(mac, "mac", config_parse_mac, false),
-	CONFIG_NIC_KEY(model, "model", config_parse_nic_model, false),
-};
-
-_Static_assert(ARRAY_COUNT(config_host_keys) <= CONFIG_KEYS_MAX, "lines");
-_Static_assert(ARRAY_COUNT(config_vm_keys) <= CONFIG_KEYS_MAX, "lines");
-_Static_assert(ARRAY_COUNT(config_disk_keys) <= CONFIG_KEYS_MAX, "lines");
-_Static_assert(ARRAY_COUNT(config_nic_keys) <= CONFIG_KEYS_MAX, "lines");
 
 static const struct ini_slice config_nothing = {NULL, 0};
 
@@ -175,8 +76,8 @@ static bool config_check_pin(struct config_parser *parser, const struct config_v
 // The line of a key in the section that ends, 0 where it has none.
 static uint32_t config_line_of(const struct config_parser *parser, const char *name)
 {
-	for (size_t i = 0; i < parser->key_count; i++)
-		if (strcmp(parser->keys[i].name, name) == 0)
+	for (size_t i = 0; i < parser->keys->count; i++)
+		if (strcmp(parser->keys->first[i].name, name) == 0)
 			return parser->lines[i];
 	return 0;
 }
@@ -236,21 +137,22 @@ static bool config_check_firmware(struct config_parser *parser, const struct con
 // The section that ends here has all it must have.
 static bool config_end_section(struct config_parser *parser)
 {
-	for (size_t i = 0; i < parser->key_count; i++)
-		if (parser->keys[i].is_required && parser->lines[i] == 0)
-			return config_fail(parser, parser->line, config_slice(parser->keys[i].name),
+	const struct config_keys *keys = parser->keys;
+
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->first[i].is_required && parser->lines[i] == 0)
+			return config_fail(parser, parser->line, config_slice(keys->first[i].name),
 				"this key in the section, got none", config_nothing);
-	return parser->keys != config_vm_keys || (config_check_pin(parser, parser->section) &&
+	return keys != &config_vm_keys || (config_check_pin(parser, parser->section) &&
 		config_check_firmware(parser, parser->section) &&
 		config_check_rr(parser, parser->section) &&
 		config_check_one_cpu(parser, parser->section));
 }
 
-static void config_start_section(struct config_parser *parser, const struct config_key *keys,
-	size_t key_count, void *section)
+static void config_start_section(struct config_parser *parser, const struct config_keys *keys,
+	void *section)
 {
 	parser->keys = keys;
-	parser->key_count = key_count;
 	parser->section = section;
 	memset(parser->lines, 0, sizeof(parser->lines));
 }
@@ -264,8 +166,7 @@ static bool config_start_host(struct config_parser *parser, struct ini_slice nam
 		return config_fail(parser, parser->line, config_slice("[reprise]"),
 			"this section once, got it again", config_nothing);
 	parser->has_host = true;
-	config_start_section(parser, config_host_keys, ARRAY_COUNT(config_host_keys),
-		&parser->config->host);
+	config_start_section(parser, &config_host_keys, &parser->config->host);
 	return true;
 }
 
@@ -292,7 +193,7 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true,
 		.rtc_base = CONFIG_RTC_HOST, .autostart = true, .save_load_memory = 1};
 	memcpy(vm->name, name.bytes, name.count);
-	config_start_section(parser, config_vm_keys, ARRAY_COUNT(config_vm_keys), vm);
+	config_start_section(parser, &config_vm_keys, vm);
 	return true;
 }
 
@@ -317,7 +218,7 @@ static bool config_start_disk(struct config_parser *parser, struct ini_slice nam
 	disk = &config->disks[config->disk_count++];
 	*disk = (struct config_disk){.line = parser->line, .plugged = true};
 	memcpy(disk->name, name.bytes, name.count);
-	config_start_section(parser, config_disk_keys, ARRAY_COUNT(config_disk_keys), disk);
+	config_start_section(parser, &config_disk_keys, disk);
 	return true;
 }
 
@@ -366,7 +267,7 @@ static bool config_start_nic(struct config_parser *parser, struct ini_slice name
 	nic = &config->nics[config->nic_count++];
 	*nic = (struct config_nic){.line = parser->line, .network = "lan"};
 	memcpy(nic->name, name.bytes, name.count);
-	config_start_section(parser, config_nic_keys, ARRAY_COUNT(config_nic_keys), nic);
+	config_start_section(parser, &config_nic_keys, nic);
 	return true;
 }
 
@@ -432,9 +333,9 @@ static bool config_fail_key(struct config_parser *parser, uint32_t line, struct 
 
 	text_init(&text, expected, sizeof(expected));
 	text_add(&text, "one of ");
-	for (size_t i = 0; i < parser->key_count; i++) {
+	for (size_t i = 0; i < parser->keys->count; i++) {
 		text_add(&text, i > 0 ? ", " : "");
-		text_add(&text, parser->keys[i].name);
+		text_add(&text, parser->keys->first[i].name);
 	}
 	return config_fail(parser, line, config_slice("key"), expected, key);
 }
@@ -446,11 +347,11 @@ static bool config_key(void *context, uint32_t line, struct ini_slice key, struc
 	const char *expected;
 	size_t i = 0;
 
-	while (i < parser->key_count && !ini_slice_equals(key, parser->keys[i].name))
+	while (i < parser->keys->count && !ini_slice_equals(key, parser->keys->first[i].name))
 		i++;
-	if (i == parser->key_count)
+	if (i == parser->keys->count)
 		return config_fail_key(parser, line, key);
-	found = &parser->keys[i];
+	found = &parser->keys->first[i];
 	if (parser->lines[i] != 0)
 		return config_fail(parser, line, key, "this key once in the section, got it again",
 			config_nothing);
@@ -467,7 +368,9 @@ enum status config_parse(const char *file_name, const char *text, size_t bytes,
 	struct config *config, char error[CONFIG_ERROR_MAX])
 {
 	static const struct ini_handler handler = {.section = config_section, .key = config_key};
-	struct config_parser parser = {.file_name = file_name, .config = config, .error = error};
+	static const struct config_keys none = {NULL, 0}; // before the first section
+	struct config_parser parser = {.file_name = file_name, .config = config, .error = error,
+		.keys = &none};
 	struct ini_error ini_error;
 	enum status status;
 

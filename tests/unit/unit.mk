@@ -39,9 +39,9 @@ $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 	$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_ini := boot/ini.c
-unit_config := boot/config.c boot/config_disk.c boot/config_landing.c boot/config_nic.c \
-	boot/config_region.c boot/config_rr.c boot/config_values.c boot/ini.c boot/path.c \
-	boot/text.c
+unit_config := boot/config.c boot/config_disk.c boot/config_keys.c boot/config_landing.c \
+	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c \
+	boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_disk := $(unit_config)
 unit_config_firmware := $(unit_config)
