@@ -119,7 +119,7 @@ static void page_begin(struct ata_work *work, enum ata_page page, uint32_t count
 }
 
 // ACS-3 7.45: the modes that IDENTIFY DEVICE offers.
-static bool mode_set(struct ata_disk *disk, uint8_t mode)
+bool ata_mode_set(struct ata_disk *disk, uint8_t mode)
 {
 	if (mode <= 1)
 		disk->transfer_mode = 0;
@@ -151,7 +151,7 @@ static void features_set(struct ata_disk *disk, const struct ata_taskfile *file,
 	case ATA_FEATURE_REVERT_AT_RESET:
 		return;
 	case ATA_FEATURE_TRANSFER_MODE:
-		if (!mode_set(disk, (uint8_t)file->count))
+		if (!ata_mode_set(disk, (uint8_t)file->count))
 			refuse(work, ATA_ERROR_ABRT);
 		return;
 	default:

@@ -62,15 +62,16 @@ enum ata_work_kind {
 	ATA_WORK_VERIFY, // read, and nobody gets it
 	ATA_WORK_FLUSH,
 	ATA_WORK_TRIM, // blocks of ranges are written: ata_trim_range
+	ATA_WORK_PACKET, // a command block is written, which says more: atapi.c
 	ATA_WORK_KINDS
 };
 
 enum ata_page { ATA_PAGE_IDENTIFY, ATA_PAGE_SMART_DATA, ATA_PAGE_SMART_THRESHOLDS, ATA_PAGE_LOG,
-	ATA_PAGES };
+	ATA_PAGE_IDENTIFY_PACKET, ATA_PAGES };
 
 struct ata_work {
 	uint64_t lba;      // of READ, WRITE and VERIFY: all of it is on the disk
-	uint32_t sectors;  // of data, or to be verified: 1 to 65536
+	uint32_t sectors;  // of data, or to be verified: 1 to 65536, of a packet's 4 * SCSI_BLOCKS_MAX
 	uint8_t kind;      // enum ata_work_kind
 	uint8_t page;      // enum ata_page
 	uint8_t log;       // enum ata_log
@@ -79,7 +80,8 @@ struct ata_work {
 	bool durable;      // a write that is not done before it is safe
 	bool is_smart;     // the log is SMART READ LOG's
 	uint8_t error;     // of REFUSED: enum ata_error
-	uint8_t reserved[4];
+	bool is_packet;    // the command came as a packet
+	uint8_t reserved[3];
 };
 
 // What a hardware reset brings back; its log of self-tests goes with its power.
@@ -89,6 +91,11 @@ uint32_t ata_cylinders(const struct ata_disk *disk);
 // Begins the command in `file`, whose registers become what it answers in them. Status, and error
 // but for REFUSED, are the adapter's.
 void ata_command_begin(struct ata_disk *disk, struct ata_taskfile *file, struct ata_work *work);
+// The same of a drive of packets (ATAPI), which uses the disk's serial number and transfer mode.
+// DEVICE RESET and EXECUTE DEVICE DIAGNOSTIC are the adapter's.
+void atapi_command_begin(struct ata_disk *disk, struct ata_taskfile *file, struct ata_work *work);
+// A transfer mode of SET FEATURES. False: there is no such mode.
+must_check bool ata_mode_set(struct ata_disk *disk, uint8_t mode);
 // The registers show where the command failed.
 void ata_show_sector(const struct ata_disk *disk, struct ata_taskfile *file, uint64_t lba);
 // The page that a work of kind PAGE reads: ata_page.c.

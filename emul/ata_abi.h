@@ -111,6 +111,15 @@ enum ata_log { // ACS-3 A.1
 	ATA_LOG_EXTENDED_SELF_TESTS = 0x07,
 };
 
+enum {
+	ATAPI_PACKET_BYTES = 12,
+	ATAPI_DMA = 0x01, // feature of PACKET: its data move by DMA
+	// Interrupt reason, in the sector count: ATA/ATAPI-7 volume 2, 11.8.
+	ATAPI_REASON_COMMAND = 0x01, // the packet is asked for; with IN: the command has ended
+	ATAPI_REASON_IN = 0x02,      // data go to the host
+	ATAPI_SIGNATURE = 0xeb1401,  // in the LBA registers: volume 1, 9.12
+};
+
 enum { ATA_TRIM = 0x01 }; // feature of DATA SET MANAGEMENT
 
 #endif

@@ -51,6 +51,7 @@ enum {
 	SMART_FIRST_ATTRIBUTE = 2,
 };
 #define MODEL    "REPRISE HARDDISK"
+#define CD_MODEL "REPRISE CD-ROM"
 #define FIRMWARE "0.1"
 
 static void word(uint8_t *page, unsigned index, uint32_t value)
@@ -155,6 +156,34 @@ static void identify(const struct ata_disk *disk, uint8_t page[ATA_SECTOR_BYTES]
 	checksum_set(page);
 }
 
+// ATA/ATAPI-7 volume 1, 6.17.
+static void identify_packet(const struct ata_disk *disk, uint8_t page[ATA_SECTOR_BYTES])
+{
+	// Packets of 12 bytes, asked for within 50 us; removable; a CD drive.
+	word(page, ID_CONFIGURATION, 0x85c0);
+	text(page, ID_SERIAL, ATA_SERIAL_BYTES / 2, (const char *)disk->serial, ATA_SERIAL_BYTES);
+	text(page, ID_FIRMWARE, 4, FIRMWARE, sizeof(FIRMWARE));
+	text(page, ID_MODEL, 20, CD_MODEL, sizeof(CD_MODEL));
+	word(page, ID_CAPABILITIES, 0x0f00); // LBA, DMA, IORDY
+	word(page, ID_CAPABILITIES_2, 0x4000);
+	word(page, ID_PIO_TIMING, 0x0200);
+	word(page, ID_VALID, 0x0006);
+	word(page, ID_MWDMA, modes(disk, 0x20, 0x07));
+	word(page, ID_PIO, 0x03);
+	for (unsigned i = 0; i < 4; i++)
+		word(page, ID_CYCLES + i, 120); // ns
+	word(page, ID_MAJOR, 0x00f0); // ATA/ATAPI-4 to 7
+	word(page, ID_COMMANDS, 0x0210); // PACKET, DEVICE RESET
+	word(page, ID_COMMANDS_2, 0x4000);
+	word(page, ID_COMMANDS_3, 0x4000);
+	word(page, ID_ENABLED, 0x0210);
+	word(page, ID_ENABLED_3, 0x4000);
+	word(page, ID_UDMA, modes(disk, 0x40, 0x3f));
+	word(page, ID_RESET_RESULT, 0x6001); // 80 wires
+	page[2 * ID_INTEGRITY] = 0xa5;
+	checksum_set(page);
+}
+
 // What smartctl shows of every disk. `value` counts down from 100 to its threshold, where the disk
 // is worn; this one never is.
 static const struct {
@@ -239,6 +268,9 @@ void ata_page_make(const struct ata_disk *disk, const struct ata_work *work,
 	switch (work->page) {
 	case ATA_PAGE_IDENTIFY:
 		identify(disk, page);
+		break;
+	case ATA_PAGE_IDENTIFY_PACKET:
+		identify_packet(disk, page);
 		break;
 	case ATA_PAGE_SMART_DATA:
 		smart_data(page);

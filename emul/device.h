@@ -194,9 +194,35 @@ enum device_served {
 enum device_setting {
 	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
 	DEVICE_SETTING_BALLOON_PAGES, // so many pages of 4 KiB are asked for
+	// Of the CD drive device_disc_drive(value): it is emptied, or gets another disc. Where the
+	// driver has locked it, it is told that somebody wants that, and nothing else happens.
+	DEVICE_SETTING_EJECT,
+	DEVICE_SETTING_INSERT,
 	DEVICE_SETTING_PLUG,          // the device of that slot is put in
 	DEVICE_SETTING_UNPLUG,        // the guest is asked to give up the device of that slot
 };
+
+// Values of EJECT and INSERT: a drive of the device, the port of a disc that belongs to it, and
+// whether locks are of no avail.
+static inline uint64_t device_disc(unsigned drive, unsigned disc, bool force)
+{
+	return (uint64_t)force << 16 | disc << 8 | drive;
+}
+
+static inline unsigned device_disc_drive(uint64_t value)
+{
+	return value & 0xff;
+}
+
+static inline unsigned device_disc_port(uint64_t value)
+{
+	return value >> 8 & 0xff;
+}
+
+static inline bool device_disc_is_forced(uint64_t value)
+{
+	return (value >> 16 & 1) != 0;
+}
 
 struct pcidev_info;
 

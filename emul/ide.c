@@ -156,25 +156,66 @@ static void ide_timer(struct device *device, struct guest_time now, unsigned tim
 	ide_retry(ide_of(device), timer, now);
 }
 
+static bool is_asked(const struct ide *ide, unsigned channel, unsigned port)
+{
+	return ide->channels[channel].state == IDE_ASKED && ide_port(ide, channel) == port;
+}
+
 static void ide_complete(struct device *device, struct guest_time now, unsigned port,
 	uint64_t request, enum status status)
 {
 	struct ide *ide = ide_of(device);
-	unsigned channel = port / IDE_CHANNEL_DRIVES;
-	const struct ide_channel *of = &ide->channels[channel];
 
-	if (of->state == IDE_ASKED && port == ide_port(ide, channel) && request == of->name)
-		ide_completed(ide, channel, now, status); // else of a state that contradicts itself
+	for (unsigned i = 0; i < IDE_CHANNELS; i++) // none in a state that contradicts itself
+		if (is_asked(ide, i, port) && request == ide->channels[i].name) {
+			ide_completed(ide, i, now, status);
+			return;
+		}
 }
 
-void ide_configure(struct device *device, const struct ide_drive_config drives[IDE_DRIVES])
+static void ide_set(struct device *device, struct guest_time now, enum device_setting setting,
+	uint64_t value)
 {
+	(void)now;
+	ide_tray_set(ide_of(device), setting, value);
+}
+
+static bool ide_accepts(const struct device *device, enum device_setting setting, uint64_t value)
+{
+	const struct ide *ide = CONTAINER_OF(device, struct ide, pci.device);
+
+	return (setting == DEVICE_SETTING_EJECT || setting == DEVICE_SETTING_INSERT) &&
+		ide_tray_accepts(ide, setting, value);
+}
+
+const struct scsi_unit *ide_cd(const struct device *device, unsigned drive)
+{
+	const struct ide *ide = CONTAINER_OF(device, struct ide, pci.device);
+
+	return ide->drives[drive].unit.is_cd ? &ide->drives[drive].unit : NULL;
+}
+
+void ide_configure(struct device *device, const struct ide_drive_config drives[IDE_DRIVES],
+	const struct ide_disc discs[IDE_PORTS])
+{
+	struct ide *ide = ide_of(device);
+
+	memcpy(ide->discs, discs, sizeof(ide->discs));
 	for (unsigned i = 0; i < IDE_DRIVES; i++) {
-		struct ata_disk *disk = &ide_of(device)->drives[i].disk;
+		struct ata_disk *disk = &ide->drives[i].disk;
+		struct scsi_unit *unit = &ide->drives[i].unit;
 
 		memset(disk, 0, sizeof(*disk));
+		memset(unit, 0, sizeof(*unit));
 		disk->sectors = drives[i].sectors;
 		memcpy(disk->serial, drives[i].serial, sizeof(disk->serial));
+		unit->is_cd = drives[i].is_cd;
+		unit->disc = SCSI_NO_DISC;
+		memcpy(unit->serial, drives[i].serial, sizeof(unit->serial));
+		if (unit->is_cd && discs[i].blocks != 0) {
+			unit->disc = (uint8_t)i;
+			unit->blocks = discs[i].blocks;
+		}
 	}
 }
 
@@ -185,8 +226,11 @@ static void ide_reset(struct device *device, struct guest_time now, enum device_
 	(void)now;
 	memset(ide->channels, 0, sizeof(ide->channels));
 	pcidev_reset(&ide->pci);
-	for (unsigned i = 0; i < IDE_DRIVES; i++)
+	for (unsigned i = 0; i < IDE_DRIVES; i++) {
 		ata_disk_reset(&ide->drives[i].disk, kind != DEVICE_RESET_LINE);
+		if (ide->drives[i].unit.is_cd)
+			scsi_reset(&ide->drives[i].unit);
+	}
 	for (unsigned i = 0; i < IDE_CHANNELS; i++)
 		ide_channel_reset(ide, i);
 }
@@ -203,13 +247,12 @@ static unsigned ide_awaited(const struct device *device, unsigned port,
 	uint64_t names[DEVICE_IO_MAX])
 {
 	const struct ide *ide = CONTAINER_OF(device, struct ide, pci.device);
-	unsigned channel = port / IDE_CHANNEL_DRIVES;
+	unsigned count = 0;
 
-	if (port >= IDE_DRIVES || ide->channels[channel].state != IDE_ASKED ||
-		port != ide_port(ide, channel))
-		return 0;
-	names[0] = ide->channels[channel].name;
-	return 1;
+	for (unsigned i = 0; i < IDE_CHANNELS; i++)
+		if (is_asked(ide, i, port))
+			names[count++] = ide->channels[i].name;
+	return count;
 }
 
 static void ide_loaded(struct device *device, struct guest_time now)
@@ -228,8 +271,10 @@ static void ide_loaded(struct device *device, struct guest_time now)
 
 static const char *transfer_check(const struct ide_channel *of)
 {
-	uint64_t bytes = (uint64_t)of->work.sectors * ATA_SECTOR_BYTES;
 	bool has_buffer = of->state == IDE_IN || of->state == IDE_OUT;
+	uint64_t bytes = of->work.kind == ATA_WORK_PACKET ? ATAPI_PACKET_BYTES
+		: of->work.is_packet && of->work.kind == ATA_WORK_PAGE ? of->held
+		: (uint64_t)of->work.sectors * ATA_SECTOR_BYTES;
 
 	if (of->done > bytes || of->part > bytes - of->done || of->part > DEVICE_IO_BYTES_MAX)
 		return "a transfer beyond its command";
@@ -252,7 +297,8 @@ static bool kind_fits(const struct ide_channel *of)
 	case IDE_IN:
 		return (work->kind == ATA_WORK_READ && !work->dma) || work->kind == ATA_WORK_PAGE;
 	case IDE_OUT:
-		return work->kind == ATA_WORK_WRITE && !work->dma;
+		return (work->kind == ATA_WORK_WRITE && !work->dma) ||
+			work->kind == ATA_WORK_PACKET;
 	case IDE_AWAITS_MASTER:
 		return work->dma;
 	default:
@@ -275,18 +321,25 @@ static bool kind_fits(const struct ide_channel *of)
 static const char *channel_check(const struct ide *ide, unsigned channel)
 {
 	const struct ide_channel *of = &ide->channels[channel];
-	const struct ata_disk *disk = &ide->drives[ide_port(ide, channel)].disk;
+	const struct ide_drive *drive = &ide->drives[ide_selected_index(ide, channel)];
 	const char *problem;
 
 	if (of->line != (of->irq && (of->control & ATA_CONTROL_NIEN) == 0))
 		return "an interrupt that contradicts itself";
 	if (of->state == IDE_IDLE)
 		return NULL;
-	if (disk->sectors == 0)
+	if (!ide_drive_is_there(drive))
 		return "a command of a drive that is not there";
 	if (!kind_fits(of))
 		return "a command in a state that is not its own";
-	problem = ata_work_check(disk, &of->work);
+	if (of->work.is_packet && !drive->unit.is_cd)
+		return "a packet of a disk";
+	if (of->work.is_packet)
+		problem = ide_packet_check(ide, channel);
+	else if (drive->unit.is_cd && of->work.kind != ATA_WORK_PAGE)
+		problem = "a command of a disk, of a CD drive";
+	else
+		problem = ata_work_check(&drive->disk, &of->work);
 	return problem != NULL ? problem : transfer_check(of);
 }
 
@@ -295,6 +348,8 @@ static const char *ide_check(const void *instance)
 	const struct ide *ide = instance;
 	const char *problem = pcidev_check(&ide->pci, &ide_info);
 
+	for (unsigned i = 0; i < IDE_DRIVES && problem == NULL; i++)
+		problem = ide_unit_check(ide, i);
 	for (unsigned i = 0; i < IDE_CHANNELS && problem == NULL; i++)
 		problem = channel_check(ide, i);
 	return problem;
@@ -303,6 +358,7 @@ static const char *ide_check(const void *instance)
 static const struct state_field ide_fields[] = {
 	PCIDEV_STATE(struct ide),
 	ATA_DISK_STATE(struct ide, drives, disk),
+	SCSI_UNIT_STATE(2, struct ide, drives, unit),
 	STATE_EACH(struct ide, drives, file.lba, 0, (UINT64_C(1) << 48) - 1),
 	STATE_EACH_ANY(struct ide, drives, file.features),
 	STATE_EACH_ANY(struct ide, drives, file.count),
@@ -311,7 +367,7 @@ static const struct state_field ide_fields[] = {
 	STATE_EACH_ANY(struct ide, drives, file.status),
 	STATE_EACH_ANY(struct ide, drives, file.error),
 	STATE_EACH_ANY(struct ide, channels, work.lba),
-	STATE_EACH(struct ide, channels, work.sectors, 0, 0x10000),
+	STATE_EACH_ANY(struct ide, channels, work.sectors),
 	STATE_EACH(struct ide, channels, work.kind, 0, ATA_WORK_KINDS - 1),
 	STATE_EACH(struct ide, channels, work.page, 0, ATA_PAGES - 1),
 	STATE_EACH_ANY(struct ide, channels, work.log),
@@ -320,6 +376,7 @@ static const struct state_field ide_fields[] = {
 	STATE_EACH(struct ide, channels, work.durable, 0, 1),
 	STATE_EACH(struct ide, channels, work.is_smart, 0, 1),
 	STATE_EACH_ANY(struct ide, channels, work.error),
+	STATE_EACH_SINCE(2, struct ide, channels, work.is_packet, 0, 1),
 	STATE_EACH_DERIVED(struct ide, channels, work.reserved),
 	STATE_EACH_ANY(struct ide, channels, master.table),
 	STATE_EACH_ANY(struct ide, channels, master.entry),
@@ -342,13 +399,15 @@ static const struct state_field ide_fields[] = {
 	STATE_EACH(struct ide, channels, selected, 0, IDE_CHANNEL_DRIVES - 1),
 	STATE_EACH(struct ide, channels, irq, 0, 1),
 	STATE_EACH(struct ide, channels, line, 0, 1),
-	STATE_EACH_DERIVED(struct ide, channels, reserved),
+	STATE_EACH_SINCE(2, struct ide, channels, held, 0, IDE_BUFFER_BYTES),
+	STATE_EACH_SINCE(2, struct ide, channels, limit, 0, UINT16_MAX),
 	STATE_ARRAY_ANY(struct ide, channels[0].buffer),
 	STATE_ARRAY_ANY(struct ide, channels[1].buffer),
+	STATE_DERIVED(struct ide, discs),
 };
 
 static const struct state_table ide_state =
-	STATE_TABLE("piix3-ide", 1, struct ide, ide_fields, ide_check);
+	STATE_TABLE("piix3-ide", 2, struct ide, ide_fields, ide_check);
 
 const struct device_model ide_model = {
 	.name = "piix3-ide",
@@ -363,7 +422,9 @@ const struct device_model ide_model = {
 	.write = ide_write,
 	.timer = ide_timer,
 	.complete = ide_complete,
+	.set = ide_set,
 	.level = ide_level,
+	.accepts = ide_accepts,
 	.awaited = ide_awaited,
 	.loaded = ide_loaded,
 };

@@ -14,23 +14,19 @@ enum {
 	NOBODY = 0x7f, // what is read where no drive is: ATA-7 volume 2, 7.1
 };
 
-static bool is_there(const struct ide_drive *drive)
-{
-	return drive->disk.sectors != 0;
-}
-
 bool ide_channel_is_empty(const struct ide *ide, unsigned channel)
 {
 	const struct ide_drive *drives = &ide->drives[channel * IDE_CHANNEL_DRIVES];
 
-	return !is_there(&drives[0]) && !is_there(&drives[1]);
+	return !ide_drive_is_there(&drives[0]) && !ide_drive_is_there(&drives[1]);
 }
 
-// 9.12: what tells that the drive is a disk.
+// 9.12: what tells whether the drive is a disk, or takes packets.
 static void signature_set(struct ide_drive *drive)
 {
-	drive->file = (struct ata_taskfile){.lba = 1, .count = 1, .error = ATA_ERROR_PASSED,
-		.status = is_there(drive) ? IDE_STATUS_READY : 0};
+	drive->file = (struct ata_taskfile){.lba = drive->unit.is_cd ? ATAPI_SIGNATURE : 1,
+		.count = 1, .error = ATA_ERROR_PASSED,
+		.status = drive->disk.sectors != 0 ? IDE_STATUS_READY : 0};
 }
 
 void ide_channel_reset(struct ide *ide, unsigned channel)
@@ -58,8 +54,21 @@ static void command_write(struct ide *ide, unsigned channel, struct guest_time n
 	ide_irq_set(ide, channel, false);
 	if (value == ATA_EXECUTE_DEVICE_DIAGNOSTIC)
 		diagnose(ide, channel);
-	else if (is_there(drive))
+	else if (ide_drive_is_there(drive))
 		ide_command_begin(ide, channel, now);
+}
+
+// 6.8, which drives of packets take at any time.
+static bool device_reset(struct ide *ide, unsigned channel, unsigned reg, uint8_t value)
+{
+	struct ide_drive *drive = ide_selected(ide, channel);
+
+	if (reg != REGISTER_STATUS || value != ATA_DEVICE_RESET || !drive->unit.is_cd)
+		return false;
+	ide_request_drop(ide, channel);
+	signature_set(drive);
+	ide_irq_set(ide, channel, false);
+	return true;
 }
 
 // The older half of what is written in turn is read with HOB.
@@ -103,7 +112,8 @@ void ide_register_write(struct ide *ide, unsigned channel, struct guest_time now
 	struct ide_channel *of = &ide->channels[channel];
 	struct ide_drive *drives = &ide->drives[channel * IDE_CHANNEL_DRIVES];
 
-	if (of->state != IDE_IDLE || (of->control & ATA_CONTROL_SRST) != 0)
+	if ((of->control & ATA_CONTROL_SRST) != 0 || device_reset(ide, channel, reg, value) ||
+		of->state != IDE_IDLE)
 		return;
 	of->control &= (uint8_t)~ATA_CONTROL_HOB;
 	if (reg == REGISTER_STATUS) {

@@ -19,7 +19,7 @@ enum { RETRY_NS = 100000 };
 #define REQUEST_BYTES_MAX ((uint32_t)DEVICE_IO_BYTES_MAX)
 _Static_assert((int)ATA_TRIM_BLOCKS_MAX * ATA_SECTOR_BYTES <= (int)IDE_BUFFER_BYTES, "of TRIM");
 
-static void command_end(struct ide *ide, unsigned channel, uint8_t status, uint8_t error)
+void ide_command_end(struct ide *ide, unsigned channel, uint8_t status, uint8_t error)
 {
 	struct ide_channel *of = &ide->channels[channel];
 	struct ide_drive *drive = ide_selected(ide, channel);
@@ -27,6 +27,8 @@ static void command_end(struct ide *ide, unsigned channel, uint8_t status, uint8
 	if (of->work.dma)
 		ide_master_end(ide, channel);
 	of->state = IDE_IDLE;
+	if (of->work.is_packet)
+		drive->file.count = ATAPI_REASON_COMMAND | ATAPI_REASON_IN;
 	drive->file.status = IDE_STATUS_READY | status;
 	drive->file.error = error;
 	ide_irq_set(ide, channel, true);
@@ -41,7 +43,38 @@ static void command_fail(struct ide *ide, unsigned channel, uint8_t error)
 	if (of->work.kind >= ATA_WORK_READ && of->work.kind <= ATA_WORK_VERIFY)
 		ata_show_sector(&drive->disk, &drive->file,
 			of->work.lba + of->done / ATA_SECTOR_BYTES);
-	command_end(ide, channel, ATA_STATUS_ERR, error);
+	ide_command_end(ide, channel, ATA_STATUS_ERR, error);
+}
+
+// The back end takes no such request: its memory is none.
+static void request_refused(struct ide *ide, unsigned channel)
+{
+	struct ide_channel *of = &ide->channels[channel];
+
+	if (of->work.dma)
+		ide_master_fail(ide, channel);
+	if (!of->work.is_packet) {
+		command_fail(ide, channel, ATA_ERROR_ABRT);
+		return;
+	}
+	scsi_fail(&ide_selected(ide, channel)->unit, SCSI_ABORTED_COMMAND, SCSI_SENSE_NONE);
+	ide_packet_fail(ide, channel);
+}
+
+// The back end has not done it.
+static void request_failed(struct ide *ide, unsigned channel, enum status status)
+{
+	struct ide_channel *of = &ide->channels[channel];
+
+	if (of->work.dma)
+		ide_master_fail(ide, channel);
+	if (!of->work.is_packet) {
+		command_fail(ide, channel, status == STATUS_RANGE ? ATA_ERROR_IDNF
+			: of->asked == DEVICE_IO_READ ? ATA_ERROR_UNC : ATA_ERROR_ABRT);
+		return;
+	}
+	scsi_fail_by(&ide_selected(ide, channel)->unit, status, false);
+	ide_packet_fail(ide, channel);
 }
 
 static uint32_t work_bytes(const struct ide_channel *of)
@@ -74,9 +107,7 @@ static void ask(struct ide *ide, unsigned channel, struct guest_time now, struct
 		device_arm_timer(&ide->pci.device, channel, of->retry);
 		return;
 	}
-	if (of->work.dma)
-		ide_master_fail(ide, channel);
-	command_fail(ide, channel, ATA_ERROR_ABRT);
+	request_refused(ide, channel);
 }
 
 // Between the buffer, or nothing, and the medium.
@@ -99,7 +130,7 @@ static void ask_flush(struct ide *ide, unsigned channel, struct guest_time now)
 	ask(ide, channel, now, &io);
 }
 
-static void data_wait(struct ide *ide, unsigned channel, enum ide_state state, uint32_t bytes)
+void ide_data_wait(struct ide *ide, unsigned channel, enum ide_state state, uint32_t bytes)
 {
 	struct ide_channel *of = &ide->channels[channel];
 
@@ -116,7 +147,7 @@ static void work_end(struct ide *ide, unsigned channel, struct guest_time now)
 	if (of->work.durable && of->asked != DEVICE_IO_FLUSH)
 		ask_flush(ide, channel, now);
 	else
-		command_end(ide, channel, 0, 0);
+		ide_command_end(ide, channel, 0, 0);
 }
 
 static void verify_go_on(struct ide *ide, unsigned channel, struct guest_time now)
@@ -128,7 +159,7 @@ static void verify_go_on(struct ide *ide, unsigned channel, struct guest_time no
 		left < REQUEST_BYTES_MAX ? left : REQUEST_BYTES_MAX);
 }
 
-static void await_master(struct ide *ide, unsigned channel)
+void ide_master_await(struct ide *ide, unsigned channel)
 {
 	ide->channels[channel].state = IDE_AWAITS_MASTER;
 	ide_selected(ide, channel)->file.status = IDE_STATUS_READY | ATA_STATUS_DRQ;
@@ -144,7 +175,7 @@ static void transfer_go_on(struct ide *ide, unsigned channel, struct guest_time 
 
 	struct ide_master before;
 
-	await_master(ide, channel);
+	ide_master_await(ide, channel);
 	if (!ide_master_is_ready(ide, channel, io.kind == DEVICE_IO_READ))
 		return;
 	before = of->master;
@@ -173,7 +204,7 @@ static void trim_go_on(struct ide *ide, unsigned channel, struct guest_time now)
 		of->range % ATA_TRIM_RANGES, &lba, &sectors, &outside))
 		of->range++;
 	if (of->range == ranges) {
-		command_end(ide, channel, 0, 0);
+		ide_command_end(ide, channel, 0, 0);
 	} else if (outside) {
 		command_fail(ide, channel, ATA_ERROR_IDNF);
 	} else {
@@ -205,7 +236,7 @@ static void trim_blocks_read(struct ide *ide, unsigned channel, struct guest_tim
 	uint8_t count;
 	uint32_t part;
 
-	await_master(ide, channel);
+	ide_master_await(ide, channel);
 	if (!ide_master_is_ready(ide, channel, false))
 		return;
 	part = ide_master_pieces(ide, channel, work_bytes(of) - of->done, pieces, &count);
@@ -221,12 +252,14 @@ static void trim_blocks_read(struct ide *ide, unsigned channel, struct guest_tim
 		ide_master_end(ide, channel); // too many pieces for a table of so few bytes
 }
 
-static void work_go_on(struct ide *ide, unsigned channel, struct guest_time now)
+void ide_work_go_on(struct ide *ide, unsigned channel, struct guest_time now)
 {
 	struct ide_channel *of = &ide->channels[channel];
 
 	if (of->work.kind == ATA_WORK_TRIM)
 		trim_blocks_read(ide, channel, now);
+	else if (of->work.kind == ATA_WORK_PAGE)
+		ide_packet_move(ide, channel);
 	else if (of->done == work_bytes(of))
 		work_end(ide, channel, now);
 	else if (of->work.kind == ATA_WORK_VERIFY)
@@ -236,13 +269,13 @@ static void work_go_on(struct ide *ide, unsigned channel, struct guest_time now)
 	else if (of->work.kind == ATA_WORK_READ)
 		ask_own(ide, channel, now, DEVICE_IO_READ, block_bytes(of));
 	else
-		data_wait(ide, channel, IDE_OUT, block_bytes(of));
+		ide_data_wait(ide, channel, IDE_OUT, block_bytes(of));
 }
 
 void ide_go_on(struct ide *ide, unsigned channel, struct guest_time now)
 {
 	if (ide->channels[channel].state == IDE_AWAITS_MASTER)
-		work_go_on(ide, channel, now);
+		ide_work_go_on(ide, channel, now);
 }
 
 void ide_stop(struct ide *ide, unsigned channel)
@@ -253,7 +286,7 @@ void ide_stop(struct ide *ide, unsigned channel)
 		(of->state != IDE_ASKED && of->state != IDE_AWAITS_ROOM))
 		return;
 	ide_request_drop(ide, channel);
-	await_master(ide, channel);
+	ide_master_await(ide, channel);
 }
 
 void ide_retry(struct ide *ide, unsigned channel, struct guest_time now)
@@ -269,7 +302,7 @@ void ide_retry(struct ide *ide, unsigned channel, struct guest_time now)
 	else if (of->asked == DEVICE_IO_WRITE && !of->work.dma)
 		ask_own(ide, channel, now, DEVICE_IO_WRITE, of->part);
 	else
-		work_go_on(ide, channel, now);
+		ide_work_go_on(ide, channel, now);
 }
 
 void ide_request_drop(struct ide *ide, unsigned channel)
@@ -287,27 +320,33 @@ void ide_command_begin(struct ide *ide, unsigned channel, struct guest_time now)
 	struct ide_channel *of = &ide->channels[channel];
 	struct ide_drive *drive = ide_selected(ide, channel);
 
-	of->done = of->part = of->at = of->bytes = of->range = 0;
+	of->done = of->part = of->at = of->bytes = of->range = of->held = 0;
 	of->asked = DEVICE_IO_READ;
 	drive->file.error = 0;
-	ata_command_begin(&drive->disk, &drive->file, &of->work);
+	if (drive->unit.is_cd)
+		atapi_command_begin(&drive->disk, &drive->file, &of->work);
+	else
+		ata_command_begin(&drive->disk, &drive->file, &of->work);
 	switch (of->work.kind) {
 	case ATA_WORK_NONE:
-		command_end(ide, channel, 0, 0);
+		ide_command_end(ide, channel, 0, 0);
 		break;
 	case ATA_WORK_REFUSED:
-		command_end(ide, channel, ATA_STATUS_ERR, of->work.error);
+		ide_command_end(ide, channel, ATA_STATUS_ERR, of->work.error);
 		break;
 	case ATA_WORK_PAGE:
 		ata_page_make(&drive->disk, &of->work, of->buffer);
-		data_wait(ide, channel, IDE_IN, ATA_SECTOR_BYTES);
+		ide_data_wait(ide, channel, IDE_IN, ATA_SECTOR_BYTES);
 		ide_irq_set(ide, channel, true);
+		break;
+	case ATA_WORK_PACKET:
+		ide_packet_await(ide, channel);
 		break;
 	case ATA_WORK_FLUSH:
 		ask_flush(ide, channel, now);
 		break;
 	default:
-		work_go_on(ide, channel, now);
+		ide_work_go_on(ide, channel, now);
 		break;
 	}
 }
@@ -321,12 +360,16 @@ static void part_completed(struct ide *ide, unsigned channel, struct guest_time 
 	of->part = 0;
 	if (is_in) {
 		device_take_data(&ide->pci.device, ide_port(ide, channel), of->buffer, part);
-		data_wait(ide, channel, IDE_IN, part);
+		if (of->work.is_packet) {
+			ide_packet_filled(ide, channel, part);
+			return;
+		}
+		ide_data_wait(ide, channel, IDE_IN, part);
 		ide_irq_set(ide, channel, true);
 		return;
 	}
 	of->done += part;
-	work_go_on(ide, channel, now);
+	ide_work_go_on(ide, channel, now);
 	if (of->state == IDE_OUT)
 		ide_irq_set(ide, channel, true);
 }
@@ -336,14 +379,11 @@ void ide_completed(struct ide *ide, unsigned channel, struct guest_time now, enu
 	struct ide_channel *of = &ide->channels[channel];
 
 	if (status != STATUS_OK) {
-		if (of->work.dma)
-			ide_master_fail(ide, channel);
-		command_fail(ide, channel, status == STATUS_RANGE ? ATA_ERROR_IDNF
-			: of->asked == DEVICE_IO_READ ? ATA_ERROR_UNC : ATA_ERROR_ABRT);
+		request_failed(ide, channel, status);
 		return;
 	}
 	if (of->asked == DEVICE_IO_FLUSH) {
-		command_end(ide, channel, 0, 0);
+		ide_command_end(ide, channel, 0, 0);
 	} else if (of->asked == DEVICE_IO_DISCARD) {
 		of->range++;
 		trim_go_on(ide, channel, now);
@@ -365,11 +405,15 @@ uint32_t ide_data_read(struct ide *ide, unsigned channel, struct guest_time now,
 	of->at += size;
 	if (of->at < of->bytes)
 		return value;
+	if (of->work.is_packet) {
+		ide_packet_taken(ide, channel, now);
+		return value;
+	}
 	of->done += of->bytes;
 	of->state = IDE_IDLE;
 	ide_selected(ide, channel)->file.status = IDE_STATUS_READY;
 	if (of->done != work_bytes(of))
-		work_go_on(ide, channel, now);
+		ide_work_go_on(ide, channel, now);
 	return value;
 }
 
@@ -384,6 +428,10 @@ void ide_data_write(struct ide *ide, unsigned channel, struct guest_time now, un
 		size = of->bytes - of->at;
 	memcpy(of->buffer + of->at, &value, size);
 	of->at += size;
-	if (of->at == of->bytes)
+	if (of->at < of->bytes)
+		return;
+	if (of->work.kind == ATA_WORK_PACKET)
+		ide_packet_begin(ide, channel, now);
+	else
 		ask_own(ide, channel, now, DEVICE_IO_WRITE, of->bytes);
 }

@@ -101,6 +101,7 @@ unsigned pc_ide_drive(const struct vm *vm, uint32_t index)
 static enum status ide_create(struct vm *vm, struct device *ide)
 {
 	struct ide_drive_config drives[IDE_DRIVES] = {{0}};
+	struct ide_disc discs[IDE_PORTS] = {{0}};
 	uint32_t index;
 
 	for (unsigned i = 0; (index = pc_disk_of_kind(vm, VM_DISK_IDE, i)) != VM_DISKS_MAX; i++) {
@@ -113,7 +114,7 @@ static enum status ide_create(struct vm *vm, struct device *ide)
 		drives[i].sectors = disk->bytes / ATA_SECTOR_BYTES;
 		memcpy(drives[i].serial, disk->name, strnlen(disk->name, ATA_SERIAL_BYTES));
 	}
-	ide_configure(ide, drives);
+	ide_configure(ide, drives, discs);
 	return STATUS_OK;
 }
 

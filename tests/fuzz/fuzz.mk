@@ -11,7 +11,7 @@ fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/pci_host.c \
 	emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
-fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c,$(EMUL_SRCS))
+fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c emul/scsi%,$(EMUL_SRCS))
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 fuzz_log_write := $(fuzz_log)
 fuzz_net := $(FUZZ_VIRTIO) $(filter emul/virtio_net%,$(EMUL_SRCS))

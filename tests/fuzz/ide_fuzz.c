@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// An IDE controller with three disks, between a guest and back ends that do anything, or loaded
-// from anything. Input: how many requests a back end takes at once, and whether it is loaded (a
-// byte), and steps, each of a byte that says what and the bytes it needs.
+// An IDE controller with three disks and a CD drive, between a guest and back ends that do
+// anything, or loaded from anything. Input: how many requests a back end takes at once, and whether
+// it is loaded (a byte), and steps, each of a byte that says what and the bytes it needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/ide.h"
@@ -14,6 +14,9 @@ enum {
 	BEGIN_ROOM = 3,
 	REQUESTS = 8, // of all ports
 	SECTORS = 5000,
+	CD = 3, // a drive, and the disc in it
+	CD_BLOCKS = 700,
+	OTHER = 6, // disc
 	DATA_BYTES = 2, // that a step moves at a time
 	REGISTER_FEATURES = 1,
 	REGISTER_COMMAND = 7,
@@ -44,7 +47,9 @@ static enum status env_submit(struct device *device, unsigned port, const struct
 	uint64_t bytes = 0;
 
 	(void)device;
-	demand(port < IDE_DRIVES && io->kind < DEVICE_IO_KINDS && io->kind != DEVICE_IO_ZERO);
+	demand((port <= CD || port == OTHER) && io->kind < DEVICE_IO_KINDS &&
+		io->kind != DEVICE_IO_ZERO);
+	demand(port < CD || io->kind == DEVICE_IO_READ);
 	demand(io->piece_count <= DEVICE_IO_PIECES_MAX);
 	for (unsigned i = 0; i < io->piece_count; i++) {
 		bytes += io->pieces[i].bytes;
@@ -74,7 +79,7 @@ static enum status env_submit(struct device *device, unsigned port, const struct
 static void env_take_data(struct device *device, unsigned port, void *to, size_t bytes)
 {
 	(void)device;
-	demand(port < IDE_DRIVES && bytes <= DEVICE_IO_BYTES_MAX);
+	demand((port <= CD || port == OTHER) && bytes <= DEVICE_IO_BYTES_MAX);
 	memset(to, medium.byte++, bytes);
 }
 
@@ -92,9 +97,13 @@ static const struct device_env ops = {ENV_COMMON, .submit = env_submit, .drop = 
 static void configure(struct device *device)
 {
 	static const struct ide_drive_config drives[IDE_DRIVES] = {
-		{.sectors = SECTORS, .serial = "fuzz"}, {.sectors = SECTORS}, {.sectors = SECTORS}};
+		{.sectors = SECTORS, .serial = "fuzz"}, {.sectors = SECTORS}, {.sectors = SECTORS},
+		{.is_cd = true, .serial = "cd"}};
+	static const struct ide_disc discs[IDE_PORTS] = {
+		[CD] = {.blocks = CD_BLOCKS, .drive = CD},
+		[OTHER] = {.blocks = 500000, .drive = CD}};
 
-	ide_configure(device, drives);
+	ide_configure(device, drives, discs);
 }
 
 static void complete(unsigned index, enum status status)
@@ -133,6 +142,28 @@ static void command(struct input *input, unsigned region)
 	env_write(region, REGISTER_COMMAND, 1, value);
 }
 
+// A packet's command: its device, and what is in it.
+static void packet(struct input *input, unsigned region)
+{
+	env_write(region, REGISTER_FEATURES, 1, take(input, 1));
+	for (unsigned reg = REGISTER_FEATURES + 1; reg < REGISTER_COMMAND - 1; reg++)
+		env_write(region, reg, 1, 0xf0);
+	env_write(region, REGISTER_COMMAND - 1, 1, 0x10);
+	env_write(region, REGISTER_COMMAND, 1, ATA_PACKET);
+	for (unsigned i = 0; i < ATAPI_PACKET_BYTES; i += DATA_BYTES)
+		env_write(region, 0, DATA_BYTES, take(input, DATA_BYTES));
+}
+
+static void set(struct input *input, uint8_t what)
+{
+	enum device_setting setting = what & 1 ? DEVICE_SETTING_EJECT : DEVICE_SETTING_INSERT;
+	uint64_t value = device_disc((unsigned)take(input, 1) & 7, (unsigned)take(input, 1) & 7,
+		what & 2);
+
+	if (env.model->accepts(env.device, setting, value))
+		env.model->set(env.device, env.now, setting, value);
+}
+
 static void data_move(unsigned region, unsigned count, bool write)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -156,8 +187,12 @@ static void step(struct input *input)
 
 	if (what < 0x80) {
 		access(input, what);
-	} else if (what < 0xa0) {
+	} else if (what < 0x98) {
 		command(input, channel);
+	} else if (what < 0x9c) {
+		packet(input, IDE_REGION_COMMAND + 1);
+	} else if (what < 0xa0) {
+		set(input, what);
 	} else if (what < 0xb0) {
 		data_move(channel, (unsigned)take(input, 1) * 16, what & 2);
 	} else if (what < 0xc0 && medium.count > 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// An IDE function under test: both drives of its first channel, the first of the second one.
+// An IDE function under test: both drives of its first channel, a disk and a CD drive of the
+// second one.
 #ifndef TESTS_UNIT_IDE_BENCH_H
 #define TESTS_UNIT_IDE_BENCH_H
 
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-enum { SECTORS = 300000, TABLE = 0x1000, MEMORY = 0x2000, SECOND = 1,
+enum { CD = 3, CD_BLOCKS = 1000, SECTORS = 300000, TABLE = 0x1000, MEMORY = 0x2000, SECOND = 1,
 	READY = ATA_STATUS_DRDY | ATA_STATUS_DSC, DATA = READY | ATA_STATUS_DRQ };
 enum { ERROR = 1, COUNT, LOW, MIDDLE, HIGH, DEVICE, STATUS };
 
@@ -17,9 +18,12 @@ static struct fake_env env;
 static inline void configure(struct device *device)
 {
 	static const struct ide_drive_config drives[IDE_DRIVES] = {
-		{.sectors = SECTORS, .serial = "serial"}, {.sectors = 8}, {.sectors = 8}};
+		{.sectors = SECTORS, .serial = "serial"}, {.sectors = 8}, {.sectors = 8},
+		{.is_cd = true, .serial = "cd"}};
+	static const struct ide_disc discs[IDE_PORTS] = {
+		[CD] = {.blocks = CD_BLOCKS, .drive = CD}, [5] = {.blocks = 400000, .drive = CD}};
 
-	ide_configure(device, drives);
+	ide_configure(device, drives, discs);
 }
 
 static inline void config_write(unsigned offset, unsigned bytes, uint64_t value)

@@ -30,9 +30,9 @@ static void drives_are_found(void **state)
 	assert_int_equal(in(DEVICE), 0xb0);
 	assert_int_equal(status(), READY);
 	fake_write(&env, IDE_REGION_COMMAND + 1, DEVICE, 1, ATA_DEVICE_SECOND);
-	assert_int_equal(fake_read(&env, IDE_REGION_CONTROL + 1, 0, 1), 0);
-	fake_write(&env, IDE_REGION_COMMAND + 1, STATUS, 1, ATA_IDENTIFY_DEVICE);
-	assert_false(env.line[IDE_OUTPUT_IRQ + 1]);
+	assert_int_equal(fake_read(&env, IDE_REGION_CONTROL + 1, 0, 1), 0); // it takes packets
+	assert_int_equal(fake_read(&env, IDE_REGION_COMMAND + 1, MIDDLE, 1), 0x14);
+	assert_int_equal(fake_read(&env, IDE_REGION_COMMAND + 1, HIGH, 1), 0xeb);
 	fake_write(&env, IDE_REGION_COMMAND + 1, DEVICE, 1, 0);
 	assert_int_equal(fake_read(&env, IDE_REGION_CONTROL + 1, 0, 1), READY);
 }

@@ -13,7 +13,7 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_packet overlay paging \
 	pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide piix3_ide_disk \
 	piix3_ide_master pmu port61 position pvpanic rate region relocate reset_control \
-	screen_code slot snapshot snapshot_backend snapshot_display snapshot_flash \
+	screen_code scsi slot snapshot snapshot_backend snapshot_display snapshot_flash \
 	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit \
 	svm_inflight svm_state svm_step switch task_switch test_disk throttle timer turns \
 	uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
@@ -31,7 +31,8 @@ unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 unit_pcidev_msi += emul/pcidev.c
 $(foreach u,$(filter piix3_ide%,$(UNITS)),\
-	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide%,$(EMUL_SRCS))))
+	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide% emul/scsi%,$(EMUL_SRCS))))
+unit_scsi := $(filter emul/scsi%,$(EMUL_SRCS))
 unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
