@@ -55,21 +55,22 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/backend_completion.c vm/begin.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/bus.c vm/bus_regions.c vm/console.c vm/core.c vm/cpu_access.c \
 	vm/dataplane.c vm/device_memory.c vm/direct_boot.c vm/disk_backend.c vm/e820.c vm/elf.c \
-	vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c vm/exit_task.c \
-	vm/firmware.c vm/flash.c vm/guest_ram.c vm/hold.c vm/host_screen.c vm/host_screen_fit.c \
-	vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c vm/insn_string.c vm/interrupt.c \
-	vm/landing.c vm/landing_test.c vm/line_editor.c vm/local_apic.c vm/machine.c vm/medium.c \
-	vm/medium_request.c vm/memory.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
-	vm/monitor_disks.c vm/monitor_format.c vm/monitor_host.c vm/monitor_hotplug.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
-	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
-	vm/mtrr.c vm/nic.c vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c vm/pc_disks.c \
-	vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c \
-	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
-	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
-	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
-	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
+	vm/exit_task.c vm/firmware.c vm/flash.c vm/guest_ram.c vm/hold.c vm/host_screen.c \
+	vm/host_screen_fit.c vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c \
+	vm/insn_string.c vm/interrupt.c vm/landing.c vm/landing_test.c vm/line_editor.c \
+	vm/local_apic.c vm/machine.c vm/medium.c vm/medium_request.c vm/memory.c vm/monitor.c \
+	vm/monitor_cd.c vm/monitor_cpus.c vm/monitor_devices.c vm/monitor_disks.c \
+	vm/monitor_format.c vm/monitor_host.c vm/monitor_hotplug.c vm/monitor_info.c \
+	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c \
+	vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/nic.c \
+	vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c vm/pc_disks.c vm/pc_flash.c \
+	vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c vm/random_seed.c vm/rate.c \
+	vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/slot.c \
+	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
+	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
+	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c vm/task_switch.c vm/throttle.c \
+	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \

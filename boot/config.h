@@ -162,6 +162,8 @@ struct config_limit {
 	uint64_t average, burst, burst_seconds;
 };
 
+enum config_media { CONFIG_MEDIA_DISK, CONFIG_MEDIA_CDROM };
+
 enum config_disk_interface { CONFIG_DISK_VIRTIO, CONFIG_DISK_IDE };
 
 // [disk NAME]
@@ -169,7 +171,9 @@ struct config_disk {
 	char name[CONFIG_NAME_MAX];
 	uint32_t line;            // of the section header, for messages
 	char vm[CONFIG_NAME_MAX]; // vm = NAME: whose it is; required
-	struct config_medium medium; // required
+	struct config_medium medium; // required, but for a CD drive: of ram and no bytes then
+	uint32_t media;           // media = disk|cdrom: enum config_media; default disk
+	char drive[CONFIG_NAME_MAX]; // drive = DISK, a CD drive: a disc that lies beside it
 	uint32_t interface;       // interface = virtio|ide: config_disk_interface; default virtio
 	bool readonly;            // readonly = on|off; default off
 	bool plugged;             // plugged = on|off: when the machine is created; default on

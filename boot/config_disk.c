@@ -11,6 +11,7 @@
 #define CONFIG_RATE_MAX    (UINT64_C(10) << 30)
 #define CONFIG_BURST_MAX   3600u
 #define CONFIG_IDE_DISKS_MAX 4u
+#define CONFIG_DISCS_MAX 4u // beside the CD drives of a VM
 #define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
 static const char *config_ram(struct ini_slice value, struct config_medium *medium)
@@ -105,7 +106,7 @@ static const char *config_ide_problem(const struct config *config, uint32_t inde
 	unsigned before = 0;
 
 	*key = "readonly";
-	if (disk->readonly)
+	if (disk->readonly && disk->media == CONFIG_MEDIA_DISK)
 		return "off where interface = ide, got on";
 	*key = "plugged";
 	if (!disk->plugged)
@@ -120,17 +121,76 @@ static const char *config_ide_problem(const struct config *config, uint32_t inde
 	return before < CONFIG_IDE_DISKS_MAX ? NULL : "at most 4 disks of a VM with ide";
 }
 
+static const struct config_disk *config_disk_find(const struct config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->disk_count; i++)
+		if (strcmp(config->disks[i].name, name) == 0)
+			return &config->disks[i];
+	return NULL;
+}
+
+// What a disc beside a CD drive cannot be.
+static const char *config_disc_problem(const struct config *config, uint32_t index,
+	const char **key)
+{
+	const struct config_disk *disc = &config->disks[index];
+	const struct config_disk *drive = config_disk_find(config, disc->drive);
+	unsigned before = 0;
+
+	*key = "interface";
+	if (disc->interface != CONFIG_DISK_VIRTIO)
+		return "no such key beside drive, got one";
+	for (uint32_t i = 0; i < index; i++)
+		before += config->disks[i].drive[0] != '\0' &&
+			strcmp(config->disks[i].vm, disc->vm) == 0;
+	*key = "drive";
+	if (before >= CONFIG_DISCS_MAX)
+		return "at most 4 discs beside the drives of a VM";
+	return drive != NULL && drive->media == CONFIG_MEDIA_CDROM && drive->drive[0] == '\0' &&
+		strcmp(drive->vm, disc->vm) == 0 ? NULL
+		: "the name of a [disk NAME] of the same VM with media = cdrom";
+}
+
+// What a CD drive, or a disc, cannot be.
+static const char *config_cdrom_problem(const struct config *config, uint32_t index,
+	const char **key)
+{
+	const struct config_disk *disk = &config->disks[index];
+
+	*key = "media";
+	if (disk->media != CONFIG_MEDIA_CDROM)
+		return "cdrom beside drive, got disk";
+	*key = "snapshot";
+	if (disk->snapshot)
+		return "off where media = cdrom, got on";
+	*key = "plugged";
+	if (!disk->plugged)
+		return "on where media = cdrom, got off";
+	*key = "dataplane";
+	if (disk->dataplane != 0)
+		return "no such key where media = cdrom, got one";
+	if (disk->drive[0] != '\0')
+		return config_disc_problem(config, index, key);
+	*key = "interface";
+	return disk->interface == CONFIG_DISK_IDE ? NULL : "ide where media = cdrom, got virtio";
+}
+
 const char *config_disk_problem(const struct config *config, uint32_t index, const char **key)
 {
 	static const char *const bps[] = {"bps", "bps_max"}, *const iops[] = {"iops", "iops_max"};
 	const struct config_disk *disk = &config->disks[index];
 	const char *problem;
 
-	if (disk->interface == CONFIG_DISK_IDE) {
+	*key = "medium";
+	if (disk->medium.kind == CONFIG_MEDIUM_RAM && disk->medium.bytes == 0 &&
+		(disk->media != CONFIG_MEDIA_CDROM || disk->drive[0] != '\0'))
+		return "this key in the section, got none";
+	problem = disk->media == CONFIG_MEDIA_CDROM || disk->drive[0] != '\0'
+		? config_cdrom_problem(config, index, key) : NULL;
+	if (problem == NULL && disk->interface == CONFIG_DISK_IDE)
 		problem = config_ide_problem(config, index, key);
-		if (problem != NULL)
-			return problem;
-	}
+	if (problem != NULL)
+		return problem;
 	*key = "snapshot";
 	if (disk->snapshot && disk->readonly)
 		return "off where readonly = on, got on";
@@ -148,6 +208,15 @@ uint32_t config_vm_index(const struct config *config, const char *name)
 	while (vm < config->vm_count && strcmp(config->vms[vm].name, name) != 0)
 		vm++;
 	return vm;
+}
+
+const char *config_parse_media(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {[CONFIG_MEDIA_DISK] = "disk",
+		[CONFIG_MEDIA_CDROM] = "cdrom"};
+
+	(void)capacity;
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "disk or cdrom";
 }
 
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)

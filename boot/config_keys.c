@@ -62,7 +62,9 @@ static const struct config_key vm_keys[] = {
 	CONFIG_KEY(struct config_disk, member, name, parse, required)
 static const struct config_key disk_keys[] = {
 	CONFIG_DISK_KEY(vm, "vm", config_parse_name, true),
-	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, true),
+	CONFIG_DISK_KEY(medium, "medium", config_parse_medium, false),
+	CONFIG_DISK_KEY(media, "media", config_parse_media, false),
+	CONFIG_DISK_KEY(drive, "drive", config_parse_name, false),
 	CONFIG_DISK_KEY(interface, "interface", config_parse_interface, false),
 	CONFIG_DISK_KEY(readonly, "readonly", config_parse_bool, false),
 	CONFIG_DISK_KEY(plugged, "plugged", config_parse_bool, false),

@@ -21,7 +21,8 @@ config_parse_value config_parse_rr, config_parse_rr_file, config_parse_beacon;
 config_parse_value config_parse_region;
 // Of disks: config_disk.c.
 config_parse_value config_parse_burst, config_parse_dataplane, config_parse_interface,
-	config_parse_medium, config_parse_name, config_parse_overlay, config_parse_rate;
+	config_parse_media, config_parse_medium, config_parse_name, config_parse_overlay,
+	config_parse_rate;
 // Of network devices: config_nic.c.
 config_parse_value config_parse_mac, config_parse_nic_model;
 // Of the test facilities for positions: config_landing.c.

@@ -12,7 +12,8 @@ static struct vm_disk_region regions[CONFIG_DISKS_MAX]; // by disk; no `region`:
 // What is read alone may be read by several. A commit will ask again.
 static enum region_use use_of(const struct config_disk *disk, const struct region *region)
 {
-	return disk->readonly || disk->snapshot || region->read_only ? REGION_READ : REGION_WRITE;
+	return disk->readonly || disk->snapshot || disk->media == CONFIG_MEDIA_CDROM ||
+		region->read_only ? REGION_READ : REGION_WRITE;
 }
 
 static bool disk_region_open(const struct config_disk *disk, struct vm_disk_region *made)

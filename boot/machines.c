@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "boot/config.h"
-#include "emul/pflash.h"
 #include "boot/disk_regions.h"
 #include "drivers/region.h"
+#include "emul/pflash.h"
+#include "emul/scsi_abi.h"
 #include "emul/vga.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -197,9 +198,12 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		.name = disk->name,
 		.bytes = disk->medium.bytes,
 		.seed = disk->delay,
-		.kind = disk->interface == CONFIG_DISK_IDE ? VM_DISK_IDE : VM_DISK_VIRTIO,
+		.kind = disk->drive[0] != '\0' ? VM_DISK_DISC
+			: disk->interface == CONFIG_DISK_IDE ? VM_DISK_IDE : VM_DISK_VIRTIO,
+		.is_cd = disk->media == CONFIG_MEDIA_CDROM,
+		.drive = disk->drive,
 		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,
-		.readonly = disk->readonly,
+		.readonly = disk->readonly || disk->media == CONFIG_MEDIA_CDROM,
 		.unplugged = !disk->plugged,
 		.region = disk_region_of(index),
 		.throttle = {limit_of(&disk->bps), limit_of(&disk->iops)},
@@ -217,7 +221,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		return made;
 	made.image = file->data;
 	made.image_bytes = file->bytes;
-	made.bytes = ALIGN_UP(file->bytes, DISK_SECTOR_BYTES);
+	made.bytes = ALIGN_UP(file->bytes, made.is_cd ? SCSI_CD_BLOCK_BYTES : DISK_SECTOR_BYTES);
 	return made;
 }
 

@@ -71,7 +71,8 @@ enum ata_page { ATA_PAGE_IDENTIFY, ATA_PAGE_SMART_DATA, ATA_PAGE_SMART_THRESHOLD
 
 struct ata_work {
 	uint64_t lba;      // of READ, WRITE and VERIFY: all of it is on the disk
-	uint32_t sectors;  // of data, or to be verified: 1 to 65536, of a packet's 4 * SCSI_BLOCKS_MAX
+	// Of data, or to be verified: 1 to 65536; of a packet's command to 4 * SCSI_BLOCKS_MAX.
+	uint32_t sectors;
 	uint8_t kind;      // enum ata_work_kind
 	uint8_t page;      // enum ata_page
 	uint8_t log;       // enum ata_log

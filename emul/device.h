@@ -194,12 +194,12 @@ enum device_served {
 enum device_setting {
 	DEVICE_SETTING_MEDIUM_BYTES, // the medium of port 0 has that many bytes from here on
 	DEVICE_SETTING_BALLOON_PAGES, // so many pages of 4 KiB are asked for
+	DEVICE_SETTING_PLUG,          // the device of that slot is put in
+	DEVICE_SETTING_UNPLUG,        // the guest is asked to give up the device of that slot
 	// Of the CD drive device_disc_drive(value): it is emptied, or gets another disc. Where the
 	// driver has locked it, it is told that somebody wants that, and nothing else happens.
 	DEVICE_SETTING_EJECT,
 	DEVICE_SETTING_INSERT,
-	DEVICE_SETTING_PLUG,          // the device of that slot is put in
-	DEVICE_SETTING_UNPLUG,        // the guest is asked to give up the device of that slot
 };
 
 // Values of EJECT and INSERT: a drive of the device, the port of a disc that belongs to it, and

@@ -196,7 +196,7 @@ const struct scsi_unit *ide_cd(const struct device *device, unsigned drive)
 }
 
 void ide_configure(struct device *device, const struct ide_drive_config drives[IDE_DRIVES],
-	const struct ide_disc discs[IDE_PORTS])
+	const struct scsi_disc discs[IDE_PORTS])
 {
 	struct ide *ide = ide_of(device);
 

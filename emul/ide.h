@@ -33,16 +33,9 @@ struct ide_drive_config {
 	uint8_t reserved[3];
 };
 
-// A disc of a port: in the CD drive that it belongs to, or beside it.
-struct ide_disc {
-	uint64_t blocks; // 0: there is none
-	uint8_t drive;
-	uint8_t reserved[7];
-};
-
 // Before the first reset. The same for an instance that a state is loaded into.
 void ide_configure(struct device *device, const struct ide_drive_config drives[IDE_DRIVES],
-	const struct ide_disc discs[IDE_PORTS]);
+	const struct scsi_disc discs[IDE_PORTS]);
 // What the drive has as a CD drive; NULL: it is none.
 const struct scsi_unit *ide_cd(const struct device *device, unsigned drive);
 

@@ -129,7 +129,7 @@ void ide_register_write(struct ide *ide, unsigned channel, struct guest_time now
 uint8_t ide_status(const struct ide *ide, unsigned channel)
 {
 	const struct ide_channel *of = &ide->channels[channel];
-	uint8_t status = ide->drives[ide_port(ide, channel)].file.status;
+	uint8_t status = ide->drives[ide_selected_index(ide, channel)].file.status;
 
 	if (ide_channel_is_empty(ide, channel))
 		return NOBODY;

@@ -57,7 +57,7 @@ struct ide_channel {
 struct ide {
 	struct pcidev pci;
 	struct ide_drive drives[IDE_DRIVES];
-	struct ide_disc discs[IDE_PORTS]; // (c)
+	struct scsi_disc discs[IDE_PORTS]; // (c)
 	struct ide_channel channels[IDE_CHANNELS];
 };
 

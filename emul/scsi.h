@@ -48,6 +48,13 @@ struct scsi_unit {
 		STATE_EACH_DERIVED(type, array, unit.readonly),                                    \
 		STATE_EACH_DERIVED(type, array, unit.serial)
 
+// A disc of an adapter's port: in the CD drive that it belongs to, or beside it.
+struct scsi_disc {
+	uint64_t blocks; // 0: there is none
+	uint8_t drive;   // the adapter's number
+	uint8_t reserved[7];
+};
+
 enum scsi_work_kind {
 	SCSI_WORK_NONE,   // nothing more: it has been done
 	SCSI_WORK_FAILED, // nothing: CHECK CONDITION, and the sense is there

@@ -42,6 +42,15 @@ void header_seed(const struct log_header *header, struct random_seed *seed)
 	seed->is_there = true;
 }
 
+// The disk that is the drive of a disc, counted from 1; 0: it is none.
+static uint32_t drive_of(const struct vm_config *config, const struct vm_disk_config *disk)
+{
+	for (uint32_t i = 0; i < config->disk_count && disk->kind == VM_DISK_DISC; i++)
+		if (strcmp(config->disks[i].name, disk->drive) == 0)
+			return i + 1;
+	return 0;
+}
+
 // What a disk held at first is as much an input as the kernel.
 static void disks_describe(const struct vm_config *config, struct log_header *header)
 {
@@ -54,7 +63,8 @@ static void disks_describe(const struct vm_config *config, struct log_header *he
 		snprintf(name, sizeof(name), "disk%u_kind", (unsigned)i);
 		log_header_add_number(header, name, disk->kind |
 			(uint64_t)disk->readonly << 8 | (uint64_t)disk->unplugged << 9 |
-			(uint64_t)(disk->overlay_bytes != 0) << 10);
+			(uint64_t)(disk->overlay_bytes != 0) << 10 | (uint64_t)disk->is_cd << 11 |
+			(uint64_t)drive_of(config, disk) << 12);
 		if (disk->region != NULL) {
 			ASSERT(disk->region->hash_known); // disks_identify
 			snprintf(name, sizeof(name), "disk%u_base", (unsigned)i);

@@ -256,6 +256,8 @@ static enum status media_create(struct vm *vm)
 	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[i];
 
+		if (disk->bytes == 0) // a CD drive with no disc in it
+			continue;
 		if (disk->region != NULL)
 			medium_create_region(&vm->media[i], disk->region->region);
 		else

@@ -85,5 +85,7 @@ void monitor_devices_register(void);
 void monitor_hotplug_register(void);
 void monitor_disks_register(void);
 void monitor_disks_print(void); // for info block
+void monitor_cd_register(void);
+void monitor_cd_print(struct vm *vm, uint32_t index); // of a disk that may be a CD drive
 
 #endif

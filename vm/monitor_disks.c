@@ -18,6 +18,8 @@ static const char *source_of(const struct vm_disk_config *disk)
 {
 	if (disk->region != NULL)
 		return disk->region->source;
+	if (disk->bytes == 0)
+		return "no disc";
 	return disk->image != NULL ? "an image in RAM" : "RAM";
 }
 
@@ -46,6 +48,10 @@ static void disk_print(const struct machine *machine, uint32_t index)
 	monitor_printf("%s: %s, %s, %llu MiB%s", disk->name, machine->config.name,
 		source_of(disk), (ull)((medium != NULL ? medium->bytes : disk->bytes) / MIB),
 		disk->readonly ? ", read-only" : "");
+	if (disk->kind == VM_DISK_DISC)
+		monitor_printf(", a disc for %s", disk->drive);
+	if (machine->vm != NULL)
+		monitor_cd_print(machine->vm, index);
 	if (medium != NULL && medium->overlay != NULL)
 		overlay_print(medium->overlay);
 	limit_print("bps", &disk->throttle.bytes);

@@ -6,6 +6,7 @@
 #include "emul/device.h"
 #include "kernel/base/status.h"
 
+struct scsi_unit;
 struct vm;
 
 #define PC_ECAM_BASE 0xfef00000u // of bus 0, PCI_HOST_ECAM_BYTES
@@ -23,6 +24,17 @@ unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 
 // A PCI disk by its name, and its place in the configuration; NULL: there is none.
 struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index);
+
+// Of a disk of the configuration that is a CD drive; false: it is none.
+struct pc_cd {
+	struct device *device;
+	const struct scsi_unit *unit; // under the device lock
+	unsigned drive; // as device_disc has it
+	uint32_t reserved;
+};
+must_check bool pc_cd_find(const struct vm *vm, uint32_t index, struct pc_cd *cd);
+// Whether a disk of the configuration is a disc of that drive, and its port then.
+must_check bool pc_disc_find(const struct vm *vm, uint32_t drive, uint32_t index, unsigned *port);
 
 // Where the flash with the variables begins, in a machine that has one.
 uint64_t pc_flash_base(const struct vm *vm);

@@ -97,25 +97,107 @@ unsigned pc_ide_drive(const struct vm *vm, uint32_t index)
 	return drive;
 }
 
+// The port of a disc at the controller of its drive; IDE_PORTS: it is none of this kind's. Behind
+// those of drives, in the order of the configuration.
+static unsigned disc_port(const struct vm *vm, uint32_t index)
+{
+	unsigned port = IDE_DRIVES;
+
+	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
+		const struct vm_disk_config *disc = &vm->config.disks[i];
+
+		if (disc->kind != VM_DISK_DISC)
+			continue;
+		if (i == index)
+			return port;
+		port++;
+	}
+	return IDE_PORTS;
+}
+
+static uint32_t disk_named(const struct vm *vm, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < vm->config.disk_count && strcmp(vm->config.disks[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+// The drive's own disc, or one that lies beside it.
+static enum status disc_put(struct vm *vm, struct device *ide, unsigned port, uint32_t index,
+	unsigned drive, struct scsi_disc *disc)
+{
+	disc->blocks = vm->config.disks[index].bytes / SCSI_CD_BLOCK_BYTES;
+	disc->drive = (uint8_t)drive;
+	return disc->blocks == 0 ? STATUS_OK
+		: backend_create(ide->owner, port, disk_backend_submit, vm->disks[index]);
+}
+
+static enum status discs_create(struct vm *vm, struct device *ide,
+	struct scsi_disc discs[IDE_PORTS])
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < vm->config.disk_count && status == STATUS_OK; i++) {
+		const struct vm_disk_config *disc = &vm->config.disks[i];
+		unsigned port = disc_port(vm, i);
+
+		if (port == IDE_PORTS)
+			continue;
+		ASSERT(disc->drive != NULL);
+		status = disc_put(vm, ide, port, i,
+			pc_ide_drive(vm, disk_named(vm, disc->drive)), &discs[port]);
+	}
+	return status;
+}
+
+bool pc_cd_find(const struct vm *vm, uint32_t index, struct pc_cd *cd)
+{
+	unsigned drive = pc_ide_drive(vm, index);
+
+	if (drive == IDE_DRIVES || !vm->config.disks[index].is_cd)
+		return false;
+	*cd = (struct pc_cd){.device = vm->ide, .drive = drive, .unit = ide_cd(vm->ide, drive)};
+	return true;
+}
+
+bool pc_disc_find(const struct vm *vm, uint32_t drive, uint32_t index, unsigned *port)
+{
+	const struct vm_disk_config *disc = &vm->config.disks[index];
+
+	*port = index == drive ? pc_ide_drive(vm, index) : disc_port(vm, index);
+	return disc->bytes != 0 && (index == drive ||
+		(disc->kind == VM_DISK_DISC && disk_named(vm, disc->drive) == drive));
+}
+
 // In the order of the configuration: first channel, second channel, each its first drive first.
 static enum status ide_create(struct vm *vm, struct device *ide)
 {
 	struct ide_drive_config drives[IDE_DRIVES] = {{0}};
-	struct ide_disc discs[IDE_PORTS] = {{0}};
+	struct scsi_disc discs[IDE_PORTS] = {{0}};
+	enum status status;
 	uint32_t index;
 
 	for (unsigned i = 0; (index = pc_disk_of_kind(vm, VM_DISK_IDE, i)) != VM_DISKS_MAX; i++) {
 		const struct vm_disk_config *disk = &vm->config.disks[index];
 
 		ASSERT(i < IDE_DRIVES); // the configuration has been looked at
-		if (backend_create(ide->owner, i, disk_backend_submit, vm->disks[index]) !=
-			STATUS_OK)
-			return STATUS_FAIL(STATUS_NO_MEMORY);
-		drives[i].sectors = disk->bytes / ATA_SECTOR_BYTES;
+		if (disk->is_cd) {
+			drives[i].is_cd = true;
+			status = disc_put(vm, ide, i, index, i, &discs[i]);
+		} else {
+			drives[i].sectors = disk->bytes / ATA_SECTOR_BYTES;
+			status = backend_create(ide->owner, i, disk_backend_submit,
+				vm->disks[index]);
+		}
+		if (status != STATUS_OK)
+			return status;
 		memcpy(drives[i].serial, disk->name, strnlen(disk->name, ATA_SERIAL_BYTES));
 	}
+	status = discs_create(vm, ide, discs);
 	ide_configure(ide, drives, discs);
-	return STATUS_OK;
+	return status;
 }
 
 enum status pc_disks_create(struct vm *vm, const struct pc_disk_controllers *controllers)

@@ -53,7 +53,8 @@ struct vm_rr {
 enum vm_disk_kind {
 	VM_DISK_TEST,   // emul/test_disk.h: one at most
 	VM_DISK_VIRTIO, // emul/virtio_blk.h
-	VM_DISK_IDE,    // emul/ide.h: IDE_DRIVES at most, not readonly
+	VM_DISK_IDE,    // emul/ide.h: IDE_DRIVES at most, not readonly but for CD drives
+	VM_DISK_DISC,   // nothing: it lies beside a CD drive
 };
 
 // A region that is some disk's medium. It outlives machines.
@@ -68,7 +69,7 @@ struct vm_disk_region {
 struct vm_disk_config {
 	const char *name;
 	struct vm_disk_region *region; // NULL: the medium is in RAM
-	uint64_t bytes;       // a multiple of 512, not 0; the region's
+	uint64_t bytes; // a multiple of 512; the region's; 0: of a CD drive with no disc in it
 	const uint8_t *image; // what it holds at the machine's creation, and zeros behind it
 	uint64_t image_bytes;
 	uint64_t overlay_bytes; // what is written stays in memory, up to so much; 0: it does not
@@ -78,6 +79,8 @@ struct vm_disk_config {
 	uint8_t plane;        // the core of its data plane; VM_PIN_ANY: none
 	bool readonly;
 	bool unplugged;       // of VM_DISK_VIRTIO: its slot is empty at first
+	bool is_cd;           // a CD drive and the disc that is in it at first, or a disc; readonly
+	const char *drive;    // of VM_DISK_DISC: the disk that is the drive it lies beside
 };
 
 // The flash with firmware's variables, below the firmware; the firmware's is one too then.

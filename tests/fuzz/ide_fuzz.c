@@ -99,7 +99,7 @@ static void configure(struct device *device)
 	static const struct ide_drive_config drives[IDE_DRIVES] = {
 		{.sectors = SECTORS, .serial = "fuzz"}, {.sectors = SECTORS}, {.sectors = SECTORS},
 		{.is_cd = true, .serial = "cd"}};
-	static const struct ide_disc discs[IDE_PORTS] = {
+	static const struct scsi_disc discs[IDE_PORTS] = {
 		[CD] = {.blocks = CD_BLOCKS, .drive = CD},
 		[OTHER] = {.blocks = 500000, .drive = CD}};
 

@@ -24,6 +24,39 @@ static void test_disks(void **state)
 	assert_false(config.disks[1].readonly || config.disks[1].plugged);
 }
 
+#define CD "[disk cd]\nvm = a\nmedia = cdrom\ninterface = ide\n"
+
+static void test_cds(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("[vm a]\nmemory = 2M\nkernel = k\n"
+		"[disk second]\nvm = a\nmedia = cdrom\ndrive = cd\nmedium = image:two.iso\n"
+		CD "readonly = on\n"), STATUS_OK);
+	assert_int_equal(config.disks[0].media, CONFIG_MEDIA_CDROM);
+	assert_string_equal(config.disks[0].drive, "cd");
+	assert_int_equal(config.disks[1].medium.kind, CONFIG_MEDIUM_RAM); // with nothing in it
+	assert_int_equal(config.disks[1].medium.bytes, 0);
+	expect_vm_error("[disk d]\nvm = a\nmedia = dvd",
+		"reprise.ini:6: media: expected disk or cdrom, got \"dvd\"");
+	expect_vm_error("[disk d]\nvm = a\nmedia = cdrom",
+		"reprise.ini:4: interface: expected ide where media = cdrom, got virtio");
+	expect_vm_error(CD "snapshot = on",
+		"reprise.ini:4: snapshot: expected off where media = cdrom, got on");
+	expect_vm_error(CD "plugged = off",
+		"reprise.ini:4: plugged: expected on where media = cdrom, got off");
+	expect_vm_error(CD "dataplane = 1",
+		"reprise.ini:4: dataplane: expected no such key where media = cdrom, got one");
+	expect_vm_error(CD "drive = cd",
+		"reprise.ini:4: medium: expected this key in the section, got none");
+	expect_vm_error(CD "medium = ram:4K\ndrive = cd",
+		"reprise.ini:4: interface: expected no such key beside drive, got one");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ndrive = cd",
+		"reprise.ini:4: media: expected cdrom beside drive, got disk");
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\nmedia = cdrom\ndrive = d",
+		"reprise.ini:4: drive: expected the name of a [disk NAME] of the same VM with "
+		"media = cdrom");
+}
+
 static void test_regions(void **state)
 {
 	static const char *const media[] = {"disk:vda", "disk:7", "partition:a label",
@@ -139,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_cds),
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_bad_ide_disks),

@@ -20,7 +20,7 @@ static inline void configure(struct device *device)
 	static const struct ide_drive_config drives[IDE_DRIVES] = {
 		{.sectors = SECTORS, .serial = "serial"}, {.sectors = 8}, {.sectors = 8},
 		{.is_cd = true, .serial = "cd"}};
-	static const struct ide_disc discs[IDE_PORTS] = {
+	static const struct scsi_disc discs[IDE_PORTS] = {
 		[CD] = {.blocks = CD_BLOCKS, .drive = CD}, [5] = {.blocks = 400000, .drive = CD}};
 
 	ide_configure(device, drives, discs);

@@ -46,6 +46,38 @@ static void test_balloon(void **state)
 	check("info balloon", "balloon: actual=240 wanted=224 free_mem=100\r\n");
 }
 
+static void test_cd(void **state)
+{
+	static const struct vm_disk_config disks[] = {{.name = "cd", .is_cd = true},
+		{.name = "second", .kind = VM_DISK_DISC, .is_cd = true}, {.name = "data"}};
+
+	(void)state;
+	memcpy(machine.config.disks, disks, sizeof(disks));
+	machine.config.disk_count = 3;
+	set_answer = STATUS_OK;
+	check("eject cd", "");
+	check("eject -f cd", "");
+	check("change cd second", "");
+	check("change -f cd cd", "");
+	assert_string_equal(calls, "set 4 2 set 4 65538 set 5 1282 set 5 66050 ");
+	set_cd.locked = true;
+	check("eject cd", "Error: Device 'cd' is locked and force was not specified, wait for tray "
+		"to open and try again\r\n");
+	check("eject -f cd", "");
+	set_cd.locked = false;
+	check("eject data", "Error: Device 'data' is not removable\r\n");
+	check("eject dvd", "Error: Device 'dvd' not found\r\n");
+	check("eject -f", "Error: eject [-f] device\r\n");
+	check("change cd second third", "Error: change [-f] device disc\r\n");
+	check("change cd data",
+		"Error: there is no disc 'data' for drive 'cd' in the configuration\r\n");
+	check("change cd third",
+		"Error: there is no disc 'third' for drive 'cd' in the configuration\r\n");
+	set_answer = STATUS_BUSY;
+	check("eject cd", "Error: the last change has not taken place yet\r\n");
+	machine.config.disk_count = 0;
+}
+
 static void test_hotplug(void **state)
 {
 	(void)state;
@@ -132,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_block_resize, setup),
 		cmocka_unit_test_setup(test_balloon, setup),
+		cmocka_unit_test_setup(test_cd, setup),
 		cmocka_unit_test_setup(test_hotplug, setup),
 		cmocka_unit_test_setup(test_commit, setup),
 	};

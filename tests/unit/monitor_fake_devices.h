@@ -4,6 +4,7 @@
 #define TESTS_UNIT_MONITOR_FAKE_DEVICES_H
 
 #include "drivers/region.h"
+#include "emul/scsi.h"
 #include "emul/virtio_balloon.h"
 #include "vm/disk_backend.h"
 #include "vm/overlay.h"
@@ -20,6 +21,23 @@ struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *ind
 	assert_ptr_equal(vm, &machine);
 	*index = 1;
 	return strcmp(name, "data") == 0 ? &set_device : NULL;
+}
+
+// Disk 0 is a CD drive, disk 1 a disc that lies beside it, of port 5; disk 2 is a disk.
+static struct scsi_unit set_cd = {.is_cd = true, .disc = 0};
+
+bool pc_cd_find(const struct vm *vm, uint32_t index, struct pc_cd *cd)
+{
+	assert_ptr_equal(vm, &machine);
+	*cd = (struct pc_cd){.device = &set_device, .unit = &set_cd, .drive = 2};
+	return index == 0 && vm->config.disks[0].is_cd;
+}
+
+bool pc_disc_find(const struct vm *vm, uint32_t drive, uint32_t index, unsigned *port)
+{
+	(void)vm;
+	*port = index == drive ? 2 : 5;
+	return index < 2;
 }
 
 struct device *pc_balloon_find(const struct vm *vm)
@@ -47,7 +65,8 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	char call[64];
 
 	assert_ptr_equal(vm, &machine);
-	assert_ptr_equal(device, setting >= DEVICE_SETTING_PLUG ? &set_hotplug : &set_device);
+	assert_ptr_equal(device, setting == DEVICE_SETTING_PLUG ||
+		setting == DEVICE_SETTING_UNPLUG ? &set_hotplug : &set_device);
 	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
 	call_note(call);
 	return set_answer;

@@ -2,24 +2,23 @@
 # Host tests of single parts: what each is built from. Part of the Makefile.
 
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
-UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock config \
-	config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
+UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock \
+	config config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
-	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen \
-	i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader \
-	log_record log_store log_writer mc146818 mem memory_hash memory_map message monitor \
-	monitor_command monitor_devices monitor_host monitor_network monitor_screen \
-	monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_packet overlay paging \
-	pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide piix3_ide_disk \
-	piix3_ide_master pmu port61 position pvpanic rate region relocate reset_control \
-	screen_code scsi slot snapshot snapshot_backend snapshot_display snapshot_flash \
-	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit \
-	svm_inflight svm_state svm_step switch task_switch test_disk throttle timer turns \
-	uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
-	virtio_hostile virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci \
-	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
-	vmx_state
+	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen i8042 \
+	i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
+	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader log_record \
+	log_store log_writer mc146818 mem memory_hash memory_map message monitor monitor_command \
+	monitor_devices monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms \
+	mtrr nested nvme nvme_lies outside_packet overlay paging pci pci_host pci_hotplug pcidev \
+	pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu \
+	port61 position pvpanic rate region relocate reset_control screen_code scsi slot \
+	snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
+	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
+	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
+	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
+	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -53,13 +52,12 @@ unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c
 unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
-unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cpus.c vm/monitor_devices.c \
-	vm/monitor_disks.c vm/monitor_format.c vm/monitor_hotplug.c vm/monitor_info.c \
-	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
-	vm/monitor_registers.c vm/monitor_screen.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c \
-	emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
+unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cd.c vm/monitor_cpus.c \
+	vm/monitor_devices.c vm/monitor_disks.c vm/monitor_format.c vm/monitor_hotplug.c \
+	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
+	vm/line_editor.c vm/guest_ram.c vm/paging.c vm/screen.c vm/screen_code.c \
+	tests/unit/fake_ram.c emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
 unit_monitor_devices := $(unit_monitor_command)
 unit_monitor_network := $(unit_monitor_command)
 unit_monitor_screen := $(unit_monitor_command)
