@@ -213,7 +213,7 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	det_tlb det_turns det_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes \
 	dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_rtc dev_timer_storm dev_uart \
 	dev_vga exceptions hlt hostile hostile_storm hot_unplug ide_bench \
-	ide_disk interrupts isolate mmio modes msr \
+	ide_cd ide_disk interrupts isolate mmio modes msr \
 	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
 	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
 	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
@@ -307,7 +307,7 @@ $(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stam
 # Those with long cases first.
 SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
 	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	display display-vmx hotplug landing landing-vmx monitor net net-vmx linux-pvh \
+	cd cd-vmx display display-vmx hotplug landing landing-vmx monitor net net-vmx linux-pvh \
 	linux-smp linux-uefi debian flash plane
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit

@@ -30,10 +30,10 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r".*_disk|hot_unplug|virtio_.*",  # Reprise alone has it, or is given one
+    "svm": r".*_disk|ide_cd|hot_unplug|virtio_.*",  # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|.*_disk|hot_unplug|virtio_.*"
+           r"|.*_disk|ide_cd|hot_unplug|virtio_.*"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
@@ -51,6 +51,8 @@ DISK = ["[disk tests]", "vm = {vm}", "medium = ram:64K", "test_delay = {seed}", 
 IDE = [line for name in ("first", "second", "third")
        for line in (f"[disk {name}]", "vm = {vm}", "medium = ram:64K", "interface = ide",
                     "test_delay = {seed}", "")]
+CD = ["[disk cd]", "vm = {vm}", "media = cdrom", "medium = ram:64K", "interface = ide",
+      "test_delay = {seed}", ""]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -90,7 +92,7 @@ def runs(name, place, engine):
 def disk_section(name, machine, seed=1, plane=None, disk=()):
     """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk.
     `disk`: more of its keys."""
-    sections = {"hot_unplug": DISK, "ide_disk": IDE, "virtio_disk": DISK,
+    sections = {"hot_unplug": DISK, "ide_cd": CD, "ide_disk": IDE, "virtio_disk": DISK,
                 "virtio_net": NICS}.get(name, [])
     keys = [*disk] if plane is None else [f"dataplane = {plane}", *disk]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)

@@ -24,6 +24,7 @@ import traceback
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import cd  # noqa: E402
 import console  # noqa: E402
 import debian  # noqa: E402
 import det  # noqa: E402
@@ -156,6 +157,11 @@ def suite_disk(options, engine):
             yield Case(f"{engines.prefix(engine)}disk/{name}", run)
 
 
+def suite_cd(options, engine):
+    for name, run in cd.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}cd/{name}", run)
+
+
 def suite_display(options, engine):
     for name, run in display.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}display/{name}", run)
@@ -210,7 +216,7 @@ def suites_of_engine(engine):
     """{name: function}: payloads, bench and so on, or payloads-vmx, bench-vmx and so on."""
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
-             "disk": suite_disk, "display": suite_display, "hotplug": suite_hotplug,
+             "cd": suite_cd, "disk": suite_disk, "display": suite_display, "hotplug": suite_hotplug,
              "net": suite_net, "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
