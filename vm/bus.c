@@ -21,8 +21,9 @@ void bus_enter_wait(struct bus *bus)
 		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
-bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
-	struct guest_time now)
+// The level of an input as all outputs that lead to it make it; `except`: one that does not count.
+static bool sample_others(const struct vm *vm, const struct device *device, unsigned input,
+	const struct wire *except, struct guest_time now)
 {
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		const struct device *source = vm->devices[i].device;
@@ -30,6 +31,8 @@ bool bus_sample(const struct vm *vm, const struct device *device, unsigned input
 		for (unsigned output = 0; output < source->model->outputs; output++) {
 			const struct wire *wire = &vm->devices[i].wires[output];
 
+			if (wire == except)
+				continue;
 			for (unsigned n = 0; n < BUS_SINKS_MAX &&
 				wire->sinks[n].kind != WIRE_NOWHERE; n++)
 				if (wire->sinks[n].kind == WIRE_DEVICE &&
@@ -44,6 +47,13 @@ bool bus_sample(const struct vm *vm, const struct device *device, unsigned input
 	return false;
 }
 
+bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
+	struct guest_time now)
+{
+	return sample_others(vm, device, input, NULL, now);
+}
+
+// The output itself may be high again: an edge reaches a shared input too.
 static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struct guest_time now)
 {
 	const struct vm_device *owner = effect->device->owner;
@@ -59,7 +69,7 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 		case WIRE_DEVICE:
 			level = effect->level;
 			if (unlikely(sink->shared) && !level)
-				level = bus_sample(vm, sink->device, sink->input, now);
+				level = sample_others(vm, sink->device, sink->input, wire, now);
 			sink->device->model->line(sink->device, now, sink->input, level);
 			break;
 		case WIRE_LOCAL_APIC:

@@ -305,6 +305,25 @@ static void shared_inputs_are_high_while_any_is(void **state)
 	expect(3, C, LINE, 2, 0, 0);
 }
 
+// An edge in one handler, as of a controller whose next byte follows at once.
+static void an_edge_reaches_a_shared_input(void **state)
+{
+	(void)state;
+	connect(A, 0, 0, C, 2);
+	connect(B, 1, 0, C, 2);
+	wires[A][0].sinks[0].shared = wires[B][1].sinks[0].shared = true;
+	bus_enter(&vm->bus);
+	device_set_line(probe(A), 0, true);
+	bus_leave(vm, (struct guest_time){NOW});
+	bus_enter(&vm->bus);
+	device_set_line(probe(A), 0, false);
+	device_set_line(probe(A), 0, true);
+	bus_leave(vm, (struct guest_time){NOW});
+	assert_int_equal(count, 3);
+	expect(1, C, LINE, 2, 0, 0);
+	expect(2, C, LINE, 2, 0, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -321,6 +340,7 @@ int main(void)
 		TEST(devices_do_not_cover_the_board),
 		TEST(windows_lead_to_configuration_space),
 		TEST(shared_inputs_are_high_while_any_is),
+		TEST(an_edge_reaches_a_shared_input),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
