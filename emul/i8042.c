@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The keyboard controller of a PC, with nothing plugged in: enough for an OS to probe it and find
-// at once that there is neither keyboard nor mouse, and the reset and A20 lines of its output port.
+// The keyboard controller of a PC, with a PS/2 keyboard (ps2_keyboard.c) and a PS/2 mouse
+// (ps2_mouse.c), and the reset and A20 lines of its output port.
 //
 // Specification: Intel UPI-41/42 programmed as in the IBM PS/2 Hardware Interface Technical
 // Reference, "Keyboard and Auxiliary Device Controller".
 //
-// Both interface tests answer "clock line stuck low". A byte for a device is answered with 0xfe and
-// the status bit of a time-out, as the controller does when no device takes the byte; here without
-// the wait. The auxiliary port is not there: the loop-back command 0xd3 answers without the
-// auxiliary status bit, as controllers with a keyboard port alone do.
+// The controller takes each byte at once: the input buffer is never full. A device's byte comes
+// when the output buffer is empty and the device's interface is not disabled, the keyboard's before
+// the mouse's, and without a pause behind the one before. A reply of the controller's takes the
+// place of one that was not read; a device's byte whose place it takes comes again behind it, so
+// that no key is lost to a driver that asks for something meanwhile. Writing to a device enables
+// its interface.
 //
-// The controller takes each byte at once: the input buffer is never full. A reply takes the place
-// of a byte that was not read. A keyboard or mouse will be a child, whose bytes vm/ brings as
-// characters on its port while the output buffer is empty and its interface is not disabled; `ram`,
-// the output buffer and `status` are the controller's whole state then too.
-//
-// Left out on purpose: devices, scan code translation (the bit is stored), passwords, the gate of
-// A20 itself (the bits are stored; A20 is always enabled).
+// Left out on purpose: the time that serial transmission takes, passwords, the gate of A20 itself
+// (the bits are stored; A20 is always enabled).
 //
 // Entered by the VM's bus only.
 #include "emul/i8042.h"
+
+#include "emul/ps2.h"
 
 enum {
 	STATUS_OUTPUT_FULL = 0x01,
@@ -27,8 +26,7 @@ enum {
 	STATUS_COMMAND = 0x08,       // the last write was to port 0x64
 	STATUS_NOT_INHIBITED = 0x10, // constant: the key switch is open
 	STATUS_AUXILIARY = 0x20,     // the byte in the output buffer is the auxiliary port's
-	STATUS_TIMEOUT = 0x40,       // the byte reports that a device did not answer
-	STATUS_OF_BYTE = STATUS_OUTPUT_FULL | STATUS_AUXILIARY | STATUS_TIMEOUT,
+	STATUS_OF_BYTE = STATUS_OUTPUT_FULL | STATUS_AUXILIARY,
 	STATUS_STORED = STATUS_OF_BYTE | STATUS_COMMAND,
 
 	COMMAND_BYTE = 0, // in ram; its bits:
@@ -37,6 +35,7 @@ enum {
 	SYSTEM_FLAG = 0x04,
 	KEYBOARD_DISABLE = 0x10,
 	AUXILIARY_DISABLE = 0x20,
+	TRANSLATE = 0x40, // what the keyboard sends, from set 2 to set 1
 
 	PORT_NOT_RESET = 0x01, // low resets the machine
 	PORT_KEYBOARD_FULL = 0x10,  // derived, as is the next
@@ -44,6 +43,9 @@ enum {
 	PORT_STORED = 0xcf, // A20 included: bit 1
 
 	INPUT_PORT_NOT_INHIBITED = 0x80,
+
+	TEST_KEYBOARD_CLOCK = 0x01, // high where the interface is not disabled
+	TEST_AUXILIARY_CLOCK = 0x02,
 
 	RAM_BYTES = 32,
 };
@@ -68,9 +70,10 @@ enum {
 	COMMAND_PULSE = 0xf0, // to 0xff
 
 	REPLY_SELF_TEST_PASSED = 0x55,
-	REPLY_CLOCK_STUCK_LOW = 0x01,
-	REPLY_RESEND = 0xfe,
+	REPLY_INTERFACE_PASSED = 0x00,
 };
+
+enum { TIMER_REPEAT, TIMERS }; // a key is held
 
 struct i8042 {
 	struct device device;
@@ -78,8 +81,13 @@ struct i8042 {
 	uint8_t status;      // STATUS_STORED
 	uint8_t command;     // whose data byte is awaited at port 0x60, or 0
 	uint8_t output_port; // PORT_STORED
-	uint8_t reserved[4];
+	bool replied;        // the byte in the output buffer is the controller's own
+	uint8_t aside;       // a device's byte whose place that has taken
+	uint8_t aside_status; // its STATUS_OF_BYTE; 0: there is none
+	uint8_t reserved;
 	uint8_t ram[RAM_BYTES]; // the command byte first
+	struct ps2_keyboard keyboard;
+	struct ps2_mouse mouse;
 };
 
 static struct i8042 *i8042_of(struct device *device)
@@ -99,18 +107,57 @@ static void outputs_update(struct i8042 *controller)
 		full && auxiliary && (enabled & AUXILIARY_INTERRUPT));
 }
 
-// `flags`: STATUS_AUXILIARY, STATUS_TIMEOUT.
-static void output_fill(struct i8042 *controller, uint8_t byte, unsigned flags)
+static void output_fill(struct i8042 *controller, uint8_t byte, unsigned of_byte)
 {
 	controller->output_buffer = byte;
 	controller->status &= (uint8_t)~STATUS_OF_BYTE;
-	controller->status |= (uint8_t)(STATUS_OUTPUT_FULL | flags);
+	controller->status |= (uint8_t)of_byte;
+}
+
+// A reply of the controller's. `flags`: STATUS_AUXILIARY.
+static void reply(struct i8042 *controller, uint8_t byte, unsigned flags)
+{
+	if ((controller->status & STATUS_OUTPUT_FULL) && !controller->replied) {
+		controller->aside = controller->output_buffer;
+		controller->aside_status = controller->status & STATUS_OF_BYTE;
+	}
+	controller->replied = true;
+	output_fill(controller, byte, STATUS_OUTPUT_FULL | flags);
+}
+
+// A byte of a device's, where there is room for one.
+static void devices_ask(struct i8042 *controller)
+{
+	uint8_t enabled = controller->ram[COMMAND_BYTE], byte;
+
+	if (controller->status & STATUS_OUTPUT_FULL)
+		return;
+	if (!(enabled & KEYBOARD_DISABLE) &&
+		ps2_keyboard_send(&controller->keyboard, enabled & TRANSLATE, &byte))
+		output_fill(controller, byte, STATUS_OUTPUT_FULL);
+	else if (!(enabled & AUXILIARY_DISABLE) && ps2_mouse_send(&controller->mouse, &byte))
+		output_fill(controller, byte, STATUS_OUTPUT_FULL | STATUS_AUXILIARY);
+}
+
+// Behind each stimulus. A byte that follows another is an edge of its own.
+static void controller_update(struct i8042 *controller)
+{
+	devices_ask(controller);
+	outputs_update(controller);
+	device_arm_timer(&controller->device, TIMER_REPEAT, controller->keyboard.repeat_at);
 }
 
 static uint8_t data_read(struct i8042 *controller)
 {
+	uint8_t byte = controller->output_buffer;
+
 	controller->status &= (uint8_t)~STATUS_OF_BYTE;
-	return controller->output_buffer;
+	controller->replied = false;
+	outputs_update(controller);
+	if (controller->aside_status != 0)
+		output_fill(controller, controller->aside, controller->aside_status);
+	controller->aside_status = 0;
+	return byte;
 }
 
 static uint8_t status_read(const struct i8042 *controller)
@@ -137,6 +184,14 @@ static void output_port_write(struct i8042 *controller, uint8_t value)
 	controller->output_port = value & PORT_STORED;
 	if (!(value & PORT_NOT_RESET))
 		device_request(&controller->device, DEVICE_REQUEST_RESET, 0);
+}
+
+static uint8_t test_inputs_read(const struct i8042 *controller)
+{
+	uint8_t disabled = controller->ram[COMMAND_BYTE];
+
+	return (uint8_t)((disabled & KEYBOARD_DISABLE ? 0 : TEST_KEYBOARD_CLOCK) |
+		(disabled & AUXILIARY_DISABLE ? 0 : TEST_AUXILIARY_CLOCK));
 }
 
 static void interface_command(struct i8042 *controller, uint8_t command)
@@ -169,7 +224,7 @@ static void command_write(struct i8042 *controller, uint8_t command)
 	controller->command = 0;
 	switch (command) {
 	case COMMAND_READ_RAM ... COMMAND_READ_RAM + RAM_BYTES - 1:
-		output_fill(controller, ram[command % RAM_BYTES], 0);
+		reply(controller, ram[command % RAM_BYTES], 0);
 		break;
 	case COMMAND_WRITE_RAM ... COMMAND_WRITE_RAM + RAM_BYTES - 1:
 	case COMMAND_WRITE_OUTPUT_PORT ... COMMAND_TO_AUXILIARY:
@@ -177,20 +232,20 @@ static void command_write(struct i8042 *controller, uint8_t command)
 		break;
 	case COMMAND_TEST_AUXILIARY:
 	case COMMAND_TEST_KEYBOARD:
-		output_fill(controller, REPLY_CLOCK_STUCK_LOW, 0);
+		reply(controller, REPLY_INTERFACE_PASSED, 0);
 		break;
 	case COMMAND_SELF_TEST:
 		ram[COMMAND_BYTE] |= SYSTEM_FLAG;
-		output_fill(controller, REPLY_SELF_TEST_PASSED, 0);
+		reply(controller, REPLY_SELF_TEST_PASSED, 0);
 		break;
 	case COMMAND_READ_INPUT_PORT:
-		output_fill(controller, INPUT_PORT_NOT_INHIBITED, 0);
+		reply(controller, INPUT_PORT_NOT_INHIBITED, 0);
 		break;
 	case COMMAND_READ_OUTPUT_PORT:
-		output_fill(controller, output_port_read(controller), 0);
+		reply(controller, output_port_read(controller), 0);
 		break;
-	case COMMAND_READ_TEST_INPUTS: // both clocks low, as the interface tests say
-		output_fill(controller, 0, 0);
+	case COMMAND_READ_TEST_INPUTS:
+		reply(controller, test_inputs_read(controller), 0);
 		break;
 	case COMMAND_PULSE ... 0xff: // pulses low those of bits 0 to 3 that are 0
 		if (!(command & PORT_NOT_RESET))
@@ -201,8 +256,7 @@ static void command_write(struct i8042 *controller, uint8_t command)
 	}
 }
 
-// A byte for the data port is the awaited one of a command, or goes to the keyboard, which enables
-// its interface.
+// A byte for the data port is the awaited one of a command, or goes to the keyboard.
 static void data_write(struct i8042 *controller, uint8_t byte)
 {
 	uint8_t command = controller->command;
@@ -212,17 +266,18 @@ static void data_write(struct i8042 *controller, uint8_t byte)
 	switch (command) {
 	case 0:
 		controller->ram[COMMAND_BYTE] &= (uint8_t)~KEYBOARD_DISABLE;
-		output_fill(controller, REPLY_RESEND, STATUS_TIMEOUT);
+		ps2_keyboard_write(&controller->keyboard, byte);
 		break;
 	case COMMAND_WRITE_OUTPUT_PORT:
 		output_port_write(controller, byte);
 		break;
 	case COMMAND_LOOP_KEYBOARD:
 	case COMMAND_LOOP_AUXILIARY:
-		output_fill(controller, byte, 0);
+		reply(controller, byte, command == COMMAND_LOOP_AUXILIARY ? STATUS_AUXILIARY : 0);
 		break;
 	case COMMAND_TO_AUXILIARY:
-		output_fill(controller, REPLY_RESEND, STATUS_AUXILIARY | STATUS_TIMEOUT);
+		controller->ram[COMMAND_BYTE] &= (uint8_t)~AUXILIARY_DISABLE;
+		ps2_mouse_write(&controller->mouse, byte);
 		break;
 	default: // COMMAND_WRITE_RAM
 		controller->ram[command % RAM_BYTES] = byte;
@@ -241,7 +296,7 @@ static uint64_t i8042_read(struct device *device, struct guest_time now, unsigne
 	if (region == I8042_REGION_COMMAND)
 		return status_read(controller);
 	byte = data_read(controller);
-	outputs_update(controller);
+	controller_update(controller);
 	return byte;
 }
 
@@ -257,7 +312,36 @@ static void i8042_write(struct device *device, struct guest_time now, unsigned r
 		command_write(controller, (uint8_t)value);
 	else
 		data_write(controller, (uint8_t)value);
-	outputs_update(controller);
+	controller_update(controller);
+}
+
+static void i8042_timer(struct device *device, struct guest_time now, unsigned timer)
+{
+	struct i8042 *controller = i8042_of(device);
+
+	(void)timer;
+	ps2_keyboard_repeat(&controller->keyboard, now);
+	controller_update(controller);
+}
+
+static bool i8042_takes_input(const struct device *device, enum device_input_kind kind)
+{
+	(void)device;
+	return kind == DEVICE_INPUT_KEY || kind == DEVICE_INPUT_BUTTON || kind == DEVICE_INPUT_MOVE;
+}
+
+static void i8042_input(struct device *device, struct guest_time now,
+	const struct device_input *input)
+{
+	struct i8042 *controller = i8042_of(device);
+
+	if (input->kind == DEVICE_INPUT_KEY)
+		ps2_keyboard_key(&controller->keyboard, input->code, input->down, now);
+	else if (input->kind == DEVICE_INPUT_BUTTON)
+		ps2_mouse_button(&controller->mouse, input->code, input->down);
+	else
+		ps2_mouse_move(&controller->mouse, input);
+	controller_update(controller);
 }
 
 static void i8042_reset(struct device *device, struct guest_time now, enum device_reset kind)
@@ -269,26 +353,42 @@ static void i8042_reset(struct device *device, struct guest_time now, enum devic
 	*controller = (struct i8042){
 		.device = *device,
 		.output_port = PORT_STORED,
-		.ram[COMMAND_BYTE] = KEYBOARD_DISABLE | AUXILIARY_DISABLE,
+		.ram[COMMAND_BYTE] = KEYBOARD_DISABLE | AUXILIARY_DISABLE | TRANSLATE,
 	};
+	ps2_keyboard_reset(&controller->keyboard);
+	ps2_mouse_reset(&controller->mouse);
 	outputs_update(controller);
 }
 
 static void i8042_loaded(struct device *device, struct guest_time now)
 {
+	struct i8042 *controller = i8042_of(device);
+
 	(void)now;
-	outputs_update(i8042_of(device));
+	outputs_update(controller);
+	device_arm_timer(device, TIMER_REPEAT, controller->keyboard.repeat_at);
 }
 
 static const char *i8042_check(const void *instance)
 {
 	const struct i8042 *controller = instance;
 	uint8_t status = controller->status, command = controller->command;
+	const char *problem = ps2_keyboard_check(&controller->keyboard);
 
+	if (problem == NULL)
+		problem = ps2_mouse_check(&controller->mouse);
+	if (problem != NULL)
+		return problem;
 	if (status & ~STATUS_STORED)
 		return "status holds derived or reserved bits";
 	if ((status & STATUS_OF_BYTE) && !(status & STATUS_OUTPUT_FULL))
 		return "status describes a byte, but the output buffer is empty";
+	if (controller->replied && !(status & STATUS_OUTPUT_FULL))
+		return "a reply of the controller's, but the output buffer is empty";
+	if (controller->aside_status != 0 && (!controller->replied ||
+		(controller->aside_status & (STATUS_OUTPUT_FULL | ~STATUS_OF_BYTE)) !=
+		STATUS_OUTPUT_FULL))
+		return "a byte is set aside, but for no reply";
 	if (controller->output_port & ~PORT_STORED)
 		return "the output port holds derived bits";
 	if (command != 0 && (command < COMMAND_WRITE_OUTPUT_PORT) &&
@@ -305,22 +405,31 @@ static const struct state_field i8042_fields[] = {
 	STATE_VALUE(struct i8042, status, 0, STATUS_STORED),
 	STATE_VALUE(struct i8042, command, 0, COMMAND_TO_AUXILIARY),
 	STATE_VALUE(struct i8042, output_port, 0, PORT_STORED),
+	STATE_BOOL(struct i8042, replied),
+	STATE_ANY(struct i8042, aside),
+	STATE_VALUE(struct i8042, aside_status, 0, STATUS_STORED),
 	STATE_PAD(struct i8042, reserved),
 	STATE_ARRAY_ANY(struct i8042, ram),
+	PS2_KEYBOARD_STATE(struct i8042, keyboard),
+	PS2_MOUSE_STATE(struct i8042, mouse),
 };
 
 static const struct state_table i8042_state =
-	STATE_TABLE("i8042", 1, struct i8042, i8042_fields, i8042_check);
+	STATE_TABLE("i8042", 2, struct i8042, i8042_fields, i8042_check);
 
 const struct device_model i8042_model = {
 	.name = "i8042",
-	.description = "Keyboard controller without keyboard",
+	.description = "PS/2 controller with keyboard and mouse",
 	.instance_bytes = sizeof(struct i8042),
+	.timers = TIMERS,
 	.outputs = I8042_OUTPUTS,
 	.state = &i8042_state,
 	.reset = i8042_reset,
 	.read = i8042_read,
 	.write = i8042_write,
+	.timer = i8042_timer,
+	.input = i8042_input,
+	.takes_input = i8042_takes_input,
 	.loaded = i8042_loaded,
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The keyboard controller, as yet without keyboard and mouse. See i8042.c.
+// The keyboard controller, with a keyboard and a mouse. See i8042.c.
 #ifndef EMUL_I8042_H
 #define EMUL_I8042_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The keyboard controller, without a keyboard: command byte, self test, buffers and status, output
-// port, loops, interrupts; and port 0x92. IBM PS/2 Hardware Interface Technical Reference,
+// The keyboard controller, whatever is plugged in: command byte, self test, buffers and status,
+// output port, loops, interrupts; and port 0x92. IBM PS/2 Hardware Interface Technical Reference,
 // "Keyboard and Auxiliary Device Controller". A20 stays enabled: memory is above 1 MiB.
 #include "lib/dev.h"
 
@@ -207,7 +207,7 @@ static void kbd_interrupts(void)
 	ioapic_route(PIN_AUXILIARY, RTE_MASKED, 0);
 }
 
-// Nothing is plugged in: a byte for a device is answered by the controller, with time-out.
+// A byte for a device is answered by the device.
 static void kbd_devices(void)
 {
 	unsigned status;

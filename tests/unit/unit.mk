@@ -12,13 +12,13 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	monitor_devices monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms \
 	mtrr nested nvme nvme_lies outside_packet overlay paging pci pci_host pci_hotplug pcidev \
 	pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu \
-	port61 position pvpanic rate region relocate reset_control screen_code scsi slot \
-	snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
-	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
-	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
-	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
-	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	port61 position ps2_keyboard ps2_mouse pvpanic rate region relocate reset_control \
+	screen_code scsi slot snapshot snapshot_backend snapshot_display snapshot_flash \
+	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit svm_inflight \
+	svm_state svm_step switch task_switch test_disk throttle timer turns uart16550 vga \
+	vga_render virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile \
+	virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane \
+	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -38,6 +38,9 @@ UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 	$(eval unit_$(u) := $(UNIT_VIRTIO)))
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
+unit_i8042 := emul/i8042.c $(filter emul/ps2_%,$(EMUL_SRCS))
+unit_ps2_keyboard := $(unit_i8042)
+unit_ps2_mouse := $(unit_i8042)
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_keys.c boot/config_landing.c \
 	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c \
@@ -179,6 +182,7 @@ $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
 	$(B)/unit/vm/position_test.c.o $(B)/unit/tests/unit/position_test.c.o \
 	$(B)/unit/vm/idle.c.o $(B)/unit/vm/outside.c.o $(B)/unit/vm/turns.c.o \
 	$(B)/unit/tests/unit/turns_test.c.o $(B)/unit/tests/unit/outside_packet_test.c.o \
+	$(B)/unit/tests/unit/outside_input_test.c.o \
 	$(B)/unit/vm/disk_backend.c.o $(B)/unit/tests/unit/disk_backend_test.c.o \
 	$(B)/unit/tests/unit/disk_overlay_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
