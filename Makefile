@@ -58,20 +58,20 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/dataplane.c vm/device_memory.c vm/direct_boot.c vm/disk_backend.c vm/e820.c vm/elf.c \
 	vm/env.c vm/exit.c vm/exit_cr.c vm/exit_io.c vm/exit_memory.c vm/exit_msr.c \
 	vm/exit_task.c vm/firmware.c vm/flash.c vm/guest_ram.c vm/hold.c vm/host_screen.c \
-	vm/host_screen_fit.c vm/idle.c vm/insn.c vm/insn_alu.c vm/insn_operand.c \
+	vm/host_screen_fit.c vm/idle.c vm/input.c vm/insn.c vm/insn_alu.c vm/insn_operand.c \
 	vm/insn_string.c vm/interrupt.c vm/landing.c vm/landing_test.c vm/line_editor.c \
 	vm/local_apic.c vm/machine.c vm/medium.c vm/medium_request.c vm/memory.c vm/monitor.c \
 	vm/monitor_cd.c vm/monitor_cpus.c vm/monitor_devices.c vm/monitor_disks.c \
 	vm/monitor_format.c vm/monitor_host.c vm/monitor_hotplug.c vm/monitor_info.c \
-	vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c \
-	vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c vm/mtrr.c vm/nic.c \
-	vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c vm/pc_disks.c vm/pc_flash.c \
-	vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c vm/random_seed.c vm/rate.c \
-	vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/slot.c \
-	vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c \
-	vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c \
-	vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c vm/task_switch.c vm/throttle.c \
-	vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/monitor_input.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
+	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
+	vm/mtrr.c vm/nic.c vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c \
+	vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c \
+	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
+	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
+	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
+	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
+	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -163,7 +163,7 @@ $(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
 # What runs once, or when somebody types, is small rather than fast.
 SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) drivers/fat.c drivers/gpt.c \
 	drivers/region_find.c emul/i8042.c $(filter emul/ps2_%,$(EMUL_SRCS)) replay/bisect.c \
-	replay/monitor_replay.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c \
+	replay/monitor_replay.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/input.c \
 	vm/landing_test.c vm/line_editor.c vm/position_test.c vm/save_load_test.c \
 	vm/task_switch.c $(filter vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS)) \
 	emul/ata_page.c emul/atapi.c $(filter emul/scsi%,$(EMUL_SRCS))
@@ -218,7 +218,7 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	modes msr neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic \
 	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave \
 	step tasks test_disk timers tsc typed uart_flood virtio_balloon virtio_bench \
-	virtio_console virtio_disk virtio_net virtio_rng plane_io
+	virtio_console virtio_disk virtio_net virtio_rng plane_io ps2_typed
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

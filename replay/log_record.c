@@ -54,7 +54,8 @@ const char *log_record_problem(const struct log_record *record)
 		return "an impossible vcpu";
 	if (record->payload_bytes > LOG_PAYLOAD_MAX)
 		return "a payload is too long";
-	if (record->kind <= EVENT_MACHINE && record->payload_bytes > EVENT_PAYLOAD_MAX)
+	if ((record->kind <= EVENT_MACHINE || record->kind == EVENT_KEY) &&
+		record->payload_bytes > EVENT_PAYLOAD_MAX)
 		return "a payload is too long for an event";
 	if (record->kind == EVENT_LINE && record->value > 1)
 		return "a line has two levels";

@@ -60,7 +60,7 @@ HOST_CPUS = 4  # of the place "cpus"
 CPUS = {"cpus": HOST_CPUS, "plane": 2, "planes": 2}
 THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 # Those that never end: for tests that stop them from outside. det_*: tests/det.py has them.
-NOT_RUN = {"hostile_storm", "ide_bench", "neighbour", "net_pair", "plane_io", "typed",
+NOT_RUN = {"hostile_storm", "ide_bench", "neighbour", "net_pair", "plane_io", "ps2_typed", "typed",
            "virtio_bench"}
 DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
 

@@ -3,6 +3,7 @@
 
 #include "emul/pci_host.h"
 #include "kernel/x86.h"
+#include "vm/input.h"
 #include "vm/local_apic.h"
 #include "vm/setting.h"
 #include "vm/slot.h"
@@ -340,6 +341,11 @@ void bus_deliver(void *owner, const struct event *event, struct guest_time now)
 
 	if (event->kind == EVENT_MACHINE) {
 		machine_event(vm, event, now);
+		bus_effects_carry_out(vm, now);
+		return;
+	}
+	if (event->kind == EVENT_KEY) {
+		input_deliver(vm, event, now);
 		bus_effects_carry_out(vm, now);
 		return;
 	}

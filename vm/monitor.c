@@ -369,6 +369,7 @@ enum status monitor_init(const struct monitor_config *wanted)
 		monitor_command_add(&own[i]);
 	monitor_machine_register();
 	monitor_info_register();
+	monitor_input_register();
 	monitor_memory_register();
 	monitor_network_register();
 	monitor_cpus_register();

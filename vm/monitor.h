@@ -75,6 +75,7 @@ void monitor_cpus_register(void);
 void monitor_vms_register(void);
 void monitor_vm_continue(struct vm *vm); // as `cont`: starts one that has not been
 void monitor_info_register(void);
+void monitor_input_register(void);
 void monitor_memory_register(void);
 void monitor_network_register(void);
 void monitor_machine_register(void);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/outside.h"
 
+#include <string.h>
+
 #include "emul/acpi_pm.h"
 #include "kernel/base/assert.h"
+#include "vm/input.h"
 #include "vm/landing.h"
 #include "vm/setting.h"
 
@@ -96,17 +99,31 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	return busy ? STATUS_FAIL(STATUS_BUSY) : outside_post(vm, &event, 1);
 }
 
+// Who replays gives what came from outside himself.
+static bool is_replayed(const struct vm *vm)
+{
+	return vm->outside.recorder != NULL && vm->outside.recorder->gives;
+}
+
+enum status outside_input(struct vm *vm, const struct device_input *inputs, unsigned count)
+{
+	struct event events[OUTSIDE_INPUTS_MAX];
+
+	ASSERT(count <= OUTSIDE_INPUTS_MAX);
+	if (vm->state != VM_RUNNING || is_replayed(vm))
+		return STATUS_FAIL(STATUS_REFUSED);
+	for (unsigned i = 0; i < count; i++) {
+		events[i] = (struct event){.kind = EVENT_KEY, .payload_bytes = sizeof(inputs[i])};
+		memcpy(events[i].payload, &inputs[i], sizeof(inputs[i]));
+	}
+	return outside_post(vm, events, count);
+}
+
 static struct outside_place place_here(const struct vm_vcpu *vcpu, bool waiting)
 {
 	return (struct outside_place){.at = landing_position(vcpu),
 		.time = landing_now(vcpu->vm) - LANDING_TSC_BASE, .vcpu = vcpu->index,
 		.waiting = waiting || vcpu->halted || vcpu->waits_for_startup};
-}
-
-// Who replays gives completions and frames himself.
-static bool is_replayed(const struct vm *vm)
-{
-	return vm->outside.recorder != NULL && vm->outside.recorder->gives;
 }
 
 static bool anything_waits(const struct vm *vm)
@@ -229,6 +246,8 @@ const char *outside_problem(const struct vm *vm, const struct event *event,
 		return backend_problem(vm, event);
 	case EVENT_PACKET:
 		return packet_problem(vm, event, frame);
+	case EVENT_KEY:
+		return input_problem(event);
 	case EVENT_LINE:
 		known = event->device == vm->acpi_pm->id &&
 			event->index == ACPI_PM_INPUT_POWER_BUTTON && event->value <= 1;

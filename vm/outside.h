@@ -17,7 +17,7 @@ struct device_frame;
 struct vm;
 struct vm_vcpu;
 
-enum { OUTSIDE_MAX = 64 };
+enum { OUTSIDE_MAX = 64, OUTSIDE_INPUTS_MAX = 16 };
 
 // Where an event from outside is taken: as struct landing_target has it.
 struct outside_place {
@@ -61,6 +61,11 @@ must_check enum status outside_post(struct vm *vm, const struct event *events, u
 // room.
 must_check enum status outside_set(struct vm *vm, const struct device *device,
 	enum device_setting setting, uint64_t value);
+// What somebody does at keyboard and pointer, at most OUTSIDE_INPUTS_MAX at once: all of it or none
+// (vm/input.h). Any core. STATUS_REFUSED: the machine does not run, or is replayed. STATUS_BUSY:
+// there is no room.
+must_check enum status outside_input(struct vm *vm, const struct device_input *inputs,
+	unsigned count);
 // How many more would be taken. Under the device lock.
 uint32_t outside_room(const struct vm *vm);
 // The same under the device lock, which the caller has and gives back; one that has room.

@@ -2,11 +2,12 @@
 // The event queue of a machine that rests.
 #include <string.h>
 
+#include "vm/input.h"
 #include "vm/setting.h"
 #include "vm/snapshot.h"
 
 static const struct state_field event_fields[] = {
-	STATE_VALUE(struct event, kind, EVENT_BOTTOM_HALF, EVENT_PACKET),
+	STATE_VALUE(struct event, kind, EVENT_BOTTOM_HALF, EVENT_KEY),
 	STATE_VALUE(struct event, payload_bytes, 0, EVENT_PAYLOAD_MAX),
 	STATE_VALUE(struct event, device, 0, VM_DEVICES_MAX - 1),
 	STATE_ANY(struct event, index),
@@ -16,7 +17,7 @@ static const struct state_field event_fields[] = {
 	STATE_ARRAY_ANY(struct event, payload),
 };
 const struct state_table snapshot_event_table =
-	STATE_TABLE("event", 2, struct event, event_fields, NULL);
+	STATE_TABLE("event", 3, struct event, event_fields, NULL);
 
 // Behind each frame's event is the frame.
 void snapshot_events_write(const struct vm *vm, struct snapshot_stream *stream)
@@ -42,6 +43,8 @@ static const char *event_check(const struct vm *vm, const struct event *event, u
 		return event->index == VM_EVENT_SETTING ? setting_problem(vm, event)
 			: event->index == DEVICE_REQUEST_RESET || (event->index == VM_EVENT_NMI &&
 			event->value < vm->vcpu_count) ? NULL : "index: no such request";
+	if (event->kind == EVENT_KEY)
+		return input_problem(event);
 	if (event->device >= vm->device_count)
 		return "device: no such device";
 	model = vm->devices[event->device].device->model;

@@ -89,7 +89,8 @@ static void event_make(struct sample *sample)
 		record->value = random_number(sample);
 	if (record->kind == EVENT_PACKET)
 		payload_make(sample, SAMPLE_PAYLOAD_MAX);
-	else if (record->kind == EVENT_CHARACTERS || record->kind == EVENT_COMPLETION)
+	else if (record->kind == EVENT_CHARACTERS || record->kind == EVENT_COMPLETION ||
+		record->kind == EVENT_KEY)
 		payload_make(sample, EVENT_PAYLOAD_MAX);
 }
 

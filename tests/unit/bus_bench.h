@@ -21,7 +21,7 @@
 enum { A, B, C, PROBES };
 enum { PINS = 4, LOG_MAX = 512, NOW = 5000 };
 
-enum stimulus { READ, WRITE, LINE, MESSAGE, TIMER, BOTTOM_HALF, RECEIVE, COMPLETE };
+enum stimulus { READ, WRITE, LINE, MESSAGE, TIMER, BOTTOM_HALF, RECEIVE, COMPLETE, INPUT };
 
 struct note {
 	uint16_t device;
@@ -34,6 +34,7 @@ struct probe {
 	struct device device;
 	void (*act)(struct device *device, const struct note *note);
 	uint64_t answer; // of reads
+	unsigned inputs; // that it takes: BIT(enum device_input_kind)
 };
 
 static struct vm *vm;
@@ -116,11 +117,23 @@ static inline void probe_complete(struct device *device, struct guest_time now, 
 	take(device, now, COMPLETE, port, status, request);
 }
 
+static inline void probe_input(struct device *device, struct guest_time now,
+	const struct device_input *input)
+{
+	take(device, now, INPUT, input->kind, input->code, (uint16_t)input->x);
+}
+
+static inline bool probe_takes_input(const struct device *device, enum device_input_kind kind)
+{
+	return (((const struct probe *)(const void *)device)->inputs & BIT(kind)) != 0;
+}
+
 static const struct device_model model = {
 	.name = "probe", .instance_bytes = sizeof(struct probe), .timers = 2, .bottom_halves = 2,
 	.inputs = PINS, .outputs = PINS, .read = probe_read, .write = probe_write,
 	.line = probe_line, .timer = probe_timer, .bottom_half = probe_bottom_half,
-	.receive = probe_receive, .complete = probe_complete,
+	.receive = probe_receive, .complete = probe_complete, .input = probe_input,
+	.takes_input = probe_takes_input,
 };
 
 // Messages have no device any more when they are routed: they are noted as A's.

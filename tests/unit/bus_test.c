@@ -4,6 +4,7 @@
 
 #include "emul/pci_host.h"
 #include "tests/unit/bus_bench.h"
+#include "vm/input.h"
 
 static const struct device_model deaf = {.name = "deaf", .outputs = PINS};
 
@@ -324,6 +325,81 @@ static void an_edge_reaches_a_shared_input(void **state)
 	expect(2, C, LINE, 2, 0, 1);
 }
 
+static struct event input_event(const struct device_input *input)
+{
+	struct event event = {.kind = EVENT_KEY, .payload_bytes = sizeof(*input)};
+
+	memcpy(event.payload, input, sizeof(*input));
+	return event;
+}
+
+// What a device has is asked when the event is delivered, and the last device is asked first.
+static void input_reaches_the_last_that_takes_it(void **state)
+{
+	const struct device_input key = {.kind = DEVICE_INPUT_KEY, .code = 4, .down = true};
+	const struct device_input movement = {.kind = DEVICE_INPUT_MOVE, .x = -3};
+
+	(void)state;
+	probes[A].inputs = BIT(DEVICE_INPUT_KEY) | BIT(DEVICE_INPUT_MOVE);
+	post(input_event(&key));
+	deliver();
+	expect(0, A, INPUT, DEVICE_INPUT_KEY, 4, 0);
+	post(input_event(&key));
+	post(input_event(&movement));
+	probes[B].inputs = BIT(DEVICE_INPUT_KEY);
+	deliver();
+	assert_int_equal(count, 3);
+	expect(1, B, INPUT, DEVICE_INPUT_KEY, 4, 0);
+	expect(2, A, INPUT, DEVICE_INPUT_MOVE, 0, (uint16_t)-3);
+	assert_ptr_equal(input_device(vm, DEVICE_INPUT_KEY, NULL), probe(B));
+	assert_ptr_equal(input_device(vm, DEVICE_INPUT_KEY, probe(B)), probe(A));
+	assert_null(input_device(vm, DEVICE_INPUT_KEY, probe(A)));
+	probes[A].inputs = probes[B].inputs = 0;
+	post(input_event(&key));
+	deliver(); // it is lost
+	assert_int_equal(count, 3);
+}
+
+// Of a log or a snapshot.
+static void input_that_cannot_be_is_refused(void **state)
+{
+	const struct device_input key = {.kind = DEVICE_INPUT_KEY, .code = 0xff, .down = true};
+	const struct device_input button = {.kind = DEVICE_INPUT_BUTTON,
+		.code = DEVICE_BUTTON_MIDDLE, .down = true};
+	const struct device_input movement = {.kind = DEVICE_INPUT_MOVE, .x = -32768, .wheel = 9};
+	const struct device_input place = {.kind = DEVICE_INPUT_PLACE, .y = DEVICE_PLACE_MAX};
+	const struct device_input wrong[] = {
+		{.kind = DEVICE_INPUT_KINDS}, {.kind = DEVICE_INPUT_KEY, .x = 1},
+		{.kind = DEVICE_INPUT_KEY, .reserved = 1}, {.kind = DEVICE_INPUT_KEY, .wheel = 1},
+		{.kind = DEVICE_INPUT_KEY, .reserved2 = {0, 1}},
+		{.kind = DEVICE_INPUT_BUTTON, .code = DEVICE_BUTTONS},
+		{.kind = DEVICE_INPUT_BUTTON, .y = 1}, {.kind = DEVICE_INPUT_MOVE, .down = true},
+		{.kind = DEVICE_INPUT_MOVE, .code = 1}, {.kind = DEVICE_INPUT_PLACE, .x = -1},
+		{.kind = DEVICE_INPUT_PLACE, .code = 1}};
+	struct event event = input_event(&key);
+
+	(void)state;
+	assert_null(input_problem(&event));
+	event.payload[offsetof(struct device_input, down)] = 2;
+	assert_non_null(input_problem(&event));
+	event = input_event(&key);
+	event.payload_bytes--;
+	assert_non_null(input_problem(&event));
+	event = input_event(&key);
+	event.value = 1;
+	assert_non_null(input_problem(&event));
+	event = input_event(&button);
+	assert_null(input_problem(&event));
+	event = input_event(&movement);
+	assert_null(input_problem(&event));
+	event = input_event(&place);
+	assert_null(input_problem(&event));
+	for (unsigned i = 0; i < ARRAY_COUNT(wrong); i++) {
+		event = input_event(&wrong[i]);
+		assert_non_null(input_problem(&event));
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -341,6 +417,8 @@ int main(void)
 		TEST(windows_lead_to_configuration_space),
 		TEST(shared_inputs_are_high_while_any_is),
 		TEST(an_edge_reaches_a_shared_input),
+		TEST(input_reaches_the_last_that_takes_it),
+		TEST(input_that_cannot_be_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

@@ -408,6 +408,11 @@ static void records_that_cannot_be_have_a_problem(void **state)
 	assert_null(log_record_problem(&record));
 	record.payload_bytes++;
 	assert_non_null(log_record_problem(&record));
+	record = (struct log_record){.kind = EVENT_KEY, .payload = payload,
+		.payload_bytes = EVENT_PAYLOAD_MAX};
+	assert_null(log_record_problem(&record));
+	record.payload_bytes++;
+	assert_non_null(log_record_problem(&record));
 	record = (struct log_record){.kind = EVENT_KEY, .vcpu = LOG_VCPUS_MAX - 1};
 	assert_null(log_record_problem(&record));
 	record.vcpu++;

@@ -43,6 +43,7 @@ static const struct console_monitor_ops *ops;
 static char calls[256]; // of the machine's functions
 static unsigned pauses, interrupt_at_pause;
 static bool bound; // by a recorder
+static uint64_t guest_ns = 12345678901, guest_ns_of_pause; // a pause lasts so long for the guest
 
 uint64_t clock_tsc_to_ns = BIT(CLOCK_TSC_SHIFT - 1); // half a nanosecond a tick
 
@@ -83,8 +84,11 @@ static void typed(const char *text)
 
 bool fiber_wait(uint64_t deadline)
 {
-	if (deadline != TIMER_NEVER && ++pauses == interrupt_at_pause)
-		typed("\x03");
+	if (deadline != TIMER_NEVER) {
+		guest_ns += guest_ns_of_pause;
+		if (++pauses == interrupt_at_pause)
+			typed("\x03");
+	}
 	if (deadline == TIMER_NEVER && !fiber_woken) {
 		in_fiber = false;
 		swapcontext(&fiber_context, &test_context);
@@ -317,7 +321,7 @@ bool outside_is_bound(const struct vm *vm)
 struct guest_time vm_now(const struct vm *vm)
 {
 	(void)vm;
-	return (struct guest_time){12345678901};
+	return (struct guest_time){guest_ns};
 }
 
 uint64_t clock_rtc_seconds(void)

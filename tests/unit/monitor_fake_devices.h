@@ -7,6 +7,7 @@
 #include "emul/scsi.h"
 #include "emul/virtio_balloon.h"
 #include "vm/disk_backend.h"
+#include "vm/input.h"
 #include "vm/overlay.h"
 #include "vm/pc.h"
 
@@ -70,6 +71,44 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
 	call_note(call);
 	return set_answer;
+}
+
+// What is done at keyboard and mouse, and when. Two devices have a mouse.
+static enum status input_answer;
+static char input_calls[1024];
+static const struct device_model tablet_model = {.name = "tablet"}, mouse_model = {.name = "mouse"};
+static struct device input_tablet = {.model = &tablet_model, .id = 9},
+		     input_mouse = {.model = &mouse_model, .id = 5};
+
+enum status outside_input(struct vm *vm, const struct device_input *inputs, unsigned count)
+{
+	assert_ptr_equal(vm, &machine);
+	assert_in_range(count, 1, OUTSIDE_INPUTS_MAX);
+	if (input_answer != STATUS_OK)
+		return input_answer;
+	for (unsigned i = 0; i < count; i++) {
+		const struct device_input *at = &inputs[i];
+		size_t length = strlen(input_calls);
+		char *end = input_calls + length;
+		size_t room = sizeof(input_calls) - length;
+
+		assert_true(room > 64);
+		if (at->kind == DEVICE_INPUT_MOVE)
+			snprintf(end, room, "%d,%d,%d ", at->x, at->y, at->wheel);
+		else
+			snprintf(end, room, "%s%x%c ", at->kind == DEVICE_INPUT_BUTTON ? "b" : "",
+				at->code, at->down ? '+' : '-');
+	}
+	return STATUS_OK;
+}
+
+struct device *input_device(const struct vm *vm, enum device_input_kind kind,
+	const struct device *before)
+{
+	assert_ptr_equal(vm, &machine);
+	if (kind == DEVICE_INPUT_PLACE)
+		return before == NULL ? &input_tablet : NULL;
+	return before == NULL ? &input_tablet : before == &input_tablet ? &input_mouse : NULL;
 }
 
 // Overlays: parts that have to be written, and how each of these ends.

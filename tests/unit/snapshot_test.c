@@ -8,6 +8,8 @@ static void make_lively(void)
 {
 	const struct event line = {.kind = EVENT_CHARACTERS, .device = vm->input->id,
 		.index = UART16550_PORT_CHARACTERS, .payload_bytes = 2, .payload = "ab"};
+	const struct event key = {.kind = EVENT_KEY, .payload_bytes = sizeof(struct device_input),
+		.payload = {DEVICE_INPUT_KEY, 0x04, true}};
 	struct guest_time now = vm_now(vm);
 
 	vm->requests = BIT(DEVICE_REQUEST_PANICKED);
@@ -16,6 +18,7 @@ static void make_lively(void)
 	vm->panics = 4;
 	vm->receive_pending = true;
 	assert_int_equal(event_post(&vm->queue, &line), STATUS_OK);
+	assert_int_equal(event_post(&vm->queue, &key), STATUS_OK);
 	bus_port_write(vm, 0x43, 1, 0x34, now); // PIT, channel 0, mode 2
 	bus_port_write(vm, 0x40, 1, 0x55, now);
 	bus_port_write(vm, 0x40, 1, 0x12, now);
@@ -65,7 +68,7 @@ static void what_is_saved_comes_back(void **state)
 	assert_int_equal(state_of(vm, 0)->event.error_code, 7);
 	assert_int_equal(state_of(vm, 0)->offered, VCPU_OFFERED | 0x31);
 	assert_true(state_of(vm, 1)->interrupt_shadow && state_of(vm, 1)->nmi_blocked);
-	assert_int_equal(vm->queue.fifo_count, 2);
+	assert_int_equal(vm->queue.fifo_count, 3);
 	assert_ptr_equal(vm->queue.owner, vm);
 	assert_int_equal(vm->resets, 3);
 	assert_int_equal(vm->panics, 4);
@@ -315,7 +318,8 @@ static void impossible_queues_are_refused(void **state)
 		struct event event;
 		const char *what;
 	} bad[] = {
-		{{.kind = EVENT_TIMER}, "event 0: kind"}, {{.kind = EVENT_KEY}, "event 0: kind"},
+		{{.kind = EVENT_TIMER}, "event 0: kind"}, {{.kind = EVENT_USB}, "event 0: kind"},
+		{{.kind = EVENT_KEY}, "no input"},
 		{{.kind = EVENT_LINE, .device = 30}, "no such device"},
 		{{.kind = EVENT_LINE, .index = 99}, "no such input"},
 		{{.kind = EVENT_BOTTOM_HALF, .index = 31}, "no such bottom half"},

@@ -439,6 +439,7 @@ static void only_what_outside_sends_is_given(void **state)
 		{.kind = EVENT_LINE, .device = 4, .index = ACPI_PM_INPUT_POWER_BUTTON, .value = 1},
 		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT,
 			.payload_bytes = EVENT_PAYLOAD_MAX},
+		{.kind = EVENT_KEY, .payload_bytes = sizeof(struct device_input)},
 	}, bad[] = {
 		{.kind = EVENT_MACHINE, .index = DEVICE_REQUEST_EXIT},
 		{.kind = EVENT_MACHINE, .index = VM_EVENT_NMI, .value = VCPUS},
@@ -451,7 +452,7 @@ static void only_what_outside_sends_is_given(void **state)
 		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT},
 		{.kind = EVENT_CHARACTERS, .device = 5, .index = VM_INPUT_PORT,
 			.payload_bytes = EVENT_PAYLOAD_MAX + 1},
-		{.kind = EVENT_KEY},
+		{.kind = EVENT_USB},
 		{.kind = 200},
 	};
 

@@ -9,16 +9,17 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
 	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader log_record \
 	log_store log_writer mc146818 mem memory_hash memory_map message monitor monitor_command \
-	monitor_devices monitor_host monitor_network monitor_screen monitor_snapshot monitor_vms \
-	mtrr nested nvme nvme_lies outside_packet overlay paging pci pci_host pci_hotplug pcidev \
-	pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu \
-	port61 position ps2_keyboard ps2_mouse pvpanic rate region relocate reset_control \
-	screen_code scsi slot snapshot snapshot_backend snapshot_display snapshot_flash \
-	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit svm_inflight \
-	svm_state svm_step switch task_switch test_disk throttle timer turns uart16550 vga \
-	vga_render virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile \
-	virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane \
-	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	monitor_devices monitor_host monitor_input monitor_network monitor_screen \
+	monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_input outside_packet \
+	overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide \
+	piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position ps2_keyboard ps2_mouse \
+	pvpanic rate region relocate reset_control screen_code scsi slot snapshot \
+	snapshot_backend snapshot_display snapshot_flash snapshot_overlay snapshot_packet \
+	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
+	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
+	virtio_blk virtio_console virtio_disk virtio_hostile virtio_load virtio_net \
+	virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize virtio_rng \
+	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -57,11 +58,13 @@ unit_console := vm/console.c
 unit_monitor := vm/monitor_format.c vm/monitor_registers.c
 unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cd.c vm/monitor_cpus.c \
 	vm/monitor_devices.c vm/monitor_disks.c vm/monitor_format.c vm/monitor_hotplug.c \
-	vm/monitor_info.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
-	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
-	vm/line_editor.c vm/guest_ram.c vm/paging.c vm/screen.c vm/screen_code.c \
-	tests/unit/fake_ram.c emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))
+	vm/monitor_info.c vm/monitor_input.c emul/ps2_codes.c vm/monitor_machine.c \
+	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
+	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
+	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c emul/pcidev.c $(filter \
+	emul/vga%,$(EMUL_SRCS))
 unit_monitor_devices := $(unit_monitor_command)
+unit_monitor_input := $(unit_monitor_command)
 unit_monitor_network := $(unit_monitor_command)
 unit_monitor_screen := $(unit_monitor_command)
 unit_monitor_snapshot := $(unit_monitor_command)
@@ -107,25 +110,27 @@ unit_pmu := kernel/pmu.c
 unit_position := kernel/position.c vm/position_test.c
 unit_landing := kernel/pmu.c kernel/position.c vm/landing.c vm/landing_test.c vm/rate.c
 unit_rate := vm/rate.c
-unit_outside_packet := kernel/event.c vm/backend.c vm/backend_completion.c vm/guest_ram.c \
-	vm/outside.c vm/packet.c vm/setting.c
-unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/backend_completion.c vm/guest_ram.c \
-	vm/idle.c vm/outside.c vm/packet.c vm/setting.c vm/turns.c
+unit_outside_packet := kernel/event.c vm/backend.c vm/backend_completion.c \
+	vm/guest_ram.c vm/input.c vm/outside.c vm/packet.c vm/setting.c
+unit_outside_input := $(unit_outside_packet)
+unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/backend_completion.c \
+	vm/guest_ram.c vm/idle.c vm/input.c vm/outside.c vm/packet.c vm/setting.c vm/turns.c
 UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
 	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
-	vm/guest_ram.c vm/packet.c vm/setting.c vm/slot.c
+	vm/guest_ram.c vm/input.c vm/packet.c vm/setting.c vm/slot.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_device_memory := $(UNIT_BUS)
 unit_env := $(UNIT_BUS)
 unit_slot := $(UNIT_BUS)
-unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
-	vm/guest_ram.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c vm/packet.c vm/pc.c \
-	vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/random_seed.c \
-	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
-	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/twin.c vmx/vcpu_check.c
+unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c \
+	vm/backend.c vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c \
+	vm/env.c vm/guest_ram.c vm/input.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c \
+	vm/packet.c vm/pc.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c \
+	vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
+	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c vm/snapshot_packet.c \
+	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
+	vm/twin.c vmx/vcpu_check.c
 unit_snapshot_backend := $(unit_snapshot)
 unit_snapshot_overlay := kernel/crc32c.c vm/overlay.c vm/snapshot_overlay.c vm/snapshot_stream.c
 unit_snapshot_packet := $(unit_snapshot)
