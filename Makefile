@@ -32,14 +32,14 @@ DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c d
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
 EMUL_SRCS := emul/acpi_pm.c emul/ata.c emul/ata_page.c emul/atapi.c emul/debug_exit.c \
-	emul/debugcon.c emul/fw_cfg.c emul/i8042.c emul/i8254.c emul/i8259.c emul/ide.c \
-	emul/ide_channel.c emul/ide_master.c emul/ide_packet.c emul/ide_work.c emul/ioapic.c \
-	emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c emul/mc146818.c emul/pci_host.c \
-	emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c emul/pcidev_msix.c emul/pflash.c \
-	emul/piix3.c emul/port61.c emul/ps2_codes.c emul/ps2_keyboard.c emul/ps2_mouse.c \
-	emul/pvpanic.c emul/reset_control.c emul/scsi.c emul/scsi_cd.c emul/scsi_page.c \
-	emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c \
-	emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
+	emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c emul/i8259.c \
+	emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c emul/ide_work.c \
+	emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c emul/mc146818.c \
+	emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c emul/pcidev_msix.c \
+	emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c emul/ps2_keyboard.c \
+	emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c emul/scsi_cd.c \
+	emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c \
+	emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
 	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c \
 	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
 	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
@@ -212,13 +212,14 @@ GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32
 	cpu_io_rights cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
 	cpu_strings cpu_syscalls cpu_tasks cpu_xsave cpuid det_access det_cpuid det_devices \
 	det_instructions det_memory det_msrs det_pointers det_random det_time det_timers det_tlb \
-	det_turns det_xsave dev_ioapic dev_kbd dev_lapic dev_lapic_modes dev_lapic_timer dev_pic \
-	dev_pit dev_pm dev_priority dev_ps2 dev_rtc dev_timer_storm dev_uart dev_vga exceptions \
-	hlt hostile hostile_storm hot_unplug ide_bench ide_cd ide_disk interrupts isolate mmio \
-	modes msr neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic \
-	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave \
-	step tasks test_disk timers tsc typed uart_flood virtio_balloon virtio_bench \
-	virtio_console virtio_disk virtio_net virtio_rng plane_io ps2_typed
+	det_turns det_xsave dev_hpet dev_ioapic dev_kbd dev_lapic dev_lapic_modes \
+	dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_ps2 dev_rtc dev_timer_storm \
+	dev_uart dev_vga exceptions hlt hostile hostile_storm hot_unplug ide_bench ide_cd \
+	ide_disk interrupts isolate mmio modes msr neighbour net_pair nmi ports reset_cf9 \
+	reset_kbd reset_triple smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many \
+	smp_reset smp_start smp_tlb smp_xsave step tasks test_disk timers tsc typed uart_flood \
+	virtio_balloon virtio_bench virtio_console virtio_disk virtio_net virtio_rng plane_io \
+	ps2_typed
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

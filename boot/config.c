@@ -190,7 +190,7 @@ static bool config_start_vm(struct config_parser *parser, struct ini_slice name)
 		return config_fail(parser, parser->line, what,
 			"at most 16 VMs", name);
 	vm = &config->vms[config->vm_count++];
-	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true,
+	*vm = (struct config_vm){.line = parser->line, .vcpus = 1, .x2apic = true, .hpet = true,
 		.rtc_base = CONFIG_RTC_HOST, .autostart = true, .save_load_memory = 1};
 	memcpy(vm->name, name.bytes, name.count);
 	config_start_section(parser, &config_vm_keys, vm);

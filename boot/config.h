@@ -19,7 +19,7 @@ enum {
 	CONFIG_VM_NICS_MAX = 4, // of one VM
 	CONFIG_MAC_BYTES = 6,
 	CONFIG_CPUS_MAX = 64,
-	CONFIG_ERROR_MAX = 384,
+	CONFIG_ERROR_MAX = 512,
 };
 
 #define CONFIG_FILE_NAME "reprise.ini"
@@ -126,6 +126,7 @@ struct config_vm {
 	uint32_t console_device; // console_device = uart|virtio, enum config_console; default uart
 	bool balloon;      // balloon = on|off: a virtio memory balloon; default off
 	bool rng;          // rng = on|off: a virtio entropy device; default off
+	bool hpet;         // hpet = on|off: high precision event timers; default on
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
 	bool recordable;   // recordable = on|off; default on where there is `rr`, else off

@@ -304,6 +304,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.balloon = vm->balloon,
 		.rng = vm->rng,
 		.virtio_console = vm->console_device == CONFIG_CONSOLE_VIRTIO,
+		.hpet = vm->hpet,
 		.rtc_epoch = vm->rtc_base,
 		.recordable = vm->recordable,
 		.rr = {

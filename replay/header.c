@@ -133,6 +133,8 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
 	if (config->rng)
 		log_header_add_number(header, "rng", 1);
+	if (config->hpet)
+		log_header_add_number(header, "hpet", 1);
 	if (config->balloon)
 		log_header_add_number(header, "balloon", 1);
 	if (config->virtio_console)

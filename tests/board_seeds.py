@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG, PFLASH = range(6)
+FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG, PFLASH, HPET = range(7)
 SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
 WRITE = 0x40
 
@@ -39,6 +39,19 @@ def config(count, values):
                     for size, offset, value in values)
 
 
+def hpet(size, register, value=None):
+    return access(1, 0, size, register // 4, value)
+
+
+def hpet_timer(number, config, comparator, period=None):
+    at = 0x100 + 0x20 * number
+    steps = hpet(4, at, config) + hpet(8, at + 8, comparator)
+    return steps if period is None else steps + hpet(8, at + 8, period)
+
+
+WAIT = b"\xf0\x00\x01\x00\x00"  # 65,536 ns
+EDGE, LEVEL, PERIODIC, NARROW, PIN_16 = 0x4, 0x6, 0x48, 0x100, 16 << 9
+
 SEEDS = {
     "fw_cfg_ports": bytes([FW_CFG]) + access(2, 0, 2, 0, 0) + access(2, 0, 1, 1) * 5 +
                     access(2, 0, 2, 0, 0x20) + access(2, 0, 1, 1) * 5,
@@ -62,6 +75,17 @@ SEEDS = {
             (8, 0xd0), (0, 0x98))) + access(1, 0, 1, 16) + access(1, 0, 1, 0, 0xff) +
               bytes([0xc0, 0xc2]) + access(1, 0, 1, 0, 0x70) + access(1, 0, 4, 0),
     "pflash_loaded": bytes([PFLASH | 0x80]) + bytes(300),
+    "hpet": bytes([HPET]) + hpet_timer(0, LEVEL | PIN_16, 100) +
+            hpet_timer(1, EDGE | PERIODIC | PIN_16, 200, 7) +
+            hpet_timer(2, EDGE | NARROW | 2 << 9, 300) + hpet(4, 0x10, 1) + WAIT +
+            b"".join(hpet(8, at) for at in (0, 0x10, 0x20, 0xf0, 0x100, 0x108, 0x110, 0x180)) +
+            hpet(4, 0x20, 1) + hpet(2, 0xf0) + hpet(2, 0xf0, 1) + hpet(8, 0xf4) + WAIT +
+            hpet(4, 0x10, 3) + bytes([0xc0, 0, 0xc1, 1]) + WAIT + hpet(4, 0x10, 0),
+    "hpet_wrap": bytes([HPET]) + hpet(8, 0xf0, 0xfffffffffffffff0) +
+                 hpet_timer(0, EDGE | NARROW | PERIODIC | PIN_16, 0xfffffff8, 1) +
+                 hpet_timer(1, EDGE | NARROW | 3 << 9, 0x10) + hpet(4, 0xf4, 1) +
+                 hpet(4, 0x10, 3) + WAIT * 3 + hpet(8, 0xf0, 0),
+    "hpet_loaded": bytes([HPET | 0x80]) + bytes(range(200)),
     "acpi_pm_loaded": bytes([ACPI_PM | 0x80]) + bytes(range(100)),
 }
 

@@ -128,9 +128,10 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
 def run_pvh(options, directory, notes, emulator):
     # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
-    config = configuration(cmdline + " reprise.disk reprise.rng", rtc_base=1704067200, host=[
-        f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
-                           machine=["rng = on"]) + disk_section()
+    config = configuration(
+        cmdline + " reprise.disk reprise.rng reprise.hpet=on", rtc_base=1704067200,
+        host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
+        machine=["rng = on"]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)
@@ -175,7 +176,8 @@ def run_uefi(options, directory, notes, _):
     """Without debug_exit: Reprise must power the machine off by ACPI."""
     if not os.path.exists(FIRMWARE):
         raise qemu.MissingTool(f"{FIRMWARE}: not found (install ovmf or set OVMF)")
-    disk = disk_image(options, directory, configuration(CMDLINE, host=["quit_on_exit = on"]),
+    disk = disk_image(options, directory, configuration(
+        CMDLINE + " reprise.hpet=off", host=["quit_on_exit = on"], machine=["hpet = off"]),
                       linux_files(options, directory))
     # The firmware waits for whole seconds: eight nanoseconds an instruction shorten that.
     command = qemu.base_command(memory=1024, icount=False) + [

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emul/acpi_pm.h"
+#include "emul/hpet.h"
 #include "emul/mc146818.h"
 #include "kernel/base/assert.h"
 #include "vm/acpi_abi.h"
@@ -16,7 +17,6 @@
 
 #define LOCAL_APIC      0xfee00000u
 #define IO_APIC         0xfec00000u
-#define HPET_BASE       0xfed00000u
 #define SCI             9u
 #define PCI_FIRST       10u // to where vm/pc.c leads PCI's interrupts
 #define PCI_SECOND      11u
@@ -310,7 +310,7 @@ static uint32_t write_mcfg(struct writer *writer)
 static uint32_t write_hpet(struct writer *writer)
 {
 	const struct acpi_hpet hpet = {
-		.block = 0x8086a201, // vendor 0x8086, legacy replacement, 64 bits, 3 comparators
+		.block = HPET_BLOCK_ID,
 		.base = {.bit_width = 64, .address = HPET_BASE},
 		.minimum_tick = 0x80,
 	};

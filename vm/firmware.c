@@ -124,7 +124,7 @@ static void files_add(struct contents *contents, const struct vm *vm)
 enum status firmware_info_create(const struct vm *vm, struct firmware_info **created)
 {
 	const struct acpi_config acpi = {.vcpus = vm->config.vcpus, .pm_base = vm->config.pm_base,
-		.pci = true, .pvpanic = true};
+		.pci = true, .hpet = vm->config.hpet, .pvpanic = true};
 	struct contents *contents = calloc(1, sizeof(*contents));
 	enum status status;
 

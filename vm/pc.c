@@ -8,6 +8,7 @@
 #include "emul/debug_exit.h"
 #include "emul/debugcon.h"
 #include "emul/fw_cfg.h"
+#include "emul/hpet.h"
 #include "emul/i8042.h"
 #include "emul/i8254.h"
 #include "emul/i8259.h"
@@ -38,7 +39,7 @@ enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
 	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK, PC_VGA, PC_IDE,
+	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET,
 	PC_SLOTS
 };
 
@@ -52,7 +53,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
 	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
-	[PC_IDE] = &ide_model,
+	[PC_IDE] = &ide_model, [PC_HPET] = &hpet_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -90,6 +91,7 @@ static const struct pc_place {
 	{PC_VGA, VGA_REGION_DISPI, DEVICE_SPACE_PORT, 2, VGA_DISPI_PORT, VGA_DISPI_PORT_BYTES},
 	{PC_VGA, VGA_REGION_WINDOW, DEVICE_SPACE_MMIO, 8, VGA_WINDOW, VGA_WINDOW_BYTES},
 	{PC_IOAPIC, IOAPIC_REGION_PAGE, DEVICE_SPACE_MMIO, 8, IOAPIC_BASE, PAGE_BYTES},
+	{PC_HPET, HPET_REGION_REGISTERS, DEVICE_SPACE_MMIO, 8, HPET_BASE, HPET_BYTES},
 };
 
 // Functions of bus 0: where QEMU's PC has them.
@@ -108,14 +110,10 @@ static const struct pc_function {
 static const struct pc_wire {
 	uint8_t from, output, to, input;
 } wires[] = {
-	{PC_PIT, I8254_OUTPUT_OUT0, PC_PIC, 0},
-	{PC_PIT, I8254_OUTPUT_OUT0, PC_IOAPIC, 2},
 	{PC_PIT, I8254_OUTPUT_OUT2, PC_PORT61, PORT61_INPUT_OUT2},
 	{PC_PORT61, PORT61_OUTPUT_GATE2, PC_PIT, I8254_INPUT_GATE2},
 	{PC_UART, UART16550_OUTPUT_IRQ, PC_PIC, 4},
 	{PC_UART, UART16550_OUTPUT_IRQ, PC_IOAPIC, 4},
-	{PC_RTC, MC146818_OUTPUT_IRQ, PC_PIC, 8},
-	{PC_RTC, MC146818_OUTPUT_IRQ, PC_IOAPIC, 8},
 	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_PIC, 9},
 	{PC_ACPI_PM, ACPI_PM_OUTPUT_SCI, PC_IOAPIC, 9},
 	{PC_HOTPLUG, PCI_HOTPLUG_OUTPUT_EVENT, PC_ACPI_PM, ACPI_PM_INPUT_PCI_HOTPLUG},
@@ -127,6 +125,24 @@ static const struct pc_wire {
 	{PC_IDE, IDE_OUTPUT_IRQ, PC_IOAPIC, 14},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_PIC, 15},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_IOAPIC, 15},
+};
+
+// The PIT's and the RTC's interrupts, straight.
+static const struct pc_wire clock_wires[] = {
+	{PC_PIT, I8254_OUTPUT_OUT0, PC_PIC, 0},
+	{PC_PIT, I8254_OUTPUT_OUT0, PC_IOAPIC, 2},
+	{PC_RTC, MC146818_OUTPUT_IRQ, PC_PIC, 8},
+	{PC_RTC, MC146818_OUTPUT_IRQ, PC_IOAPIC, 8},
+};
+
+// The same through the HPET, which can take their places.
+static const struct pc_wire hpet_wires[] = {
+	{PC_PIT, I8254_OUTPUT_OUT0, PC_HPET, HPET_INPUT_PIT},
+	{PC_RTC, MC146818_OUTPUT_IRQ, PC_HPET, HPET_INPUT_RTC},
+	{PC_HPET, HPET_OUTPUT_IRQ0, PC_PIC, 0},
+	{PC_HPET, HPET_OUTPUT_PIN2, PC_IOAPIC, 2},
+	{PC_HPET, HPET_OUTPUT_IRQ8, PC_PIC, 8},
+	{PC_HPET, HPET_OUTPUT_IRQ8, PC_IOAPIC, 8},
 };
 
 extern const struct device_model *const device_models_start[];
@@ -155,6 +171,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 	return (slot != PC_DEBUGCON || vm->config.debugcon != 0) &&
 		(slot != PC_DEBUG_EXIT || vm->config.debug_exit) &&
 		(slot != PC_FW_CFG || vm->firmware != NULL) &&
+		(slot != PC_HPET || vm->config.hpet) &&
 		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
 		(slot != PC_TEST_DISK || pc_disk_of_kind(vm, VM_DISK_TEST, 0) != VM_DISKS_MAX) &&
 		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX);
@@ -221,6 +238,26 @@ static void wire_to_device(struct vm *vm, struct device *from, unsigned output, 
 	if (other != NULL)
 		other->shared = sink.shared = true;
 	pc_wire_add(from, output, &sink);
+}
+
+static void wires_lead(struct vm *vm, struct device *const slots[PC_SLOTS],
+	const struct pc_wire *wire, size_t count)
+{
+	for (; count > 0; wire++, count--)
+		if (slots[wire->from] != NULL) // an optional one
+			wire_to_device(vm, slots[wire->from], wire->output, slots[wire->to],
+				wire->input);
+}
+
+static void clocks_wire(struct vm *vm, struct device *const slots[PC_SLOTS])
+{
+	if (slots[PC_HPET] == NULL) {
+		wires_lead(vm, slots, clock_wires, ARRAY_COUNT(clock_wires));
+		return;
+	}
+	wires_lead(vm, slots, hpet_wires, ARRAY_COUNT(hpet_wires));
+	for (unsigned pin = 16; pin < HPET_OUTPUTS; pin++)
+		wire_to_device(vm, slots[PC_HPET], pin, slots[PC_IOAPIC], pin);
 }
 
 // PCI functions share the four PIRQs; the ISA bridge leads each to an ISA interrupt, which goes to
@@ -339,12 +376,8 @@ enum status pc_create(struct vm *vm)
 		if (slots[functions[i].slot] != NULL)
 			function_place(vm, slots[functions[i].slot], functions[i].device,
 				functions[i].function);
-	for (unsigned i = 0; i < ARRAY_COUNT(wires); i++) {
-		if (slots[wires[i].from] == NULL) // an optional one
-			continue;
-		wire_to_device(vm, slots[wires[i].from], wires[i].output, slots[wires[i].to],
-			wires[i].input);
-	}
+	wires_lead(vm, slots, wires, ARRAY_COUNT(wires));
+	clocks_wire(vm, slots);
 	pci_interrupts_wire(vm, slots);
 	shadow_wire(slots[PC_PCI_HOST]);
 	if (pc_disks_create(vm, &(struct pc_disk_controllers){.test_disk = slots[PC_TEST_DISK],

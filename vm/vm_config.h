@@ -138,6 +138,7 @@ struct vm_config {
 	bool rng;        // emul/virtio_rng.h
 	bool balloon;    // emul/virtio_balloon.h
 	bool virtio_console; // emul/virtio_console.h, which typed characters go to
+	bool hpet;           // emul/hpet.h
 	uint64_t rtc_epoch; // seconds since 1970 at creation
 	// Its execution can be repeated to the instruction: its time is its position, and its CPU
 	// has nothing that would not be the same again (docs/replay_determinism.md). `rr` and

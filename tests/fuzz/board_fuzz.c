@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management, hot-plug
-// and the flash of a PC, whose guest does anything, or whose state was loaded from anything. Input:
-// which of them it is and how it begins (a byte), and steps, each of a byte that says what and the
-// bytes it needs.
+// What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management, hot-plug,
+// the flash and the HPET of a PC, whose guest does anything, or whose state was loaded from
+// anything. Input: which of them it is and how it begins (a byte), and steps, each of a byte that
+// says what and the bytes it needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/acpi_pm.h"
 #include "emul/fw_cfg.h"
+#include "emul/hpet.h"
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
 #include "emul/pflash.h"
@@ -17,6 +18,8 @@ enum {
 	BEGIN_LOADED = 0x80,
 	FLASH_BYTES = 3 * PFLASH_BLOCK_BYTES,
 	FLASH_STRIDE = 67, // from one offset that a byte names to the next
+	HPET_STRIDE = 4,   // what the specification has accesses of
+	HPET_USED_BYTES = HPET_TIMER + 4 * HPET_TIMER_BYTES, // no timer is the last
 };
 
 static const struct {
@@ -37,6 +40,7 @@ static const struct {
 		3},
 	{&pci_hotplug_model, {{PCI_HOTPLUG_REGION_REGISTERS, PCI_HOTPLUG_PORT_BYTES}}, 1},
 	{&pflash_model, {{PFLASH_REGION_CHIP, FLASH_BYTES}}, 1},
+	{&hpet_model, {{HPET_REGION_REGISTERS, HPET_USED_BYTES}}, 1},
 };
 
 static unsigned board;
@@ -99,6 +103,13 @@ static void configure(struct device *device)
 		pflash_configure(device, FLASH_BYTES, false);
 }
 
+static unsigned stride(void)
+{
+	if (env.model == &hpet_model)
+		return HPET_STRIDE;
+	return env.model == &pflash_model ? FLASH_STRIDE : 1;
+}
+
 static void access(struct input *input, uint8_t step)
 {
 	unsigned which = step % boards[board].region_count, size = 1u << (step >> 3 & 3);
@@ -108,8 +119,7 @@ static void access(struct input *input, uint8_t step)
 
 	while (size > bytes || (region == PCIDEV_REGION_CONFIG && size > 4))
 		size /= 2;
-	offset = take(input, 1) * (env.model == &pflash_model ? FLASH_STRIDE : 1) %
-		(bytes - size + 1);
+	offset = take(input, 1) * stride() % (bytes - size + 1);
 	if (step & 0x40)
 		env_write(region, offset, size, take(input, size));
 	else

@@ -7,7 +7,7 @@ FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
 	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_split.c
-fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/pci_host.c \
+fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/hpet.c emul/pci_host.c \
 	emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c

@@ -24,6 +24,7 @@ static void test_defaults(void **state)
 	assert_string_equal(config.vms[0].initrd, "");
 	assert_string_equal(config.vms[0].cmdline, "");
 	assert_true(config.vms[0].x2apic);
+	assert_true(config.vms[0].hpet);
 	assert_false(config.vms[0].debugcon);
 	assert_false(config.vms[0].debug_exit);
 	assert_int_equal(config.vms[0].rtc_base, CONFIG_RTC_HOST);
@@ -65,7 +66,7 @@ static void test_every_key(void **state)
 	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 64\nkernel = \\EFI\\.\\bzImage\n"
 			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
-			       "balloon = on\nconsole_device = virtio\nrng = on\n"
+			       "balloon = on\nconsole_device = virtio\nrng = on\nhpet = off\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
 			       "test_disk = 64K\ntest_disk_delay = 9\n"
 			       "test_save_load = 7\ntest_save_load_memory = 0\n"
@@ -89,6 +90,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config.vms[0].console_device, CONFIG_CONSOLE_VIRTIO);
 	assert_true(config.vms[0].balloon);
 	assert_true(config.vms[0].rng);
+	assert_false(config.vms[0].hpet);
 	assert_int_equal(config.vms[0].rtc_base, 1704067200);
 	assert_false(config.vms[0].autostart);
 	assert_int_equal(config.vms[0].test_disk, 65536);
@@ -326,7 +328,7 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"pflash, kernel, initrd, cmdline, x2apic, display, "
-		"debugcon, isa_debug_exit, balloon, console_device, rng, "
+		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "
@@ -336,7 +338,7 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"pflash, kernel, initrd, cmdline, x2apic, display, "
-		"debugcon, isa_debug_exit, balloon, console_device, rng, "
+		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "

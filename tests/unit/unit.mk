@@ -5,15 +5,15 @@
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock \
 	config config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
-	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen i8042 \
-	i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic lapic_timer \
-	lapic_x2apic line_editor local_apic log_check log_header log_index log_reader log_record \
-	log_store log_writer mc146818 mem memory_hash memory_map message monitor monitor_command \
-	monitor_devices monitor_host monitor_input monitor_network monitor_screen \
-	monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_input outside_packet \
-	overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide \
-	piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position ps2_keyboard ps2_mouse \
-	pvpanic rate region relocate reset_control screen_code scsi slot snapshot \
+	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen hpet \
+	hpet_random i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
+	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
+	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
+	monitor monitor_command monitor_devices monitor_host monitor_input monitor_network \
+	monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_input \
+	outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 \
+	piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position ps2_keyboard \
+	ps2_mouse pvpanic rate region relocate reset_control screen_code scsi slot snapshot \
 	snapshot_backend snapshot_display snapshot_flash snapshot_overlay snapshot_packet \
 	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
 	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
@@ -38,6 +38,7 @@ $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
 	$(eval unit_$(u) := $(UNIT_VIRTIO)))
+unit_hpet_random := emul/hpet.c
 unit_local_apic := $(UNIT_LAPIC) vm/interrupt.c vm/local_apic.c
 unit_i8042 := emul/i8042.c $(filter emul/ps2_%,$(EMUL_SRCS))
 unit_ps2_keyboard := $(unit_i8042)
