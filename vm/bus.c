@@ -22,28 +22,24 @@ void bus_enter_wait(struct bus *bus)
 		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
-// The level of an input as all outputs that lead to it make it; `except`: one that does not count.
-static bool sample_others(const struct vm *vm, const struct device *device, unsigned input,
-	const struct wire *except, struct guest_time now)
+// `except`: an output that does not count; NULL: all do.
+static bool device_drives(const struct vm_device *owner, const struct device *device,
+	unsigned input, const struct wire *except, struct guest_time now)
 {
-	for (uint32_t i = 0; i < vm->device_count; i++) {
-		const struct device *source = vm->devices[i].device;
+	const struct device *source = owner->device;
 
-		for (unsigned output = 0; output < source->model->outputs; output++) {
-			const struct wire *wire = &vm->devices[i].wires[output];
+	for (unsigned output = 0; output < source->model->outputs; output++) {
+		const struct wire *wire = &owner->wires[output];
 
-			if (wire == except)
-				continue;
-			for (unsigned n = 0; n < BUS_SINKS_MAX &&
-				wire->sinks[n].kind != WIRE_NOWHERE; n++)
-				if (wire->sinks[n].kind == WIRE_DEVICE &&
-					wire->sinks[n].device == device &&
-					wire->sinks[n].input == input &&
-					(source->model->level != NULL
-						? source->model->level(source, now, output)
-						: wire->level))
-					return true;
-		}
+		if (wire == except)
+			continue;
+		for (unsigned n = 0; n < BUS_SINKS_MAX && wire->sinks[n].kind != WIRE_NOWHERE; n++)
+			if (wire->sinks[n].kind == WIRE_DEVICE &&
+				wire->sinks[n].device == device && wire->sinks[n].input == input &&
+				(source->model->level != NULL
+					? source->model->level(source, now, output)
+					: wire->level))
+				return true;
 	}
 	return false;
 }
@@ -51,10 +47,24 @@ static bool sample_others(const struct vm *vm, const struct device *device, unsi
 bool bus_sample(const struct vm *vm, const struct device *device, unsigned input,
 	struct guest_time now)
 {
-	return sample_others(vm, device, input, NULL, now);
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		if (device_drives(&vm->devices[i], device, input, NULL, now))
+			return true;
+	return false;
 }
 
-// The output itself may be high again: an edge reaches a shared input too.
+// The same of an input that several lead to, but for the output that has fallen: it may be high
+// again, and an edge reaches such an input too.
+static bool others_drive(const struct vm *vm, const struct wire_sink *sink,
+	const struct wire *fallen, struct guest_time now)
+{
+	for (uint32_t i = 0; i < vm->device_count; i++)
+		if (vm->devices[i].shares_lines &&
+			device_drives(&vm->devices[i], sink->device, sink->input, fallen, now))
+			return true;
+	return false;
+}
+
 static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struct guest_time now)
 {
 	const struct vm_device *owner = effect->device->owner;
@@ -70,7 +80,7 @@ static void line_carry_out(struct vm *vm, const struct bus_effect *effect, struc
 		case WIRE_DEVICE:
 			level = effect->level;
 			if (unlikely(sink->shared) && !level)
-				level = sample_others(vm, sink->device, sink->input, wire, now);
+				level = others_drive(vm, sink, wire, now);
 			sink->device->model->line(sink->device, now, sink->input, level);
 			break;
 		case WIRE_LOCAL_APIC:

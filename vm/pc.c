@@ -210,8 +210,10 @@ void pc_wire_add(struct device *from, unsigned output, const struct wire_sink *s
 	ASSERT_UNREACHABLE("a line with more ends than a wire can have");
 }
 
-// The first end that leads to the input, whether it is known to be shared or not; NULL: none does.
-static struct wire_sink *sink_find(struct vm *vm, const struct device *to, unsigned input)
+// The first end that leads to the input, whether it is known to be shared or not, and whose output
+// that is; NULL: none does.
+static struct wire_sink *sink_find(struct vm *vm, const struct device *to, unsigned input,
+	struct vm_device **owner)
 {
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		struct vm_device *from = &vm->devices[i];
@@ -221,8 +223,10 @@ static struct wire_sink *sink_find(struct vm *vm, const struct device *to, unsig
 				struct wire_sink *sink = &from->wires[output].sinks[n];
 
 				if (sink->kind == WIRE_DEVICE && sink->device == to &&
-					sink->input == input)
+					sink->input == input) {
+					*owner = from;
 					return sink;
+				}
 			}
 	}
 	return NULL;
@@ -232,11 +236,14 @@ static void wire_to_device(struct vm *vm, struct device *from, unsigned output, 
 	unsigned input)
 {
 	struct wire_sink sink = {.kind = WIRE_DEVICE, .device = to, .input = (uint8_t)input};
-	struct wire_sink *other = sink_find(vm, to, input);
+	struct vm_device *owner = NULL;
+	struct wire_sink *other = sink_find(vm, to, input, &owner);
 
 	ASSERT(to != NULL);
-	if (other != NULL)
+	if (other != NULL) {
 		other->shared = sink.shared = true;
+		owner->shares_lines = ((struct vm_device *)from->owner)->shares_lines = true;
+	}
 	pc_wire_add(from, output, &sink);
 }
 

@@ -65,6 +65,7 @@ struct vm_device {
 	struct packet_sent sent; // of one with a nic
 	uint64_t memory_offset;  // (c) of its own memory in vm->device_memory
 	uint8_t function; // (c) of PCI bus 0: device << 3 | function; of a PCI function alone
+	bool shares_lines; // (c) an output leads to an input that another one leads to as well
 	const struct wire *power; // (c) of its slot (vm/slot.h); NULL: it is there always
 };
 

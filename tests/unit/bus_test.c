@@ -291,6 +291,7 @@ static void shared_inputs_are_high_while_any_is(void **state)
 	connect(A, 0, 0, C, 2);
 	connect(B, 1, 0, C, 2);
 	wires[A][0].sinks[0].shared = wires[B][1].sinks[0].shared = true;
+	vm->devices[A].shares_lines = vm->devices[B].shares_lines = true;
 	bus_enter(&vm->bus);
 	device_set_line(probe(A), 0, true);
 	device_set_line(probe(B), 1, true);
@@ -313,6 +314,7 @@ static void an_edge_reaches_a_shared_input(void **state)
 	connect(A, 0, 0, C, 2);
 	connect(B, 1, 0, C, 2);
 	wires[A][0].sinks[0].shared = wires[B][1].sinks[0].shared = true;
+	vm->devices[A].shares_lines = vm->devices[B].shares_lines = true;
 	bus_enter(&vm->bus);
 	device_set_line(probe(A), 0, true);
 	bus_leave(vm, (struct guest_time){NOW});
