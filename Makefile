@@ -31,19 +31,19 @@ DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c d
 	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
-EMUL_SRCS := emul/acpi_pm.c emul/ata.c emul/ata_page.c emul/atapi.c emul/debug_exit.c \
-	emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c emul/i8259.c \
-	emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c emul/ide_work.c \
-	emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c emul/mc146818.c \
-	emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c emul/pcidev_msix.c \
-	emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c emul/ps2_keyboard.c \
-	emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c emul/scsi_cd.c \
-	emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c \
-	emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
-	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c \
-	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
-	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
-	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
+EMUL_SRCS := emul/acpi_pm.c emul/acpi_pm_block.c emul/ata.c emul/ata_page.c emul/atapi.c \
+	emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c \
+	emul/i8259.c emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c \
+	emul/ide_work.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
+	emul/mc146818.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c \
+	emul/pcidev_msix.c emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c \
+	emul/ps2_keyboard.c emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c \
+	emul/scsi_cd.c emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c \
+	emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c emul/vga_render.c \
+	emul/vga_window.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
+	emul/virtio_blk_request.c emul/virtio_check.c emul/virtio_console.c emul/virtio_net.c \
+	emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c \
+	emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \

@@ -7,8 +7,8 @@ FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
 	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_split.c
-fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/fw_cfg.c emul/hpet.c emul/pci_host.c \
-	emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
+fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/acpi_pm_block.c emul/fw_cfg.c \
+	emul/hpet.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
 fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c emul/scsi%,$(EMUL_SRCS))

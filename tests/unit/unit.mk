@@ -29,6 +29,7 @@ unit_lapic := $(UNIT_LAPIC)
 unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
+unit_acpi_pm += emul/acpi_pm_block.c
 unit_pcidev_msi += emul/pcidev.c
 $(foreach u,$(filter piix3_ide%,$(UNITS)),\
 	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide% emul/scsi%,$(EMUL_SRCS))))
