@@ -31,19 +31,21 @@ DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c d
 	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \
 	drivers/region_find.c drivers/uart.c drivers/virtio_blk.c
 
-EMUL_SRCS := emul/acpi_pm.c emul/acpi_pm_block.c emul/ata.c emul/ata_page.c emul/atapi.c \
-	emul/debug_exit.c emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c \
-	emul/i8259.c emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c \
-	emul/ide_work.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
-	emul/mc146818.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c \
-	emul/pcidev_msix.c emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c \
-	emul/ps2_keyboard.c emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c \
-	emul/scsi_cd.c emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c \
-	emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c emul/vga_render.c \
-	emul/vga_window.c emul/virtio.c emul/virtio_balloon.c emul/virtio_blk.c \
-	emul/virtio_blk_request.c emul/virtio_check.c emul/virtio_console.c emul/virtio_net.c \
-	emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c \
-	emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
+EMUL_SRCS := emul/ahci.c emul/ahci_command.c emul/ahci_frame.c emul/ahci_port.c \
+	emul/ahci_queue.c emul/ahci_state.c emul/ahci_transfer.c emul/acpi_pm.c \
+	emul/acpi_pm_block.c emul/ata.c emul/ata_page.c emul/atapi.c emul/debug_exit.c \
+	emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c emul/i8259.c \
+	emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c emul/ide_work.c \
+	emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c emul/mc146818.c \
+	emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c emul/pcidev_msix.c \
+	emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c emul/ps2_keyboard.c \
+	emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c emul/scsi_cd.c \
+	emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c \
+	emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
+	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c \
+	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
+	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
+	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -162,11 +164,12 @@ $(B)/emul/%.c.o: EXTRA := -Wpadded
 $(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
 # What runs once, or when somebody types, is small rather than fast.
 SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) drivers/fat.c drivers/gpt.c \
-	drivers/region_find.c emul/i8042.c $(filter emul/ps2_%,$(EMUL_SRCS)) replay/bisect.c \
-	replay/monitor_replay.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/input.c \
-	vm/landing_test.c vm/line_editor.c vm/position_test.c vm/save_load_test.c \
-	vm/task_switch.c $(filter vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS)) \
-	emul/ata_page.c emul/atapi.c $(filter emul/scsi%,$(EMUL_SRCS))
+	drivers/region_find.c emul/i8042.c $(filter emul/ps2_%,$(EMUL_SRCS)) emul/ahci.c \
+	emul/ahci_port.c emul/ahci_state.c replay/bisect.c replay/monitor_replay.c \
+	vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/input.c vm/landing_test.c \
+	vm/line_editor.c vm/position_test.c vm/save_load_test.c vm/task_switch.c $(filter \
+	vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS)) emul/ata_page.c emul/atapi.c $(filter \
+	emul/scsi%,$(EMUL_SRCS))
 $(SMALL:%=$(B)/%.o): CFLAGS += -Os
 # newlib builds several functions from one file, told apart by macros.
 $(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r
@@ -208,18 +211,18 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
-GUESTS := bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions cpu_exceptions32 \
-	cpu_io_rights cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid cpu_policy cpu_shadows \
-	cpu_strings cpu_syscalls cpu_tasks cpu_xsave cpuid det_access det_cpuid det_devices \
-	det_instructions det_memory det_msrs det_pointers det_random det_time det_timers det_tlb \
-	det_turns det_xsave dev_hpet dev_ioapic dev_kbd dev_lapic dev_lapic_modes \
-	dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_ps2 dev_rtc dev_timer_storm \
-	dev_uart dev_vga exceptions hlt hostile hostile_storm hot_unplug ide_bench ide_cd \
-	ide_disk interrupts isolate mmio modes msr neighbour net_pair nmi ports reset_cf9 \
-	reset_kbd reset_triple smp_atomic smp_bench smp_hostile smp_idle smp_ipi smp_many \
-	smp_reset smp_start smp_tlb smp_xsave step tasks test_disk timers tsc typed uart_flood \
-	virtio_balloon virtio_bench virtio_console virtio_disk virtio_net virtio_rng plane_io \
-	ps2_typed
+GUESTS := ahci_disk bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions \
+	cpu_exceptions32 cpu_io_rights cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid \
+	cpu_policy cpu_shadows cpu_strings cpu_syscalls cpu_tasks cpu_xsave cpuid det_access \
+	det_cpuid det_devices det_instructions det_memory det_msrs det_pointers det_random \
+	det_time det_timers det_tlb det_turns det_xsave dev_hpet dev_ioapic dev_kbd dev_lapic \
+	dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_ps2 dev_rtc \
+	dev_timer_storm dev_uart dev_vga exceptions hlt hostile hostile_storm hot_unplug \
+	ide_bench ide_cd ide_disk interrupts isolate mmio modes msr neighbour net_pair nmi ports \
+	reset_cf9 reset_kbd reset_triple smp_atomic smp_bench smp_hostile smp_idle smp_ipi \
+	smp_many smp_reset smp_start smp_tlb smp_xsave step tasks test_disk timers tsc typed \
+	uart_flood virtio_balloon virtio_bench virtio_console virtio_disk virtio_net virtio_rng \
+	plane_io ps2_typed
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

@@ -10,7 +10,6 @@
 #define CONFIG_MEDIUM_MAX  (UINT64_C(64) << 30)
 #define CONFIG_RATE_MAX    (UINT64_C(10) << 30)
 #define CONFIG_BURST_MAX   3600u
-#define CONFIG_IDE_DISKS_MAX 4u
 #define CONFIG_DISCS_MAX 4u // beside the CD drives of a VM
 #define CONFIG_OVERLAY_MIN (UINT64_C(1) << 20)
 
@@ -99,26 +98,29 @@ static const char *config_limit_problem(const struct config_limit *limit, const 
 }
 
 // What the disks of a controller cannot be.
-static const char *config_ide_problem(const struct config *config, uint32_t index,
+static const char *config_controller_problem(const struct config *config, uint32_t index,
 	const char **key)
 {
 	const struct config_disk *disk = &config->disks[index];
+	bool is_ide = disk->interface == CONFIG_DISK_IDE;
 	unsigned before = 0;
 
 	*key = "readonly";
 	if (disk->readonly && disk->media == CONFIG_MEDIA_DISK)
-		return "off where interface = ide, got on";
+		return "off where interface = ide or ahci, got on";
 	*key = "plugged";
 	if (!disk->plugged)
-		return "on where interface = ide, got off";
+		return "on where interface = ide or ahci, got off";
 	*key = "dataplane";
 	if (disk->dataplane != 0)
 		return "interface = virtio beside it";
 	for (uint32_t i = 0; i < index; i++)
-		before += config->disks[i].interface == CONFIG_DISK_IDE &&
+		before += config->disks[i].interface == disk->interface &&
 			strcmp(config->disks[i].vm, disk->vm) == 0;
 	*key = "interface";
-	return before < CONFIG_IDE_DISKS_MAX ? NULL : "at most 4 disks of a VM with ide";
+	if (before < (is_ide ? 4u : 6u))
+		return NULL;
+	return is_ide ? "at most 4 disks of a VM with ide" : "at most 6 disks of a VM with ahci";
 }
 
 static const struct config_disk *config_disk_find(const struct config *config, const char *name)
@@ -172,7 +174,10 @@ static const char *config_cdrom_problem(const struct config *config, uint32_t in
 	if (disk->drive[0] != '\0')
 		return config_disc_problem(config, index, key);
 	*key = "interface";
-	return disk->interface == CONFIG_DISK_IDE ? NULL : "ide where media = cdrom, got virtio";
+	if (disk->interface == CONFIG_DISK_IDE)
+		return NULL;
+	return disk->interface == CONFIG_DISK_AHCI ? "ide where media = cdrom, got ahci"
+		: "ide where media = cdrom, got virtio";
 }
 
 const char *config_disk_problem(const struct config *config, uint32_t index, const char **key)
@@ -187,8 +192,8 @@ const char *config_disk_problem(const struct config *config, uint32_t index, con
 		return "this key in the section, got none";
 	problem = disk->media == CONFIG_MEDIA_CDROM || disk->drive[0] != '\0'
 		? config_cdrom_problem(config, index, key) : NULL;
-	if (problem == NULL && disk->interface == CONFIG_DISK_IDE)
-		problem = config_ide_problem(config, index, key);
+	if (problem == NULL && disk->interface != CONFIG_DISK_VIRTIO)
+		problem = config_controller_problem(config, index, key);
 	if (problem != NULL)
 		return problem;
 	*key = "snapshot";
@@ -222,10 +227,10 @@ const char *config_parse_media(struct ini_slice value, void *field, size_t capac
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {[CONFIG_DISK_VIRTIO] = "virtio",
-		[CONFIG_DISK_IDE] = "ide"};
+		[CONFIG_DISK_IDE] = "ide", [CONFIG_DISK_AHCI] = "ahci"};
 
 	(void)capacity;
-	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio or ide";
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio, ide or ahci";
 }
 
 const char *config_parse_dataplane(struct ini_slice value, void *field, size_t capacity)

@@ -190,6 +190,14 @@ static struct throttle_limit limit_of(const struct config_limit *limit)
 		.burst_seconds = limit->burst_seconds != 0 ? (uint32_t)limit->burst_seconds : 1};
 }
 
+static uint8_t disk_kind_of(const struct config_disk *disk)
+{
+	static const uint8_t kinds[] = {[CONFIG_DISK_VIRTIO] = VM_DISK_VIRTIO,
+		[CONFIG_DISK_IDE] = VM_DISK_IDE, [CONFIG_DISK_AHCI] = VM_DISK_AHCI};
+
+	return disk->drive[0] != '\0' ? (uint8_t)VM_DISK_DISC : kinds[disk->interface];
+}
+
 static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t index)
 {
 	const struct config_disk *disk = &boot_config.disks[index];
@@ -198,8 +206,7 @@ static struct vm_disk_config disk_of(const struct boot_info *info, uint32_t inde
 		.name = disk->name,
 		.bytes = disk->medium.bytes,
 		.seed = disk->delay,
-		.kind = disk->drive[0] != '\0' ? VM_DISK_DISC
-			: disk->interface == CONFIG_DISK_IDE ? VM_DISK_IDE : VM_DISK_VIRTIO,
+		.kind = disk_kind_of(disk),
 		.is_cd = disk->media == CONFIG_MEDIA_CDROM,
 		.drive = disk->drive,
 		.plane = disk->dataplane != 0 ? (uint8_t)(disk->dataplane - 1) : VM_PIN_ANY,

@@ -160,8 +160,8 @@ static void features_set(struct ata_disk *disk, const struct ata_taskfile *file,
 }
 
 // The logs that there are, of a page each. False: not this one, or not so much of it.
-static bool log_begin(struct ata_work *work, uint8_t log, uint32_t first, uint32_t count,
-	bool smart)
+static bool log_begin(const struct ata_disk *disk, struct ata_work *work, uint8_t log,
+	uint32_t first, uint32_t count, bool smart)
 {
 	static const struct {
 		uint8_t log;
@@ -171,8 +171,11 @@ static bool log_begin(struct ata_work *work, uint8_t log, uint32_t first, uint32
 		{ATA_LOG_SUMMARY_ERRORS, true, false},
 		{ATA_LOG_SELF_TESTS, true, false},
 		{ATA_LOG_EXTENDED_SELF_TESTS, false, true},
+		{ATA_LOG_QUEUE_ERROR, false, true}, // the adapter has its contents
 	};
 
+	if (log == ATA_LOG_QUEUE_ERROR && !disk->is_serial)
+		return false;
 	for (size_t i = 0; i < ARRAY_COUNT(logs); i++)
 		if (logs[i].log == log && (smart ? logs[i].smart : logs[i].general)) {
 			page_begin(work, ATA_PAGE_LOG, 1);
@@ -208,7 +211,7 @@ static void smart_begin(struct ata_disk *disk, struct ata_taskfile *file, struct
 		page_begin(work, ATA_PAGE_SMART_THRESHOLDS, 1);
 		break;
 	case ATA_SMART_READ_LOG:
-		if (!log_begin(work, (uint8_t)file->lba, 0, file->count & 0xff, true))
+		if (!log_begin(disk, work, (uint8_t)file->lba, 0, file->count & 0xff, true))
 			refuse(work, ATA_ERROR_ABRT);
 		break;
 	case ATA_SMART_EXECUTE: // short, extended; captive or not
@@ -222,12 +225,13 @@ static void smart_begin(struct ata_disk *disk, struct ata_taskfile *file, struct
 	}
 }
 
-static void log_read_begin(struct ata_taskfile *file, struct ata_work *work)
+static void log_read_begin(const struct ata_disk *disk, const struct ata_taskfile *file,
+	struct ata_work *work)
 {
 	// LBA 7:0 is the log, 15:8 and 39:32 its first page: ACS-3 7.24.
 	uint32_t first = (uint32_t)(file->lba >> 8 & 0xff) | (uint32_t)(file->lba >> 24 & 0xff00);
 
-	if (!log_begin(work, (uint8_t)file->lba, first, file->count, false))
+	if (!log_begin(disk, work, (uint8_t)file->lba, first, file->count, false))
 		refuse(work, ATA_ERROR_ABRT);
 }
 
@@ -320,7 +324,7 @@ static void other_command(struct ata_disk *disk, struct ata_taskfile *file,
 		trim_begin(file, work);
 		break;
 	case ATA_READ_LOG_EXT:
-		log_read_begin(file, work);
+		log_read_begin(disk, file, work);
 		break;
 	case ATA_SEEK:
 		if (!seek(disk, file))

@@ -11,6 +11,7 @@ enum {
 	ATA_SERIAL_BYTES = 20,
 	ATA_MULTIPLE_MAX = 8, // sectors in a block of READ MULTIPLE
 	ATA_TRIM_BLOCKS_MAX = 8,
+	ATA_QUEUE_DEPTH = 32,
 	ATA_TRIM_RANGES = ATA_SECTOR_BYTES / 8, // of a block
 	ATA_SELF_TESTS_MAX = 21, // that the log of them has: ACS-3 A.18
 	ATA_HEADS_DEFAULT = 16,
@@ -28,7 +29,8 @@ struct ata_disk {
 	bool write_cache, look_ahead, smart;
 	bool standby;
 	uint8_t self_tests; // that have been run, as far as a log has them
-	uint8_t reserved[3];
+	bool is_serial; // (c) attached by Serial ATA, where commands are queued
+	uint8_t reserved[2];
 };
 
 #define ATA_DISK_STATE(type, array, disk)                                                          \
@@ -43,6 +45,7 @@ struct ata_disk {
 		STATE_EACH(type, array, disk.standby, 0, 1),                                       \
 		STATE_EACH(type, array, disk.self_tests, 0, ATA_SELF_TESTS_MAX),                   \
 		STATE_EACH_DERIVED(type, array, disk.serial),                                      \
+		STATE_EACH_DERIVED(type, array, disk.is_serial),                                   \
 		STATE_EACH_DERIVED(type, array, disk.reserved)
 
 // The registers: those of 8 bits have their previous contents above their present ones.

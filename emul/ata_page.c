@@ -30,6 +30,8 @@ enum {
 	ID_MWDMA = 63,
 	ID_PIO = 64,
 	ID_CYCLES = 65, // four of them
+	ID_QUEUE_DEPTH = 75, // less 1
+	ID_SERIAL_ATA = 76,
 	ID_MAJOR = 80,
 	ID_COMMANDS = 82,
 	ID_COMMANDS_2 = 83,
@@ -44,6 +46,7 @@ enum {
 	ID_SECTOR_SIZE = 106,
 	ID_TRIM = 169,
 	ID_ROTATION = 217,
+	ID_TRANSPORT = 222,
 	ID_INTEGRITY = 255,
 
 	EXTENDED_SELF_TESTS_MAX = 19,
@@ -127,6 +130,17 @@ static void commands_tell(const struct ata_disk *disk, uint8_t *page)
 	word(page, ID_ENABLED_3, 0x4023);
 }
 
+static void attachment_tell(const struct ata_disk *disk, uint8_t *page)
+{
+	if (!disk->is_serial) {
+		word(page, ID_RESET_RESULT, 0x6001); // 80 wires
+		return;
+	}
+	word(page, ID_QUEUE_DEPTH, ATA_QUEUE_DEPTH - 1);
+	word(page, ID_SERIAL_ATA, 0x0106); // queues; both speeds
+	word(page, ID_TRANSPORT, 0x103e); // Serial ATA up to 2.6
+}
+
 static void identify(const struct ata_disk *disk, uint8_t page[ATA_SECTOR_BYTES])
 {
 	word(page, ID_CONFIGURATION, 0x0040); // not removable
@@ -147,7 +161,7 @@ static void identify(const struct ata_disk *disk, uint8_t page[ATA_SECTOR_BYTES]
 	word(page, ID_MAJOR, 0x01f0); // ATA-4 to ATA8-ACS
 	commands_tell(disk, page);
 	word(page, ID_UDMA, modes(disk, 0x40, 0x3f));
-	word(page, ID_RESET_RESULT, 0x6001); // 80 wires
+	attachment_tell(disk, page);
 	word(page, ID_TRIM_BLOCKS, ATA_TRIM_BLOCKS_MAX);
 	word(page, ID_SECTOR_SIZE, 0x4000);
 	word(page, ID_TRIM, 1);
@@ -248,6 +262,8 @@ static void log_make(const struct ata_disk *disk, const struct ata_work *work,
 			page[2 * ATA_LOG_SUMMARY_ERRORS] = page[2 * ATA_LOG_SELF_TESTS] = 1;
 		else
 			page[2 * ATA_LOG_EXTENDED_SELF_TESTS] = 1;
+		if (!work->is_smart && disk->is_serial)
+			page[2 * ATA_LOG_QUEUE_ERROR] = 1;
 		return; // it has no checksum
 	case ATA_LOG_SELF_TESTS: // ATA8-ACS A.18
 		self_tests_tell(disk, page, 2, 24, ATA_SELF_TESTS_MAX, 508);

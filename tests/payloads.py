@@ -53,6 +53,9 @@ IDE = [line for name in ("first", "second", "third")
                     "test_delay = {seed}", "")]
 CD = ["[disk cd]", "vm = {vm}", "media = cdrom", "medium = ram:64K", "interface = ide",
       "test_delay = {seed}", ""]
+AHCI = [line for name in ("first", "second")
+        for line in (f"[disk {name}]", "vm = {vm}", "medium = ram:64K", "interface = ahci",
+                     "test_delay = {seed}", "")]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -60,7 +63,8 @@ HOST_CPUS = 4  # of the place "cpus"
 CPUS = {"cpus": HOST_CPUS, "plane": 2, "planes": 2}
 THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 # Those that never end: for tests that stop them from outside. det_*: tests/det.py has them.
-NOT_RUN = {"hostile_storm", "ide_bench", "neighbour", "net_pair", "plane_io", "ps2_typed", "typed",
+NOT_RUN = {"ahci_bench", "hostile_storm", "ide_bench", "neighbour", "net_pair", "plane_io",
+           "ps2_typed", "typed",
            "virtio_bench"}
 DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
 
@@ -92,7 +96,8 @@ def runs(name, place, engine):
 def disk_section(name, machine, seed=1, plane=None, disk=()):
     """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk.
     `disk`: more of its keys."""
-    sections = {"hot_unplug": DISK, "ide_cd": CD, "ide_disk": IDE, "virtio_disk": DISK,
+    sections = {"ahci_disk": AHCI, "hot_unplug": DISK, "ide_cd": CD, "ide_disk": IDE,
+                "virtio_disk": DISK,
                 "virtio_net": NICS}.get(name, [])
     keys = [*disk] if plane is None else [f"dataplane = {plane}", *disk]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)

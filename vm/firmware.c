@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emul/ahci.h"
 #include "emul/ide.h"
 #include "emul/pci_host.h"
 #include "vm/acpi_loader.h"
@@ -90,6 +91,7 @@ static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		unsigned device = pc_disk_device(vm, i), drive = pc_ide_drive(vm, i);
+		unsigned port = pc_ahci_port(vm, i);
 		char *to = contents->boot_order + at;
 		const char *before = at > 0 ? "\n" : "";
 
@@ -100,6 +102,10 @@ static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
 				"%s/pci@i0cf8/ide@1,1/drive@%x/disk@%x", before,
 				drive / IDE_CHANNEL_DRIVES, drive % IDE_CHANNEL_DRIVES);
+		else if (port < AHCI_PORTS)
+			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
+				"%s/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", before,
+				pc_ahci_device(vm), port);
 	}
 	return at + 1;
 }

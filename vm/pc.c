@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emul/acpi_pm.h"
+#include "emul/ahci.h"
 #include "emul/debug_exit.h"
 #include "emul/debugcon.h"
 #include "emul/fw_cfg.h"
@@ -39,7 +40,7 @@ enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
 	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET,
+	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET, PC_AHCI,
 	PC_SLOTS
 };
 
@@ -53,7 +54,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
 	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
-	[PC_IDE] = &ide_model, [PC_HPET] = &hpet_model,
+	[PC_IDE] = &ide_model, [PC_HPET] = &hpet_model, [PC_AHCI] = &ahci_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -174,7 +175,8 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 		(slot != PC_HPET || vm->config.hpet) &&
 		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
 		(slot != PC_TEST_DISK || pc_disk_of_kind(vm, VM_DISK_TEST, 0) != VM_DISKS_MAX) &&
-		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX);
+		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX) &&
+		(slot != PC_AHCI || pc_disk_of_kind(vm, VM_DISK_AHCI, 0) != VM_DISKS_MAX);
 }
 
 struct device *pc_device_create(struct vm *vm, const struct device_model *model)
@@ -388,12 +390,15 @@ enum status pc_create(struct vm *vm)
 	pci_interrupts_wire(vm, slots);
 	shadow_wire(slots[PC_PCI_HOST]);
 	if (pc_disks_create(vm, &(struct pc_disk_controllers){.test_disk = slots[PC_TEST_DISK],
-		.ide = slots[PC_IDE], .isa = slots[PC_ISA], .hotplug = slots[PC_HOTPLUG]}) !=
+		.ide = slots[PC_IDE], .ahci = slots[PC_AHCI], .isa = slots[PC_ISA],
+		.hotplug = slots[PC_HOTPLUG]}) !=
 		STATUS_OK ||
 		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
 		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK ||
 		pc_flash_create(vm) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
+	if (slots[PC_AHCI] != NULL)
+		pc_card_place(vm, slots[PC_AHCI], pc_ahci_device(vm), slots[PC_ISA]);
 	if (slots[PC_TEST_DISK] != NULL)
 		pc_pci_place_next(vm, slots[PC_TEST_DISK], slots[PC_ISA]);
 	pc_wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
@@ -403,6 +408,7 @@ enum status pc_create(struct vm *vm)
 	vm->acpi_pm = slots[PC_ACPI_PM];
 	vm->isa = slots[PC_ISA];
 	vm->ide = slots[PC_IDE];
+	vm->ahci = slots[PC_AHCI];
 	vm->pci_host = slots[PC_PCI_HOST];
 	vm->hotplug = slots[PC_HOTPLUG];
 	if (vm->input == NULL)

@@ -19,7 +19,10 @@ void pc_destroy(struct vm *vm);
 unsigned pc_disk_device(const struct vm *vm, uint32_t index);
 // Of such a disk: its place at the IDE controller, channel * 2 + drive; IDE_DRIVES: it has none.
 unsigned pc_ide_drive(const struct vm *vm, uint32_t index);
-// The same of a NIC: they come behind the disks.
+// The same at the AHCI controller: its port; AHCI_PORTS: it has none.
+unsigned pc_ahci_port(const struct vm *vm, uint32_t index);
+unsigned pc_ahci_device(const struct vm *vm); // its number: it comes behind all that follow
+// The device number of a NIC: they come behind the disks.
 unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 
 // A PCI disk by its name, and its place in the configuration; NULL: there is none.

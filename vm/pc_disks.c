@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "emul/ahci.h"
 #include "emul/ide.h"
 #include "emul/pci_hotplug.h"
 #include "emul/virtio_blk.h"
@@ -88,13 +89,31 @@ static enum status virtio_create(struct vm *vm, struct device *isa, struct devic
 
 _Static_assert((int)ATA_SECTOR_BYTES == (int)VIRTIO_BLK_SECTOR_BYTES, "sizes of disks");
 
+// Of disks of its kind, the how manieth it is; `most`: none.
+static unsigned number_of(const struct vm *vm, enum vm_disk_kind kind, uint32_t index,
+	unsigned most)
+{
+	unsigned number = 0;
+
+	while (number < most && pc_disk_of_kind(vm, kind, number) != index)
+		number++;
+	return number;
+}
+
 unsigned pc_ide_drive(const struct vm *vm, uint32_t index)
 {
-	unsigned drive = 0;
+	return number_of(vm, VM_DISK_IDE, index, IDE_DRIVES);
+}
 
-	while (drive < IDE_DRIVES && pc_disk_of_kind(vm, VM_DISK_IDE, drive) != index)
-		drive++;
-	return drive;
+unsigned pc_ahci_device(const struct vm *vm)
+{
+	return pc_nic_device(vm, vm->config.nic_count) + vm->config.rng +
+		vm->config.virtio_console + vm->config.balloon;
+}
+
+unsigned pc_ahci_port(const struct vm *vm, uint32_t index)
+{
+	return number_of(vm, VM_DISK_AHCI, index, AHCI_PORTS);
 }
 
 // The port of a disc at the controller of its drive; IDE_PORTS: it is none of this kind's. Behind
@@ -200,6 +219,27 @@ static enum status ide_create(struct vm *vm, struct device *ide)
 	return status;
 }
 
+// In the order of the configuration.
+static enum status ahci_create(struct vm *vm, struct device *ahci)
+{
+	struct ahci_disk_config disks[AHCI_PORTS] = {{0}};
+	uint32_t index;
+
+	for (unsigned i = 0; (index = pc_disk_of_kind(vm, VM_DISK_AHCI, i)) != VM_DISKS_MAX; i++) {
+		const struct vm_disk_config *disk = &vm->config.disks[index];
+
+		ASSERT(i < AHCI_PORTS); // the configuration has been looked at
+		if (backend_create(ahci->owner, i, disk_backend_submit, vm->disks[index]) !=
+			STATUS_OK)
+			return STATUS_FAIL(STATUS_NO_MEMORY);
+		backend_find(ahci->owner, i)->copy = disk_backend_copy;
+		disks[i].sectors = disk->bytes / ATA_SECTOR_BYTES;
+		memcpy(disks[i].serial, disk->name, strnlen(disk->name, ATA_SERIAL_BYTES));
+	}
+	ahci_configure(ahci, disks);
+	return STATUS_OK;
+}
+
 enum status pc_disks_create(struct vm *vm, const struct pc_disk_controllers *controllers)
 {
 	if (controllers->test_disk != NULL &&
@@ -207,6 +247,8 @@ enum status pc_disks_create(struct vm *vm, const struct pc_disk_controllers *con
 			vm->disks[pc_disk_of_kind(vm, VM_DISK_TEST, 0)]) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	if (controllers->ide != NULL && ide_create(vm, controllers->ide) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	if (controllers->ahci != NULL && ahci_create(vm, controllers->ahci) != STATUS_OK)
 		return STATUS_FAIL(STATUS_NO_MEMORY);
 	return virtio_create(vm, controllers->isa, controllers->hotplug);
 }

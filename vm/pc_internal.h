@@ -21,7 +21,7 @@ void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa)
 
 // pc_disks.c. NULL: the machine has none of them.
 struct pc_disk_controllers {
-	struct device *test_disk, *ide;
+	struct device *test_disk, *ide, *ahci;
 	struct device *isa, *hotplug; // these are there
 };
 must_check enum status pc_disks_create(struct vm *vm,

@@ -203,7 +203,7 @@ struct vm {
 	struct backend_counts requests_out; // (a)
 	uint64_t with_backend; // (c) devices that have a back end, a bit each
 	struct device *pic, *ioapic, *rtc, *acpi_pm, *isa, *pci_host;
-	struct device *ide; // NULL: none
+	struct device *ide, *ahci; // NULL: none
 	struct device *hotplug; // emul/pci_hotplug.h
 	struct device *input; // which typed characters go to, at VM_INPUT_PORT
 	struct device *display; // NULL: none

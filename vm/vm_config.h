@@ -54,6 +54,7 @@ enum vm_disk_kind {
 	VM_DISK_TEST,   // emul/test_disk.h: one at most
 	VM_DISK_VIRTIO, // emul/virtio_blk.h
 	VM_DISK_IDE,    // emul/ide.h: IDE_DRIVES at most, not readonly but for CD drives
+	VM_DISK_AHCI,   // emul/ahci.h: AHCI_PORTS at most, not readonly
 	VM_DISK_DISC,   // nothing: it lies beside a CD drive
 };
 

@@ -140,7 +140,7 @@ static void test_bad_disks(void **state)
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\niops = 2\niops_max_length = 2",
 		"reprise.ini:4: iops_max: expected this key beside its _length, got none");
 	expect_vm_error("[disk d]\ninterface = scsi",
-		"reprise.ini:5: interface: expected virtio or ide, got \"scsi\"");
+		"reprise.ini:5: interface: expected virtio, ide or ahci, got \"scsi\"");
 	expect_vm_error("[disk d]\nvm =",
 		"reprise.ini:5: vm: expected a name of 1 to 31 characters, got \"\"");
 	for (unsigned i = 0; i < 8; i++) // beside the one for tests
@@ -156,9 +156,9 @@ static void test_bad_ide_disks(void **state)
 
 	(void)state;
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ide\nreadonly = on",
-		"reprise.ini:4: readonly: expected off where interface = ide, got on");
+		"reprise.ini:4: readonly: expected off where interface = ide or ahci, got on");
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ide\nplugged = off",
-		"reprise.ini:4: plugged: expected on where interface = ide, got off");
+		"reprise.ini:4: plugged: expected on where interface = ide or ahci, got off");
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ide\ndataplane = 1",
 		"reprise.ini:4: dataplane: expected interface = virtio beside it");
 	for (unsigned i = 0; i < 5; i++)
@@ -166,6 +166,20 @@ static void test_bad_ide_disks(void **state)
 			"[disk d%u]\nvm = a\nmedium = ram:4K\ninterface = ide\n", i);
 	expect_vm_error(text, "reprise.ini:20: interface: expected at most 4 disks of a VM with "
 		"ide");
+}
+
+static void test_bad_ahci_disks(void **state)
+{
+	char text[1024] = "";
+
+	(void)state;
+	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ahci\nreadonly = on",
+		"reprise.ini:4: readonly: expected off where interface = ide or ahci, got on");
+	for (unsigned i = 0; i < 7; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"[disk d%u]\nvm = a\nmedium = ram:4K\ninterface = ahci\n", i);
+	expect_vm_error(text, "reprise.ini:28: interface: expected at most 6 disks of a VM with "
+		"ahci");
 }
 
 int main(void)
@@ -176,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_bad_ide_disks),
+		cmocka_unit_test(test_bad_ahci_disks),
 	};
 
 	return cmocka_run_group_tests_name("config_disk", tests, NULL, NULL);

@@ -6,20 +6,21 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	config config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
 	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
 	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen hpet \
-	hpet_random i8042 i8254 i8259 ide ini insn insn_model insn_random ioapic landing lapic \
-	lapic_timer lapic_x2apic line_editor local_apic log_check log_header log_index \
-	log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map message \
-	monitor monitor_command monitor_devices monitor_host monitor_input monitor_network \
-	monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies outside_input \
-	outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi pflash piix3 \
-	piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position ps2_keyboard \
-	ps2_mouse pvpanic rate region relocate reset_control screen_code scsi slot snapshot \
-	snapshot_backend snapshot_display snapshot_flash snapshot_overlay snapshot_packet \
-	snapshot_position state svm_event svm_exit svm_inflight svm_state svm_step switch \
-	task_switch test_disk throttle timer turns uart16550 vga vga_render virtio_balloon \
-	virtio_blk virtio_console virtio_disk virtio_hostile virtio_load virtio_net \
-	virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize virtio_rng \
-	vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	hpet_random i8042 i8254 i8259 ich9_ahci ich9_ahci_command ich9_ahci_queue ide ini insn \
+	insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor \
+	local_apic log_check log_header log_index log_reader log_record log_store log_writer \
+	mc146818 mem memory_hash memory_map message monitor monitor_command monitor_devices \
+	monitor_host monitor_input monitor_network monitor_screen monitor_snapshot monitor_vms \
+	mtrr nested nvme nvme_lies outside_input outside_packet overlay paging pci pci_host \
+	pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk \
+	piix3_ide_master pmu port61 position ps2_keyboard ps2_mouse pvpanic rate region relocate \
+	reset_control screen_code scsi slot snapshot snapshot_backend snapshot_display \
+	snapshot_flash snapshot_overlay snapshot_packet snapshot_position state svm_event \
+	svm_exit svm_inflight svm_state svm_step switch task_switch test_disk throttle timer \
+	turns uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
+	virtio_hostile virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci \
+	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
+	vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -33,6 +34,8 @@ unit_acpi_pm += emul/acpi_pm_block.c
 unit_pcidev_msi += emul/pcidev.c
 $(foreach u,$(filter piix3_ide%,$(UNITS)),\
 	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide% emul/scsi%,$(EMUL_SRCS))))
+$(foreach u,$(filter ich9_ahci%,$(UNITS)),$(eval unit_$(u) := emul/pcidev.c emul/pcidev_msi.c \
+	$(filter emul/ahci% emul/ata%,$(EMUL_SRCS))))
 unit_scsi := $(filter emul/scsi%,$(EMUL_SRCS))
 unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
