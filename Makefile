@@ -211,7 +211,7 @@ $(B)/%_test.efi: $(B)/%_test.elf tools/trimpe.py
 	$(make_efi)
 
 # Payloads: tiny guests that also run bare.
-GUESTS := ahci_disk bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions \
+GUESTS := ahci_bench ahci_disk bench cpu_cpuid cpu_debug cpu_delivery cpu_exceptions \
 	cpu_exceptions32 cpu_io_rights cpu_la57 cpu_msrs cpu_paging cpu_paging32 cpu_pcid \
 	cpu_policy cpu_shadows cpu_strings cpu_syscalls cpu_tasks cpu_xsave cpuid det_access \
 	det_cpuid det_devices det_instructions det_memory det_msrs det_pointers det_random \

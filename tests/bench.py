@@ -110,10 +110,22 @@ def ide(options, directory, engine):
     yield "io.ide.1.instructions", ticks // 100, "instructions"
 
 
+def ahci(options, directory, engine):
+    """The same from an AHCI disk: with the accesses of Linux's driver, and with one for all."""
+    for kind, option, depth, batch in (("", 1, 1, 0), ("", 2, 32, 0), (".batch", 2, 32, 1)):
+        totals = [disk_totals(options, directory, engine, "ahci_bench", "0x50",
+                              f"depth={option} rounds={rounds} batch={batch}",
+                              ["interface = ahci"]) for rounds in (1, 2)]
+        count, ticks = (after - before for before, after in zip(*totals))
+        yield f"io.ahci{kind}.{depth}.exits", count * 1000 // (100 * depth), "thousandths"
+        yield f"io.ahci{kind}.{depth}.instructions", ticks // (100 * depth), "instructions"
+
+
 def measure(options, directory, engine):
     yield from exits(options, directory, engine)
     yield from virtio(options, directory, engine)
     yield from ide(options, directory, engine)
+    yield from ahci(options, directory, engine)
     yield from boot(options, directory, engine)
     saved, loaded = state.costs(options, directory, engine)
     yield "state.save", saved, "instructions"
