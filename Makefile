@@ -21,11 +21,11 @@ KERNEL_SRCS := kernel/acpi.c kernel/acpi_madt.c kernel/apic.c kernel/clock.c ker
 	kernel/timer.c
 
 BOOT_SRCS := boot/config.c boot/config_disk.c boot/config_keys.c boot/config_landing.c \
-	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c \
-	boot/cpio.c boot/disk_regions.c boot/efi.c boot/efi_console.c boot/efi_exit.c \
-	boot/efi_files.c boot/efi_mp.c boot/efi_screen.c boot/efi_volume.c boot/enter.S \
-	boot/enter.c boot/ini.c boot/machines.c boot/main.c boot/memory_map.c boot/path.c \
-	boot/pvh.S boot/pvh.c boot/quiesce.c boot/relocate.c boot/text.c
+	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c boot/cpio.c \
+	boot/disk_regions.c boot/efi.c boot/efi_console.c boot/efi_exit.c boot/efi_files.c \
+	boot/efi_mp.c boot/efi_screen.c boot/efi_volume.c boot/enter.S boot/enter.c boot/ini.c \
+	boot/machines.c boot/main.c boot/memory_map.c boot/path.c boot/pvh.S boot/pvh.c \
+	boot/quiesce.c boot/relocate.c boot/text.c boot/config_usb.c
 
 DRIVER_SRCS := drivers/ahci.c drivers/ahci_port.c drivers/ata.c drivers/disk.c drivers/fat.c \
 	drivers/gpt.c drivers/ide.c drivers/nvme.c drivers/nvme_controller.c drivers/region.c \
@@ -45,7 +45,8 @@ EMUL_SRCS := emul/ahci.c emul/ahci_command.c emul/ahci_frame.c emul/ahci_port.c 
 	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c \
 	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
 	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
-	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c
+	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c emul/uhci.c emul/uhci_ports.c \
+	emul/uhci_schedule.c emul/usb.c emul/usb_hid.c emul/usb_hub.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -73,7 +74,8 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
 	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
 	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
-	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c
+	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c vm/monitor_usb.c \
+	vm/pc_usb.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -169,7 +171,7 @@ SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) drivers/fat.c drivers/gpt.c \
 	vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/input.c vm/landing_test.c \
 	vm/line_editor.c vm/position_test.c vm/save_load_test.c vm/task_switch.c $(filter \
 	vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS)) emul/ata_page.c emul/atapi.c $(filter \
-	emul/scsi%,$(EMUL_SRCS))
+	emul/scsi%,$(EMUL_SRCS)) emul/uhci.c emul/uhci_ports.c $(filter emul/usb%,$(EMUL_SRCS))
 $(SMALL:%=$(B)/%.o): CFLAGS += -Os
 # newlib builds several functions from one file, told apart by macros.
 $(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r

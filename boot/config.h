@@ -98,6 +98,14 @@ const char *config_flash_path(const struct config_vm *vm);
 // Where it puts the ports of ACPI's power management; 0: none does.
 uint16_t config_firmware_pm_base(uint32_t firmware);
 
+// usb = DEVICE, ..., in the order of enum vm_usb.
+enum config_usb_device { CONFIG_USB_KEYBOARD, CONFIG_USB_TABLET, CONFIG_USB_MOUSE, CONFIG_USB_HUB,
+	CONFIG_USB_DEVICES };
+struct config_usb {
+	uint32_t count;
+	uint8_t devices[CONFIG_USB_DEVICES]; // enum config_usb_device, as they are listed
+};
+
 enum config_console { CONFIG_CONSOLE_UART, CONFIG_CONSOLE_VIRTIO };
 
 enum config_display { CONFIG_DISPLAY_NONE, CONFIG_DISPLAY_VGA };
@@ -127,6 +135,7 @@ struct config_vm {
 	bool balloon;      // balloon = on|off: a virtio memory balloon; default off
 	bool rng;          // rng = on|off: a virtio entropy device; default off
 	bool hpet;         // hpet = on|off: high precision event timers; default on
+	struct config_usb usb; // usb = DEVICE, ...; default: no controller
 	uint64_t rtc_base; // rtc_base = SECONDS since 1970, or host (CONFIG_RTC_HOST); default host
 	bool autostart;    // autostart = on|off; default on
 	bool recordable;   // recordable = on|off; default on where there is `rr`, else off

@@ -43,6 +43,7 @@ static const struct config_key vm_keys[] = {
 	CONFIG_VM_KEY(console_device, "console_device", config_parse_console_device),
 	CONFIG_VM_KEY(rng, "rng", config_parse_bool),
 	CONFIG_VM_KEY(hpet, "hpet", config_parse_bool),
+	CONFIG_VM_KEY(usb, "usb", config_parse_usb),
 	CONFIG_VM_KEY(rtc_base, "rtc_base", config_parse_rtc),
 	CONFIG_VM_KEY(autostart, "autostart", config_parse_bool),
 	CONFIG_VM_KEY(recordable, "recordable", config_parse_bool),

@@ -23,6 +23,8 @@ config_parse_value config_parse_region;
 config_parse_value config_parse_burst, config_parse_dataplane, config_parse_interface,
 	config_parse_media, config_parse_medium, config_parse_name, config_parse_overlay,
 	config_parse_rate;
+// Of USB devices: config_usb.c.
+config_parse_value config_parse_usb;
 // Of network devices: config_nic.c.
 config_parse_value config_parse_mac, config_parse_nic_model;
 // Of the test facilities for positions: config_landing.c.

@@ -244,6 +244,15 @@ static void disks_add(const struct boot_info *info, const struct config_vm *vm,
 			config->disks[config->disk_count++] = disk_of(info, i);
 }
 
+_Static_assert((int)CONFIG_USB_HUB == (int)VM_USB_HUB, "order");
+_Static_assert((int)CONFIG_USB_DEVICES == (int)VM_USB_DEVICES, "bounds");
+
+static void usb_add(const struct config_vm *vm, struct vm_config *config)
+{
+	config->usb_count = (uint8_t)vm->usb.count;
+	memcpy(config->usb, vm->usb.devices, sizeof(config->usb));
+}
+
 _Static_assert((int)CONFIG_VM_NICS_MAX == (int)VM_NICS_MAX, "bounds");
 _Static_assert((int)CONFIG_NAME_MAX == (int)SWITCH_NAME_MAX, "bounds");
 
@@ -339,6 +348,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 	display_add(info, vm, &config);
 	disks_add(info, vm, &config);
 	nics_add(vm, &config);
+	usb_add(vm, &config);
 	memset(config.pin, VM_PIN_ANY, sizeof(config.pin));
 	memcpy(config.pin, vm->pin.cpus, vm->pin.count);
 	if (machine_add(&config, vm->rtc_base == CONFIG_RTC_HOST) != NULL)

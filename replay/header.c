@@ -112,6 +112,16 @@ static void flash_describe(const struct vm *vm, struct log_header *header)
 		: hash_of(flash_contents(vm), config->bytes));
 }
 
+// The devices as they are listed: four bits each, from the lowest on.
+static uint64_t usb_number(const struct vm_config *config)
+{
+	uint64_t number = 0;
+
+	for (unsigned i = 0; i < config->usb_count; i++)
+		number |= (uint64_t)(config->usb[i] + 1) << 4 * i;
+	return number;
+}
+
 void header_describe(const struct vm *vm, struct log_header *header)
 {
 	const struct vm_config *config = &vm->config;
@@ -135,6 +145,8 @@ void header_describe(const struct vm *vm, struct log_header *header)
 		log_header_add_number(header, "rng", 1);
 	if (config->hpet)
 		log_header_add_number(header, "hpet", 1);
+	if (config->usb_count != 0)
+		log_header_add_number(header, "usb", usb_number(config));
 	if (config->balloon)
 		log_header_add_number(header, "balloon", 1);
 	if (config->virtio_console)

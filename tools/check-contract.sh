@@ -21,7 +21,7 @@ device_of() { # OBJECT
     echo "${name%%_*}"
 }
 
-shared='acpi pcidev ata atapi ps2 scsi'
+shared='acpi pcidev ata atapi ps2 scsi usb'
 instructions='rdtsc rdtscp rdrand rdseed rdpmc rdpru cpuid rdmsr wrmsr in inb inw inl ins insb insw
     insl out outb outw outl outs outsb outsw outsl hlt cli sti pause invlpg syscall int int3'
 

@@ -379,6 +379,7 @@ enum status monitor_init(const struct monitor_config *wanted)
 	monitor_host_register();
 	monitor_devices_register();
 	monitor_hotplug_register();
+	monitor_usb_register();
 	monitor_disks_register();
 	monitor_cd_register();
 	console_monitor_set(&console_ops);

@@ -84,6 +84,12 @@ void monitor_snapshot_register(void);
 void monitor_host_register(void);
 void monitor_devices_register(void);
 void monitor_hotplug_register(void);
+void monitor_usb_register(void);
+// Whether some USB device has that name; one of the machine is plugged in, or unplugged.
+bool monitor_usb_has(const char *name);
+void monitor_usb_set(struct vm *vm, const char *name, bool plug);
+// Why a setting was not taken, where it was not: monitor_devices.c.
+void monitor_refusal_print(const struct vm *vm, enum status status);
 void monitor_disks_register(void);
 void monitor_disks_print(void); // for info block
 void monitor_cd_register(void);

@@ -7,7 +7,7 @@
 #include "vm/pc.h"
 #include "vm/vm.h"
 
-static void refusal_print(const struct vm *vm, enum status status)
+void monitor_refusal_print(const struct vm *vm, enum status status)
 {
 	if (status == STATUS_REFUSED)
 		monitor_printf("Error: the machine is not running (%s)\n", vm_state_name(vm));
@@ -59,7 +59,7 @@ static void command_block_resize(const struct monitor_call *call)
 	if (status == STATUS_INVALID)
 		monitor_puts("Error: a disk's size is in steps of 512 bytes, up to 64G\n");
 	else
-		refusal_print(vm, status);
+		monitor_refusal_print(vm, status);
 }
 
 static struct device *balloon_need(const struct vm *vm)
@@ -85,7 +85,7 @@ static void command_balloon(const struct monitor_call *call)
 			"memory\n", call->arguments[0]);
 		return;
 	}
-	refusal_print(vm, outside_set(vm, device, DEVICE_SETTING_BALLOON_PAGES,
+	monitor_refusal_print(vm, outside_set(vm, device, DEVICE_SETTING_BALLOON_PAGES,
 		(vm->config.memory_bytes - bytes) / PAGE_BYTES));
 }
 

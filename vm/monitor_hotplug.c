@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// device_add, device_del: disks of the configuration are plugged in, and given up by the guest.
+// device_add, device_del: disks of the configuration are plugged in, and given up by the guest;
+// USB devices are plugged in, and unplugged.
 #include "vm/monitor.h"
 
 #include <string.h>
@@ -36,14 +37,8 @@ static const char *wanted_parse(char *text, struct wanted *wanted)
 static void ask(struct vm *vm, const struct device *disk, enum device_setting setting)
 {
 	unsigned slot = ((const struct vm_device *)disk->owner)->function >> 3u;
-	enum status status = outside_set(vm, vm->hotplug, setting, slot);
 
-	if (status == STATUS_REFUSED)
-		monitor_printf("Error: the machine is not running (%s)\n", vm_state_name(vm));
-	else if (status == STATUS_BUSY)
-		monitor_puts("Error: the last change has not taken place yet\n");
-	else if (status != STATUS_OK)
-		monitor_printf("Error: %s\n", status_name(status));
+	monitor_refusal_print(vm, outside_set(vm, vm->hotplug, setting, slot));
 }
 
 static void command_device_add(const struct monitor_call *call)
@@ -57,6 +52,10 @@ static void command_device_add(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	unknown = wanted_parse(call->arguments[0], &wanted);
+	if (unknown == NULL && wanted.drive == NULL && monitor_usb_has(wanted.driver)) {
+		monitor_usb_set(vm, wanted.driver, true);
+		return;
+	}
 	if (strcmp(wanted.driver, "virtio-blk-pci") != 0) {
 		monitor_printf("Error: '%s' is not a valid device model name\n", wanted.driver);
 		return;
@@ -89,6 +88,10 @@ static void command_device_del(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	disk = pc_disk_find(vm, call->arguments[0], &index);
+	if (disk == NULL && monitor_usb_has(call->arguments[0])) {
+		monitor_usb_set(vm, call->arguments[0], false);
+		return;
+	}
 	if (disk == NULL || !slot_is_on(disk->owner))
 		monitor_printf("Error: Device '%s' not found\n", call->arguments[0]);
 	else
@@ -99,10 +102,10 @@ void monitor_hotplug_register(void)
 {
 	static struct monitor_command own[] = {
 		{.name = "device_add", .arguments = "driver[,prop=value][,...]",
-			.description = "plug in a disk: virtio-blk-pci,drive=NAME",
+			.description = "plug in a disk (virtio-blk-pci,drive=NAME) or a USB device",
 			.arguments_min = 1, .arguments_max = 1, .handler = command_device_add},
 		{.name = "device_del", .arguments = "device",
-			.description = "ask the guest to give up a disk",
+			.description = "ask the guest to give up a disk, or unplug a USB device",
 			.arguments_min = 1, .arguments_max = 1, .handler = command_device_del},
 	};
 

@@ -25,6 +25,7 @@
 #include "emul/reset_control.h"
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
+#include "emul/uhci.h"
 #include "emul/vga.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_net.h"
@@ -40,7 +41,7 @@ enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
 enum pc_slot {
 	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
 	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET, PC_AHCI,
+	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET, PC_AHCI, PC_USB,
 	PC_SLOTS
 };
 
@@ -55,6 +56,7 @@ static const struct device_model *const slot_models[PC_SLOTS] = {
 	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
 	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
 	[PC_IDE] = &ide_model, [PC_HPET] = &hpet_model, [PC_AHCI] = &ahci_model,
+	[PC_USB] = &uhci_model,
 };
 
 // Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
@@ -102,6 +104,7 @@ static const struct pc_function {
 	{PC_PCI_HOST, 0, 0},
 	{PC_ISA, 1, 0},
 	{PC_IDE, 1, 1},
+	{PC_USB, 1, 2},
 	{PC_ACPI_PM, 1, 3},
 	{PC_VGA, PCI_DISPLAY, 0},
 };
@@ -126,6 +129,7 @@ static const struct pc_wire {
 	{PC_IDE, IDE_OUTPUT_IRQ, PC_IOAPIC, 14},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_PIC, 15},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_IOAPIC, 15},
+	{PC_USB, PCIDEV_OUTPUT_INTX, PC_ISA, 3 * PIIX3_PIRQ_INPUTS + 1}, // INTD of device 1
 };
 
 // The PIT's and the RTC's interrupts, straight.
@@ -174,6 +178,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 		(slot != PC_FW_CFG || vm->firmware != NULL) &&
 		(slot != PC_HPET || vm->config.hpet) &&
 		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
+		(slot != PC_USB || vm->config.usb_count != 0) &&
 		(slot != PC_TEST_DISK || pc_disk_of_kind(vm, VM_DISK_TEST, 0) != VM_DISKS_MAX) &&
 		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX) &&
 		(slot != PC_AHCI || pc_disk_of_kind(vm, VM_DISK_AHCI, 0) != VM_DISKS_MAX);
@@ -417,6 +422,8 @@ enum status pc_create(struct vm *vm)
 	if (vm->display != NULL)
 		vga_configure(vm->display, vm->config.display_rom,
 			(uint32_t)vm->config.display_rom_bytes);
+	if (slots[PC_USB] != NULL)
+		pc_usb_create(vm, slots[PC_USB]);
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	if (slots[PC_FW_CFG] != NULL)
 		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);

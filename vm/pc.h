@@ -43,6 +43,7 @@ must_check bool pc_disc_find(const struct vm *vm, uint32_t drive, uint32_t index
 uint64_t pc_flash_base(const struct vm *vm);
 
 struct device *pc_balloon_find(const struct vm *vm); // NULL: there is none
+struct device *pc_usb_find(const struct vm *vm); // the controller; the same
 
 // Power-on or reset line: every device in its reset state, then, for a kernel that is booted
 // directly, what firmware would have set up (virtual wire mode).

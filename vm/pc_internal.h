@@ -35,6 +35,9 @@ must_check enum status pc_virtio_create(struct vm *vm, struct device *isa);
 // Whether it is one of these.
 bool pc_virtio_has_model(const struct device_model *model);
 
+// pc_usb.c: what is at the USB controller.
+void pc_usb_create(struct vm *vm, struct device *usb);
+
 must_check enum status pc_nics_create(struct vm *vm, struct device *isa); // pc_nics.c
 
 must_check enum status pc_flash_create(struct vm *vm); // pc_flash.c

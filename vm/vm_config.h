@@ -112,6 +112,9 @@ enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
 // What the machine shows its text and pictures on.
 enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_VGA };
 
+// The order is that of enum uhci_device.
+enum vm_usb { VM_USB_KEYBOARD, VM_USB_TABLET, VM_USB_MOUSE, VM_USB_HUB, VM_USB_DEVICES };
+
 // Pointers must stay valid as long as the machine: a reset loads the kernel again.
 struct vm_config {
 	const char *name;
@@ -137,6 +140,8 @@ struct vm_config {
 	uint16_t debugcon; // port of a debug console; 0: none
 	bool debug_exit; // isa-debug-exit at port 0x501
 	bool rng;        // emul/virtio_rng.h
+	// Behind emul/uhci.h, enum vm_usb, each once, and more than 2 with a hub; 0: none of it.
+	uint8_t usb_count, usb[VM_USB_DEVICES];
 	bool balloon;    // emul/virtio_balloon.h
 	bool virtio_console; // emul/virtio_console.h, which typed characters go to
 	bool hpet;           // emul/hpet.h

@@ -328,7 +328,7 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("colour = red",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"pflash, kernel, initrd, cmdline, x2apic, display, "
-		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, "
+		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, usb, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "
@@ -338,7 +338,7 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("log = info",
 		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
 		"pflash, kernel, initrd, cmdline, x2apic, display, "
-		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, "
+		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, usb, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
 		"test_disk, test_disk_delay, "

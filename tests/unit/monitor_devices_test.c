@@ -112,6 +112,58 @@ static void test_hotplug(void **state)
 	check_contains("device_del data", "Error: the machine is not running (");
 }
 
+static void usb_begin(void)
+{
+	static const uint8_t places[UHCI_DEVICES] = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
+		[UHCI_TABLET] = UHCI_BEHIND_HUB + 3};
+	struct device *usb = &set_uhci.pci.device;
+
+	machine.config.usb_count = 3;
+	usb->id = 5;
+	usb->model = &uhci_model;
+	uhci_configure(usb, places);
+	set_uhci.hids[0].usb.plugged = set_uhci.hids[1].usb.plugged = true;
+	set_uhci.hubs[0].usb.plugged = true;
+	set_uhci.hids[1].usb.address = 12;
+	machine.state = VM_RUNNING;
+	set_answer = STATUS_OK;
+	calls[0] = '\0';
+}
+
+static void test_info_usb(void **state)
+{
+	(void)state;
+	usb_begin();
+	check("info usb", "  Device 0.0, Port 1, Speed 12 Mb/s, Product Reprise USB Keyboard, "
+		"ID: usb-kbd\r\n"
+		"  Device 0.12, Port 2.3, Speed 12 Mb/s, Product Reprise USB Tablet, "
+		"ID: usb-tablet\r\n"
+		"  Device 0.0, Port 2, Speed 12 Mb/s, Product Reprise USB Hub, ID: usb-hub\r\n");
+	machine.config.usb_count = 0;
+	check("info usb", "USB support not enabled\r\n");
+	check("device_del usb-kbd", "Error: Device 'usb-kbd' not found\r\n");
+	check("device_add usb-kbd", "Error: no device 'usb-kbd' in the configuration\r\n");
+	machine.config.usb_count = 3;
+}
+
+static void test_usb_plug(void **state)
+{
+	(void)state;
+	usb_begin();
+	check("device_del usb-tablet", "");
+	set_uhci.hids[1].usb.plugged = false;
+	check("device_del usb-tablet", "Error: Device 'usb-tablet' not found\r\n");
+	check("device_add usb-tablet", "");
+	assert_string_equal(calls, "set 3 1 set 2 1 ");
+	set_answer = STATUS_INVALID;
+	check("device_add usb-kbd", "Error: Duplicate device ID 'usb-kbd'\r\n");
+	check("device_add usb-mouse", "Error: no device 'usb-mouse' in the configuration\r\n");
+	check("device_add usb-mouse,drive=data",
+		"Error: 'usb-mouse' is not a valid device model name\r\n");
+	set_answer = STATUS_BUSY;
+	check("device_del usb-hub", "Error: the last change has not taken place yet\r\n");
+}
+
 // A part after another, as long as nothing is in the way.
 static void test_commit(void **state)
 {
@@ -166,6 +218,8 @@ int main(void)
 		cmocka_unit_test_setup(test_balloon, setup),
 		cmocka_unit_test_setup(test_cd, setup),
 		cmocka_unit_test_setup(test_hotplug, setup),
+		cmocka_unit_test_setup(test_info_usb, setup),
+		cmocka_unit_test_setup(test_usb_plug, setup),
 		cmocka_unit_test_setup(test_commit, setup),
 	};
 

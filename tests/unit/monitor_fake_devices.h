@@ -5,6 +5,7 @@
 
 #include "drivers/region.h"
 #include "emul/scsi.h"
+#include "emul/uhci_internal.h"
 #include "emul/virtio_balloon.h"
 #include "vm/disk_backend.h"
 #include "vm/input.h"
@@ -15,6 +16,7 @@ static struct wire set_power = {.level = true};
 static struct vm_device set_slot = {.function = 4 << 3, .power = &set_power};
 static struct device set_device = {.id = 7, .owner = &set_slot};
 static struct device set_hotplug = {.id = 3};
+static struct uhci set_uhci;
 static enum status set_answer;
 
 struct device *pc_disk_find(const struct vm *vm, const char *name, uint32_t *index)
@@ -46,6 +48,11 @@ struct device *pc_balloon_find(const struct vm *vm)
 	return vm->config.balloon ? &set_device : NULL;
 }
 
+struct device *pc_usb_find(const struct vm *vm)
+{
+	return vm->config.usb_count != 0 ? &set_uhci.pci.device : NULL;
+}
+
 void virtio_balloon_report(const struct device *device, struct virtio_balloon_report *report)
 {
 	assert_ptr_equal(device, &set_device);
@@ -66,8 +73,9 @@ enum status outside_set(struct vm *vm, const struct device *device, enum device_
 	char call[64];
 
 	assert_ptr_equal(vm, &machine);
-	assert_ptr_equal(device, setting == DEVICE_SETTING_PLUG ||
-		setting == DEVICE_SETTING_UNPLUG ? &set_hotplug : &set_device);
+	if (device != &set_uhci.pci.device)
+		assert_ptr_equal(device, setting == DEVICE_SETTING_PLUG ||
+			setting == DEVICE_SETTING_UNPLUG ? &set_hotplug : &set_device);
 	snprintf(call, sizeof(call), "set %u %llu ", setting, (unsigned long long)value);
 	call_note(call);
 	return set_answer;

@@ -4,23 +4,23 @@
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock \
 	config config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
-	debug_exit debugcon decode device_memory direct_boot direct_boot_elf disk_backend \
-	disk_overlay disks e820 env event fat flash fw_cfg gpt guest_ram hash host_screen hpet \
-	hpet_random i8042 i8254 i8259 ich9_ahci ich9_ahci_command ich9_ahci_queue ide ini insn \
-	insn_model insn_random ioapic landing lapic lapic_timer lapic_x2apic line_editor \
-	local_apic log_check log_header log_index log_reader log_record log_store log_writer \
-	mc146818 mem memory_hash memory_map message monitor monitor_command monitor_devices \
-	monitor_host monitor_input monitor_network monitor_screen monitor_snapshot monitor_vms \
-	mtrr nested nvme nvme_lies outside_input outside_packet overlay paging pci pci_host \
-	pci_hotplug pcidev pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk \
-	piix3_ide_master pmu port61 position ps2_keyboard ps2_mouse pvpanic rate region relocate \
-	reset_control screen_code scsi slot snapshot snapshot_backend snapshot_display \
-	snapshot_flash snapshot_overlay snapshot_packet snapshot_position state svm_event \
-	svm_exit svm_inflight svm_state svm_step switch task_switch test_disk throttle timer \
-	turns uart16550 vga vga_render virtio_balloon virtio_blk virtio_console virtio_disk \
-	virtio_hostile virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci \
-	virtio_plane virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight \
-	vmx_state
+	config_usb uhci uhci_schedule usb usb_hid usb_hub debug_exit debugcon decode \
+	device_memory direct_boot direct_boot_elf disk_backend disk_overlay disks e820 env event \
+	fat flash fw_cfg gpt guest_ram hash host_screen hpet hpet_random i8042 i8254 i8259 \
+	ich9_ahci ich9_ahci_command ich9_ahci_queue ide ini insn insn_model insn_random ioapic \
+	landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header \
+	log_index log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
+	message monitor monitor_command monitor_devices monitor_host monitor_input \
+	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies \
+	outside_input outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi \
+	pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position \
+	ps2_keyboard ps2_mouse pvpanic rate region relocate reset_control screen_code scsi slot \
+	snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
+	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
+	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
+	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
+	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
+	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -38,6 +38,8 @@ $(foreach u,$(filter ich9_ahci%,$(UNITS)),$(eval unit_$(u) := emul/pcidev.c emul
 	$(filter emul/ahci% emul/ata%,$(EMUL_SRCS))))
 unit_scsi := $(filter emul/scsi%,$(EMUL_SRCS))
 unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
+$(foreach u,$(filter uhci% usb%,$(UNITS)),\
+	$(eval unit_$(u) := emul/pcidev.c $(filter emul/uhci% emul/usb%,$(EMUL_SRCS))))
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
@@ -50,12 +52,13 @@ unit_ps2_mouse := $(unit_i8042)
 unit_ini := boot/ini.c
 unit_config := boot/config.c boot/config_disk.c boot/config_keys.c boot/config_landing.c \
 	boot/config_nic.c boot/config_region.c boot/config_rr.c boot/config_values.c \
-	boot/ini.c boot/path.c boot/text.c
+	boot/config_usb.c boot/ini.c boot/path.c boot/text.c
 unit_relocate := boot/relocate.c
 unit_config_disk := $(unit_config)
 unit_config_firmware := $(unit_config)
 unit_config_nic := $(unit_config)
 unit_config_rr := $(unit_config)
+unit_config_usb := $(unit_config)
 unit_cpio := boot/cpio.c boot/path.c
 unit_memory_map := boot/memory_map.c
 unit_line_editor := vm/line_editor.c
@@ -65,9 +68,9 @@ unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cd.c vm/monitor_cpu
 	vm/monitor_devices.c vm/monitor_disks.c vm/monitor_format.c vm/monitor_hotplug.c \
 	vm/monitor_info.c vm/monitor_input.c emul/ps2_codes.c vm/monitor_machine.c \
 	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
-	vm/monitor_snapshot.c vm/monitor_vms.c vm/line_editor.c vm/guest_ram.c vm/paging.c \
-	vm/screen.c vm/screen_code.c tests/unit/fake_ram.c emul/pcidev.c $(filter \
-	emul/vga%,$(EMUL_SRCS))
+	vm/monitor_snapshot.c vm/monitor_vms.c vm/monitor_usb.c vm/line_editor.c vm/guest_ram.c \
+	vm/paging.c vm/screen.c vm/screen_code.c tests/unit/fake_ram.c emul/pcidev.c $(filter \
+	emul/uhci% emul/usb% emul/vga%,$(EMUL_SRCS))
 unit_monitor_devices := $(unit_monitor_command)
 unit_monitor_input := $(unit_monitor_command)
 unit_monitor_network := $(unit_monitor_command)
@@ -131,7 +134,7 @@ unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c \
 	vm/backend.c vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c \
 	vm/env.c vm/guest_ram.c vm/input.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c \
-	vm/packet.c vm/pc.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c \
+	vm/packet.c vm/pc.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_usb.c \
 	vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
 	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A UHCI host controller with USB devices: the USB function of a PIIX3. See uhci.c.
+#ifndef EMUL_UHCI_H
+#define EMUL_UHCI_H
+
+#include "emul/pcidev.h"
+#include "emul/usb.h"
+
+extern const struct device_model uhci_model;
+
+enum { UHCI_REGION_REGISTERS = 4 }; // base address register 4
+
+// The USB devices that one can have, by which DEVICE_SETTING_PLUG and UNPLUG name them.
+enum uhci_device {
+	UHCI_KEYBOARD,
+	UHCI_TABLET,
+	UHCI_MOUSE,
+	UHCI_HUB,
+	UHCI_DEVICES
+};
+
+enum {
+	UHCI_PORTS = 2,
+	// Where a device is: 1 to UHCI_PORTS, or that and from 1 on a port of the hub, which is at
+	// a port itself.
+	UHCI_NOWHERE = 0,
+	UHCI_BEHIND_HUB = 0x10,
+};
+
+// Before the first reset. The same for an instance that a state is loaded into.
+void uhci_configure(struct device *device, const uint8_t places[UHCI_DEVICES]);
+
+// The name of such a device's model.
+const char *uhci_device_name(enum uhci_device which);
+
+// What `info usb` tells of one. False: it is not there, or not plugged.
+struct uhci_device_info {
+	const char *product;
+	uint8_t address;
+	uint8_t hub_port; // of the hub, that port behind it; 0: it is at the controller's
+	uint8_t port;
+	uint8_t reserved[5];
+};
+bool uhci_device_describe(const struct device *device, enum uhci_device which,
+	struct uhci_device_info *info);
+
+#endif
