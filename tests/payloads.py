@@ -23,7 +23,7 @@ import qemu
 # once.
 PLACES = ("reprise", "cpus", "plane", "planes", "bare")
 TIMEOUT_SECONDS = 30
-TIMEOUTS = {"bench": 120, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
+TIMEOUTS = {"bench": 120, "dev_uhci": 90, "uart_flood": 90, "timers": 60, "dev_rtc": 90}
 MEMORY_MIB = 16  # a boot clears it
 # bench wants many untouched blocks, det_memory looks at all of 64 MiB, and in less det_tlb tells
 # nothing of what QEMU leaks.
@@ -38,10 +38,14 @@ NOT_BARE = {
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 # Of devices that a payload is about.
-DEVICES = {"dev_vga": ["display = vga"],
+DEVICES = {"dev_uhci": ["usb = usb-kbd, usb-tablet, usb-hub"],
+           "dev_vga": ["display = vga"],
            "virtio_balloon": ["balloon = on"],
            "virtio_console": ["console_device = virtio"],
            "virtio_rng": ["rng = on"]}
+# The same of QEMU's.
+BARE_DEVICES = {"dev_uhci": ["piix3-usb-uhci,id=usb,addr=1.2", "usb-kbd,bus=usb.0,port=1",
+                             "usb-hub,bus=usb.0,port=2", "usb-tablet,bus=usb.0,port=2.1"]}
 # Of the configuration. QEMU's CPU cannot scale.
 KEYS = {("vmx", "tsc"): ["tsc_khz = 150000"],
         **{(engine, "test_disk"): ["test_disk = 64K", "test_disk_delay = 1"]
@@ -195,6 +199,8 @@ def bare_command(options, name, directory, engine):
     several.update(features(name, engine))
     if "display = vga" in DEVICES.get(name, []):
         several["vga"] = True
+    if name in BARE_DEVICES:
+        several["devices"] = BARE_DEVICES[name]
     return engines.EMULATORS[engine].bare_command(options, directory, payload,
                                                   memory_mib(name), **several)
 

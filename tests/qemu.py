@@ -94,13 +94,14 @@ def reprise_command(options, directory, archive, memory=512, icount=True, cpus=1
 
 
 def bare_command(options, directory, image, memory=64, icount=True, cpus=1, features="",
-                 vga=False):
+                 vga=False, devices=()):
     del options, directory
     if not os.path.exists(image):
         raise FileNotFoundError(2, "no such payload", image)
     return (base_command(memory=memory, icount=icount, cpus=cpus, features=features) +
             debug_exit(GUEST_EXIT_PORT) + ["-kernel", image] + (
-                ["-vga", "std"] if vga else []))
+                ["-vga", "std"] if vga else []) +
+            [word for device in devices for word in ("-device", device)])
 
 
 class Result:
