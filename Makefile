@@ -297,6 +297,7 @@ fuzz-gpt	tools/check-fuzz.sh gpt 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 fuzz-log-write	tools/check-fuzz.sh log_write 2000
 fuzz-net	tools/check-fuzz.sh net 4000
+fuzz-uhci	tools/check-fuzz.sh uhci 4000
 fuzz-vga	tools/check-fuzz.sh vga 4000
 fuzz-virtio	tools/check-fuzz.sh virtio 4000
 fuzz-virtio-devices	tools/check-fuzz.sh virtio_devices 8000

@@ -2,7 +2,7 @@
 # Fuzzers: what each is built from, and what it starts from. Part of the Makefile.
 
 # The real sources, on this machine, with sanitizers. NAME: SOURCES.
-FUZZERS := board fat gpt ide log log_write net vga virtio virtio_devices
+FUZZERS := board fat gpt ide log log_write net uhci vga virtio virtio_devices
 FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
@@ -15,6 +15,7 @@ fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c emul/scsi%
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 fuzz_log_write := $(fuzz_log)
 fuzz_net := $(FUZZ_VIRTIO) $(filter emul/virtio_net%,$(EMUL_SRCS))
+fuzz_uhci := $(FUZZ_DEVICE) $(filter emul/pcidev.c emul/uhci% emul/usb%,$(EMUL_SRCS))
 fuzz_vga := $(FUZZ_DEVICE) $(filter emul/pcidev.c emul/vga%,$(EMUL_SRCS))
 fuzz_virtio := $(FUZZ_VIRTIO) $(filter emul/virtio_blk%,$(EMUL_SRCS))
 fuzz_virtio_devices := $(FUZZ_VIRTIO) emul/virtio_balloon.c emul/virtio_console.c emul/virtio_rng.c
@@ -28,7 +29,8 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 COVER_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer -fprofile-instr-generate \
 	-fcoverage-mapping -MMD -MP
 
-FUZZ_SEEDS := $(foreach s,board disk ide log log_write net vga virtio,$(B)/fuzz/$(s)_seeds.stamp)
+FUZZ_SEEDS := $(foreach s,board disk ide log log_write net uhci vga virtio, \
+	$(B)/fuzz/$(s)_seeds.stamp)
 .PHONY: fuzzers fuzzers-cover
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%_fuzz) $(FUZZ_SEEDS)
 fuzzers-cover: $(FUZZERS:%=$(B)/cover/%_fuzz) $(FUZZ_SEEDS)
@@ -49,7 +51,7 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
 # Folders of seeds. The files that a script writes are the same each time.
-$(foreach s,board ide log_write net vga,$(B)/fuzz/$(s)_seeds.stamp): \
+$(foreach s,board ide log_write net uhci vga,$(B)/fuzz/$(s)_seeds.stamp): \
 		$(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)
