@@ -397,8 +397,8 @@ static bool hid_write(struct usb_device *usb, struct guest_time now, const struc
 		.reset = hid_reset, .read = hid_read, .write = hid_write, .get = hid_get           \
 	}
 const struct usb_model usb_keyboard_model =
-	HID_MODEL("usb-kbd", "Reprise USB Keyboard", "1", keyboard_configuration);
+	HID_MODEL("usb-kbd", "USB Keyboard", "1", keyboard_configuration);
 const struct usb_model usb_mouse_model =
-	HID_MODEL("usb-mouse", "Reprise USB Mouse", "2", mouse_configuration);
+	HID_MODEL("usb-mouse", "USB Mouse", "2", mouse_configuration);
 const struct usb_model usb_tablet_model =
-	HID_MODEL("usb-tablet", "Reprise USB Tablet", "3", tablet_configuration);
+	HID_MODEL("usb-tablet", "USB Tablet", "3", tablet_configuration);

@@ -251,7 +251,7 @@ const char *usb_hub_check(const struct usb_hub *hub)
 
 const struct usb_model usb_hub_model = {
 	.name = "usb-hub",
-	.strings = {NULL, "Reprise", "Reprise USB Hub", "4"},
+	.strings = {NULL, "Reprise", "USB Hub", "4"},
 	.device = hub_device,
 	.configuration = hub_configuration,
 	.configuration_bytes = sizeof(hub_configuration),

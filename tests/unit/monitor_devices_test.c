@@ -134,11 +134,11 @@ static void test_info_usb(void **state)
 {
 	(void)state;
 	usb_begin();
-	check("info usb", "  Device 0.0, Port 1, Speed 12 Mb/s, Product Reprise USB Keyboard, "
+	check("info usb", "  Device 0.0, Port 1, Speed 12 Mb/s, Product USB Keyboard, "
 		"ID: usb-kbd\r\n"
-		"  Device 0.12, Port 2.3, Speed 12 Mb/s, Product Reprise USB Tablet, "
+		"  Device 0.12, Port 2.3, Speed 12 Mb/s, Product USB Tablet, "
 		"ID: usb-tablet\r\n"
-		"  Device 0.0, Port 2, Speed 12 Mb/s, Product Reprise USB Hub, ID: usb-hub\r\n");
+		"  Device 0.0, Port 2, Speed 12 Mb/s, Product USB Hub, ID: usb-hub\r\n");
 	machine.config.usb_count = 0;
 	check("info usb", "USB support not enabled\r\n");
 	check("device_del usb-kbd", "Error: Device 'usb-kbd' not found\r\n");
