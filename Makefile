@@ -303,6 +303,7 @@ planted	tests/planted.py --texts
 fuzz-board	tools/check-fuzz.sh board 20000
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000
+fuzz-input	tools/check-fuzz.sh input 20000
 fuzz-log	tools/check-fuzz.sh log 10000
 fuzz-log-write	tools/check-fuzz.sh log_write 2000
 fuzz-net	tools/check-fuzz.sh net 4000
@@ -322,10 +323,10 @@ $(DEBIAN): tools/mkdebian.sh $(shell find tools/debian -type f) | $(B)/deps.stam
 	@tools/mkdebian.sh $@
 
 # Those with long cases first.
-SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads payloads-vmx state \
-	state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx replay replay-vmx \
-	cd cd-vmx display display-vmx hotplug landing landing-vmx monitor net net-vmx linux-pvh \
-	linux-smp linux-uefi debian flash plane
+SUITES := check unit log-tool bench bench-vmx linux-pvh-vmx machines payloads \
+	payloads-vmx state state-vmx bad-config boot-vmx smp disk disk-vmx faults det det-vmx \
+	replay replay-vmx cd cd-vmx display display-vmx hotplug input input-vmx landing \
+	landing-vmx monitor net net-vmx linux-pvh linux-smp linux-uefi debian flash plane
 .PHONY: check test nightly bench tests-built
 CHECK_BUILT := $(UNIT_PROGRAMS) $(B)/checks $(B)/reprise-log $(B)/log_make $(B)/log_edit
 # The image, the payloads, the unit tests, the guest: all that the suites use.

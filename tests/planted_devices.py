@@ -130,4 +130,9 @@ FAULTS = (
     ("event-not-cleared", "emul/acpi_pm_block.c",
      "pm->status &= (uint16_t)~byte_replace(0, offset, byte);", "(void)byte;", "unit",
      "unit/acpi_pm$"),
+    ("key-lost-to-reply", "emul/i8042.c",
+     "controller->aside_status = controller->status & STATUS_OF_BYTE;", "", "unit",
+     "unit/i8042$"),
+    ("half-a-key", "emul/ps2_keyboard.c", "count + sequence->count <= PS2_KEYBOARD_BYTES",
+     "count + 6 <= PS2_KEYBOARD_BYTES", "unit", "unit/ps2_keyboard$"),
 )

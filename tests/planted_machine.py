@@ -248,4 +248,11 @@ FAULTS = (
     ("snapshot-behind-records", "replay/log_writer.c",
      "if (writer->records > 0)\n\t\treturn STATUS_FAIL(STATUS_REFUSED);", "", "check",
      "check/fuzz-log-write$"),
+    ("key-not-logged", "vm/outside.c", "if (recorder != NULL)\n\t\tstatus =",
+     "if (recorder != NULL && event.kind != EVENT_KEY)\n\t\tstatus =", "input",
+     "input/typed$"),
+    ("key-at-first-device", "vm/input.c", "i-- > 0;) {",
+     "i-- > 0;) {\n\t\tif (i % 2 != 0)\n\t\t\tcontinue;", "unit", "unit/bus$"),
+    ("edge-not-seen", "vm/bus.c", "\t\t\tif (wire == except)\n\t\t\t\tcontinue;\n",
+     "\t\t\t(void)except;\n", "payloads", "reprise/dev_ps2$"),
 )

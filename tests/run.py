@@ -36,6 +36,7 @@ import flash  # noqa: E402
 import guests  # noqa: E402
 import hotplug  # noqa: E402
 import host_disk  # noqa: E402
+import keys  # noqa: E402
 import landing  # noqa: E402
 import log_tool  # noqa: E402
 import machines  # noqa: E402
@@ -172,6 +173,11 @@ def suite_hotplug(options, engine):
         yield Case(f"{engines.prefix(engine)}hotplug/{name}", run, notes)
 
 
+def suite_input(options, engine):
+    for name, run, notes in keys.cases(options, engine):
+        yield Case(f"{engines.prefix(engine)}input/{name}", run, notes)
+
+
 def suite_landing(options, engine):
     for name, run in landing.cases(options, engine):
         yield Case(f"{engines.prefix(engine)}landing/{name}", run)
@@ -217,7 +223,7 @@ def suites_of_engine(engine):
     found = {"payloads": suite_payloads, "bench": suite_bench, "faults": suite_faults,
              "smp": suite_smp, "landing": suite_landing, "det": suite_det, "state": suite_state,
              "cd": suite_cd, "disk": suite_disk, "display": suite_display, "hotplug": suite_hotplug,
-             "net": suite_net, "replay": suite_replay}
+             "input": suite_input, "net": suite_net, "replay": suite_replay}
     for name in system.SUITES[engine]:
         found[name] = functools.partial(suite_system, name)
     return {name + engines.suffix(engine): functools.partial(suite, engine=engine)

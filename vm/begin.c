@@ -45,7 +45,7 @@ static void vcpu_enter_kernel(struct vm_vcpu *vcpu, const struct direct_boot_ent
 static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 {
 	const struct acpi_config acpi = {
-		.vcpus = vm->vcpu_count, .pci = true, .keyboard = false, .hpet = vm->config.hpet,
+		.vcpus = vm->vcpu_count, .pci = true, .keyboard = true, .hpet = vm->config.hpet,
 		.pvpanic = true};
 	struct direct_boot_source source = {
 		.kernel = vm->config.kernel,

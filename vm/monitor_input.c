@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "emul/ps2.h"
+#include "kernel/clock.h"
 #include "kernel/fiber.h"
+#include "kernel/x86.h"
 #include "vm/input.h"
 #include "vm/machine.h"
 #include "vm/vm.h"
@@ -127,14 +129,25 @@ static bool post(struct vm *vm, const struct device_input *inputs, unsigned coun
 	return status == STATUS_OK;
 }
 
-// Until so much of the guest's time has passed. It ends early where that stands still, by Ctrl-C,
-// or where nobody can wait. False: the machine is not there any more.
+static bool all_wait(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (!vm->vcpus[i]->halted && !vm->vcpus[i]->waits_for_startup)
+			return false;
+	return true;
+}
+
+// Until so much of the guest's time has passed. That of a machine whose position is kept goes on
+// when its wait ends: there the host's says how long that has been. It ends early where time stands
+// still, by Ctrl-C, or where nobody can wait. False: the machine is not there any more.
 static bool hold(const struct machine *machine, struct vm *vm, uint64_t hold_ms)
 {
 	uint64_t until = vm_now(vm).ns + hold_ms * NS_PER_MS;
+	uint64_t host_until = rdtsc() + clock_ns_to_tsc(hold_ms * NS_PER_MS);
 
 	while (fiber_self() != NULL && machine->vm == vm && vm->state == VM_RUNNING &&
-		vm_now(vm).ns < until && !monitor_interrupted())
+		vm_now(vm).ns < until && !(rdtsc() >= host_until && all_wait(vm)) &&
+		!monitor_interrupted())
 		monitor_pause();
 	return machine->vm == vm;
 }

@@ -2,7 +2,7 @@
 # Fuzzers: what each is built from, and what it starts from. Part of the Makefile.
 
 # The real sources, on this machine, with sanitizers. NAME: SOURCES.
-FUZZERS := board fat gpt ide log log_write net uhci vga virtio virtio_devices
+FUZZERS := board fat gpt ide input log log_write net uhci vga virtio virtio_devices
 FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
@@ -12,6 +12,7 @@ fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/acpi_pm_block.c emul/fw_cfg.c \
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
 fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c emul/scsi%,$(EMUL_SRCS))
+fuzz_input := $(FUZZ_DEVICE) $(filter emul/i8042.c emul/ps2_%,$(EMUL_SRCS))
 fuzz_log := tests/log/sample.c $(LOG_SRCS) kernel/base/status.c kernel/crc32c.c
 fuzz_log_write := $(fuzz_log)
 fuzz_net := $(FUZZ_VIRTIO) $(filter emul/virtio_net%,$(EMUL_SRCS))
@@ -29,7 +30,7 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 COVER_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer -fprofile-instr-generate \
 	-fcoverage-mapping -MMD -MP
 
-FUZZ_SEEDS := $(foreach s,board disk ide log log_write net uhci vga virtio, \
+FUZZ_SEEDS := $(foreach s,board disk ide input log log_write net uhci vga virtio, \
 	$(B)/fuzz/$(s)_seeds.stamp)
 .PHONY: fuzzers fuzzers-cover
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%_fuzz) $(FUZZ_SEEDS)
@@ -51,7 +52,7 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
 # Folders of seeds. The files that a script writes are the same each time.
-$(foreach s,board ide log_write net uhci vga,$(B)/fuzz/$(s)_seeds.stamp): \
+$(foreach s,board ide input log_write net uhci vga,$(B)/fuzz/$(s)_seeds.stamp): \
 		$(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Tells of each byte that a keyboard and a mouse send, and how often it had looked before: no two
 // runs print the same, but a recording and its replays do. Ends at the release of Escape. Run by
-// tests/input.py alone.
+// tests/keys.py alone.
 #include "lib/i8042.h"
 
 PAYLOAD("ps2_typed");
