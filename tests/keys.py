@@ -3,6 +3,7 @@
 
 typed   a payload tells what its keyboard and its mouse send, and when. It is recorded and replayed
         under other circumstances; a log that lacks a key is said to
+grub-F  GRUB's menu and its command line, by firmware F
 linux   what is typed is read from a console of a Linux, recorded and replayed
 """
 
@@ -13,7 +14,9 @@ import subprocess
 import time
 
 import console
+import debian
 import engines
+import guests
 import monitor
 import replay
 
@@ -40,6 +43,10 @@ def cases(options, engine):
     """(name, function that runs it, its notes)"""
     notes = []
     yield "typed", lambda directory, into=notes: run_typed(options, engine, directory, into), notes
+    if engine == "svm":
+        for firmware in ("seabios", "ovmf"):
+            yield f"grub-{firmware}", lambda directory, of=firmware: run_grub(
+                options, directory, of), []
     if engine == "svm" or "REPLAY_ALL" in os.environ:
         notes = []
         yield "linux", lambda directory, into=notes: run_linux(options, engine, directory,
@@ -128,6 +135,41 @@ def run_without(options, engine, directory, disk):
     if failure is None and replay.found(lines, r"replay diverged .*the log has key") is None:
         failure = "\n".join(["the key is not missed", *lines[-20:]])
     return failure
+
+
+def press(terminal, keys):
+    """From the guest's console, and back to it."""
+    monitor.to_monitor(terminal)
+    for key in keys:
+        monitor.command(terminal, f"sendkey {key} 10")
+    terminal.send(console.ESCAPE)
+
+
+def run_grub(options, directory, firmware):
+    """What firmware makes of keys. The menu is at the serial port, which nobody types at."""
+    with debian.terminal(options, directory,
+                         debian.command(options, directory, firmware, shift=3)) as terminal:
+        titles = guests.TITLES[firmware]
+        terminal.expect(r"\*" + titles[0] + " ", debian.BOOT_SECONDS)
+        terminal.expect(debian.MENU)
+        press(terminal, ["down"])
+        terminal.expect(r"\*" + titles[1] + " ")
+        press(terminal, ["down", "up", "up"])
+        terminal.expect(r"\*" + titles[2].replace("+", r"\+") + " ")
+        terminal.expect(r"\*" + titles[0] + " ")
+        press(terminal, ["c"])
+        terminal.expect("grub> ", 60)
+        press(terminal, ["e", "c", "h", "o", "spc", "shift-a", "shift-minus", "1", "kp_add", "2",
+                         "shift-equal", "ret"])
+        terminal.expect(r"[\r\n]A_1\+2\+[\r\n]", 60)
+        press(terminal, ["h", "a", "l", "t"])
+        monitor.to_monitor(terminal)
+        monitor.command(terminal, "sendkey ret 0")
+        terminal.expect(r"ended: shutdown", 60)
+        terminal.expect(monitor.PROMPT)
+        terminal.send("quit\r")
+        terminal.check_left()
+    return None
 
 
 def run_linux(options, engine, directory, notes):

@@ -176,8 +176,10 @@ static void command_sendkey(const struct monitor_call *call)
 		released[i] = keys[count - 1 - i];
 		released[i].down = false;
 	}
-	if (count > 0 && post(vm, keys, count) && hold(monitor_machine(), vm, hold_ms))
-		(void)post(vm, released, count);
+	if (count == 0 || !post(vm, keys, count) || !hold(monitor_machine(), vm, hold_ms))
+		return;
+	if (outside_input(vm, released, count) == STATUS_BUSY)
+		monitor_puts("Error: too much input waits for the machine: keys are down still\n");
 }
 
 static bool number_parse(const char *text, int16_t *number)
