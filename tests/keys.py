@@ -33,8 +33,8 @@ TYPED = (
     ("mouse_button 4", ("mouse 0x8 0x0 0x0 0x0", "mouse 0xa 0x0 0x0 0x0")),
     ("mouse_button 0", ("mouse 0x8 0x0 0x0 0x0",)),
     ("mouse_move -300 0 1", ("mouse 0x18 0x1 0x0 0xff", "mouse 0x18 0xd3 0x0 0x0")),
-    # Held for so long that it repeats, after half a second.
-    ("sendkey z 620", ("key 0x2c", "key 0x2c", "key 0x2c", "key 0xac")),
+    # Held for so long that it repeats, after a quarter of a second.
+    ("sendkey z 265", ("key 0x2c", "key 0x2c", "key 0xac")),
 )
 ESCAPE = ("sendkey esc 1", ("key 0x1", "key 0x81"))
 
@@ -65,7 +65,7 @@ def type_one(terminal, text, expected):
     """In the monitor; what the payload got is shown when the guest has the console again."""
     time.sleep(random.random() / 20)
     monitor.to_monitor(terminal)
-    if monitor.command(terminal, text).strip():
+    if monitor.command(terminal, text, timeout=90).strip():
         terminal.fail(f"{text}: an error")
     terminal.send(console.ESCAPE)
     for line in expected:

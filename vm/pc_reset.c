@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The board at a reset, and as firmware would leave it for a kernel that is booted directly.
 #include "emul/acpi_pm.h"
+#include "emul/i8042.h"
 #include "emul/i8259.h"
 #include "emul/ide.h"
 #include "emul/pci_host.h"
@@ -41,9 +42,17 @@ static void pci_write(struct vm *vm, const struct device *device, unsigned offse
 	bus_pci_write(vm, function << 12 | offset, bytes, value, now);
 }
 
+// The keyboard's interface is enabled, with its interrupt and translation to set 1; the system flag
+// says that the self-test has been passed.
+static void keyboard_set_up(struct device *controller, struct guest_time now)
+{
+	controller->model->write(controller, now, I8042_REGION_COMMAND, 0, 1, 0x60);
+	controller->model->write(controller, now, I8042_REGION_DATA, 0, 1, 0x65);
+}
+
 // As SeaBIOS leaves the board: PCI interrupts at 10 and 11, by level, the ACPI registers where the
-// tables say, and RAM that cannot be written from 0xc0000 to 0xfffff. Addresses of devices are left
-// to the kernel.
+// tables say, the keyboard, and RAM that cannot be written from 0xc0000 to 0xfffff. Addresses of
+// devices are left to the kernel.
 static void board_set_up(struct vm *vm, struct guest_time now)
 {
 	enum { LAST = PCI_HOST_PAM_READ << 4, PAIR = PCI_HOST_PAM_READ << 4 | PCI_HOST_PAM_READ };
@@ -59,8 +68,10 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 	pci_write(vm, vm->acpi_pm, ACPI_PM_PMREGMISC, 1, ACPI_PM_PMREGMISC_ENABLE, now);
 	vm->pic->model->write(vm->pic, now, I8259_REGION_ELCR, 1, 1, BIT(10 - 8) | BIT(11 - 8));
 	for (uint32_t i = 0; i < vm->device_count; i++) {
-		const struct device *device = vm->devices[i].device;
+		struct device *device = vm->devices[i].device;
 
+		if (device->model == &i8042_model)
+			keyboard_set_up(device, now);
 		if (device->model->pci != NULL && device->model->pci->pin != 0 &&
 			slot_is_on(&vm->devices[i]))
 			pci_write(vm, device, PCIDEV_INTERRUPT_LINE, 1,

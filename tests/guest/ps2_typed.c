@@ -27,6 +27,10 @@ void payload_main(void)
 		ask_mouse(rates[i]);
 	}
 	ask_mouse(0xf4);
+	i8042_data(0xf3); // repeats begin after 250 ms
+	i8042_drain();
+	i8042_data(0x00);
+	i8042_drain();
 	report("ready");
 	for (uint64_t rounds = 0; byte != ESCAPE_RELEASED; rounds++) {
 		unsigned status = inb(I8042_COMMAND);
