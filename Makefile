@@ -300,6 +300,7 @@ headers	FLAGS="$(CHECK_FLAGS) $(HEADER_WARN)" tools/check-headers.sh $(CHECK_HEA
 clang	FLAGS="$(CHECK_FLAGS) $(WARN)" tools/check-clang.sh $(CHECK_C)
 clang-host	FLAGS="$(filter-out -M%,$(HOST_CFLAGS)) $(WARN)" tools/check-clang.sh $(HOST_SRCS)
 planted	tests/planted.py --texts
+fuzz-ahci	tools/check-fuzz.sh ahci 4000
 fuzz-board	tools/check-fuzz.sh board 20000
 fuzz-fat	tools/check-fuzz.sh fat 20000
 fuzz-gpt	tools/check-fuzz.sh gpt 20000

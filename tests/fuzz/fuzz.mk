@@ -2,11 +2,14 @@
 # Fuzzers: what each is built from, and what it starts from. Part of the Makefile.
 
 # The real sources, on this machine, with sanitizers. NAME: SOURCES.
-FUZZERS := board fat gpt ide input log log_write net uhci vga virtio virtio_devices
+FUZZERS := ahci board fat gpt ide input log log_write net uhci vga virtio \
+	virtio_devices
 FUZZ_DEVICE := tests/fuzz/device_env.c kernel/base/state.c
 FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_msix.c \
 	emul/virtio.c emul/virtio_check.c emul/virtio_packed.c \
 	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_split.c
+fuzz_ahci := $(FUZZ_DEVICE) emul/pcidev.c emul/pcidev_msi.c $(filter emul/ahci% \
+	emul/ata.c emul/ata_page.c,$(EMUL_SRCS))
 fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/acpi_pm_block.c emul/fw_cfg.c \
 	emul/hpet.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
@@ -30,7 +33,7 @@ FUZZ_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer,address,undefined \
 COVER_CFLAGS := -std=gnu17 -I. -O1 -g -fsanitize=fuzzer -fprofile-instr-generate \
 	-fcoverage-mapping -MMD -MP
 
-FUZZ_SEEDS := $(foreach s,board disk ide input log log_write net uhci vga virtio, \
+FUZZ_SEEDS := $(foreach s,ahci board disk ide input log log_write net uhci vga virtio, \
 	$(B)/fuzz/$(s)_seeds.stamp)
 .PHONY: fuzzers fuzzers-cover
 fuzzers: $(FUZZERS:%=$(B)/fuzz/%_fuzz) $(FUZZ_SEEDS)
@@ -52,7 +55,7 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
 # Folders of seeds. The files that a script writes are the same each time.
-$(foreach s,board ide input log_write net uhci vga,$(B)/fuzz/$(s)_seeds.stamp): \
+$(foreach s,ahci board ide input log_write net uhci vga,$(B)/fuzz/$(s)_seeds.stamp): \
 		$(B)/fuzz/%_seeds.stamp: tests/%_seeds.py
 	@rm -rf $(@:.stamp=)
 	@mkdir -p $(@:.stamp=)
