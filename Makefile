@@ -46,7 +46,7 @@ EMUL_SRCS := emul/ahci.c emul/ahci_command.c emul/ahci_frame.c emul/ahci_port.c 
 	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
 	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
 	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c emul/uhci.c emul/uhci_ports.c \
-	emul/uhci_schedule.c emul/usb.c emul/usb_hid.c emul/usb_hub.c
+	emul/uhci_schedule.c emul/usb.c emul/usb_hid.c emul/usb_hub.c emul/usb_storage.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \

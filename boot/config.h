@@ -174,7 +174,13 @@ struct config_limit {
 
 enum config_media { CONFIG_MEDIA_DISK, CONFIG_MEDIA_CDROM };
 
-enum config_disk_interface { CONFIG_DISK_VIRTIO, CONFIG_DISK_IDE, CONFIG_DISK_AHCI };
+enum config_disk_interface {
+	CONFIG_DISK_VIRTIO,
+	CONFIG_DISK_IDE,
+	CONFIG_DISK_AHCI,
+	CONFIG_DISK_USB,
+	CONFIG_DISK_INTERFACES
+};
 
 // [disk NAME]
 struct config_disk {
@@ -184,7 +190,7 @@ struct config_disk {
 	struct config_medium medium; // required, but for a CD drive: of ram and no bytes then
 	uint32_t media;           // media = disk|cdrom: enum config_media; default disk
 	char drive[CONFIG_NAME_MAX]; // drive = DISK, a CD drive: a disc that lies beside it
-	// interface = virtio|ide|ahci: config_disk_interface; default virtio
+	// interface = virtio|ide|ahci|usb: config_disk_interface; default virtio
 	uint32_t interface;
 	bool readonly;            // readonly = on|off; default off
 	bool plugged;             // plugged = on|off: when the machine is created; default on

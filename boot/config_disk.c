@@ -157,6 +157,10 @@ static const char *config_disc_problem(const struct config *config, uint32_t ind
 static const char *config_cdrom_problem(const struct config *config, uint32_t index,
 	const char **key)
 {
+	static const char *const problems[CONFIG_DISK_INTERFACES] = {
+		[CONFIG_DISK_VIRTIO] = "ide where media = cdrom, got virtio",
+		[CONFIG_DISK_AHCI] = "ide where media = cdrom, got ahci",
+		[CONFIG_DISK_USB] = "ide where media = cdrom, got usb"};
 	const struct config_disk *disk = &config->disks[index];
 
 	*key = "media";
@@ -174,10 +178,7 @@ static const char *config_cdrom_problem(const struct config *config, uint32_t in
 	if (disk->drive[0] != '\0')
 		return config_disc_problem(config, index, key);
 	*key = "interface";
-	if (disk->interface == CONFIG_DISK_IDE)
-		return NULL;
-	return disk->interface == CONFIG_DISK_AHCI ? "ide where media = cdrom, got ahci"
-		: "ide where media = cdrom, got virtio";
+	return problems[disk->interface];
 }
 
 const char *config_disk_problem(const struct config *config, uint32_t index, const char **key)
@@ -192,7 +193,9 @@ const char *config_disk_problem(const struct config *config, uint32_t index, con
 		return "this key in the section, got none";
 	problem = disk->media == CONFIG_MEDIA_CDROM || disk->drive[0] != '\0'
 		? config_cdrom_problem(config, index, key) : NULL;
-	if (problem == NULL && disk->interface != CONFIG_DISK_VIRTIO)
+	if (problem == NULL && disk->interface == CONFIG_DISK_USB)
+		problem = config_usb_problem(config, index, key);
+	else if (problem == NULL && disk->interface != CONFIG_DISK_VIRTIO)
 		problem = config_controller_problem(config, index, key);
 	if (problem != NULL)
 		return problem;
@@ -227,10 +230,11 @@ const char *config_parse_media(struct ini_slice value, void *field, size_t capac
 const char *config_parse_interface(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {[CONFIG_DISK_VIRTIO] = "virtio",
-		[CONFIG_DISK_IDE] = "ide", [CONFIG_DISK_AHCI] = "ahci"};
+		[CONFIG_DISK_IDE] = "ide", [CONFIG_DISK_AHCI] = "ahci", [CONFIG_DISK_USB] = "usb"};
 
 	(void)capacity;
-	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "virtio, ide or ahci";
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL
+		: "virtio, ide, ahci or usb";
 }
 
 const char *config_parse_dataplane(struct ini_slice value, void *field, size_t capacity)

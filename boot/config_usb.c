@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The value of usb, of a [vm NAME]: docs/configuration.md.
+// The value of usb, of a [vm NAME], and disks with interface = usb: docs/configuration.md.
 #include "boot/config_values.h"
+
+#include <string.h>
 
 #include "boot/config.h"
 
-enum { ROOT_PORTS = 2 };
+enum { ROOT_PORTS = 2, DISKS_MAX = 4 };
 
 static struct ini_slice trimmed(struct ini_slice word)
 {
@@ -48,4 +50,26 @@ const char *config_parse_usb(struct ini_slice value, void *field, size_t capacit
 	}
 	return usb->count <= ROOT_PORTS || has(usb, CONFIG_USB_HUB) ? NULL
 		: "usb-hub among more than 2 devices";
+}
+
+const char *config_usb_problem(const struct config *config, uint32_t index, const char **key)
+{
+	const struct config_disk *disk = &config->disks[index];
+	uint32_t vm = config_vm_index(config, disk->vm), before = 0;
+	const struct config_usb *usb = &config->vms[vm % CONFIG_VMS_MAX].usb;
+
+	*key = "plugged";
+	if (!disk->plugged)
+		return "on where interface = usb, got off";
+	*key = "dataplane";
+	if (disk->dataplane != 0)
+		return "interface = virtio beside it";
+	*key = "interface";
+	for (uint32_t i = 0; i < index; i++)
+		before += config->disks[i].interface == CONFIG_DISK_USB &&
+			strcmp(config->disks[i].vm, disk->vm) == 0;
+	if (before == DISKS_MAX)
+		return "at most 4 disks of a VM with usb";
+	return vm == config->vm_count || usb->count + before < ROOT_PORTS ||
+		has(usb, CONFIG_USB_HUB) ? NULL : "usb-hub in usb beside more than 2 devices";
 }

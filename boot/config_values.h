@@ -30,7 +30,11 @@ config_parse_value config_parse_mac, config_parse_nic_model;
 // Of the test facilities for positions: config_landing.c.
 config_parse_value config_parse_step, config_parse_landing, config_parse_seed;
 
+struct config;
 struct config_nic;
+
+// As config_disk_problem, of a disk with interface = usb.
+const char *config_usb_problem(const struct config *config, uint32_t index, const char **key);
 
 // Gives a NIC that has no address one of its own: locally administered, and the same in every boot.
 void config_nic_address(struct config_nic *nic);

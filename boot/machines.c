@@ -193,7 +193,8 @@ static struct throttle_limit limit_of(const struct config_limit *limit)
 static uint8_t disk_kind_of(const struct config_disk *disk)
 {
 	static const uint8_t kinds[] = {[CONFIG_DISK_VIRTIO] = VM_DISK_VIRTIO,
-		[CONFIG_DISK_IDE] = VM_DISK_IDE, [CONFIG_DISK_AHCI] = VM_DISK_AHCI};
+		[CONFIG_DISK_IDE] = VM_DISK_IDE, [CONFIG_DISK_AHCI] = VM_DISK_AHCI,
+		[CONFIG_DISK_USB] = VM_DISK_USB};
 
 	return disk->drive[0] != '\0' ? (uint8_t)VM_DISK_DISC : kinds[disk->interface];
 }

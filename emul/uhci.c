@@ -322,7 +322,6 @@ static void uhci_reset(struct device *device, struct guest_time now, enum device
 	pcidev_reset(&uhci->pci);
 	registers_reset(uhci);
 	memset(uhci->reserved, 0, sizeof(uhci->reserved));
-	memset(uhci->reserved2, 0, sizeof(uhci->reserved2));
 	if (kind != DEVICE_RESET_LINE)
 		uhci_devices_power_on(uhci);
 	uhci_devices_reset(uhci);
@@ -372,6 +371,24 @@ static void uhci_device_input(struct device *device, struct guest_time now,
 	uhci_input(uhci_of(device), input);
 }
 
+static void uhci_complete(struct device *device, struct guest_time now, unsigned port,
+	uint64_t request, enum status status)
+{
+	(void)now;
+	usb_storage_completed(&uhci_of(device)->disks[port % UHCI_DISKS], request, status);
+}
+
+static unsigned uhci_awaited(const struct device *device, unsigned port,
+	uint64_t names[DEVICE_IO_MAX])
+{
+	const struct uhci *uhci = CONTAINER_OF(device, const struct uhci, pci.device);
+
+	if (port >= UHCI_DISKS || uhci->disks[port].asked != USB_STORAGE_ASKED)
+		return 0;
+	names[0] = uhci->disks[port].name;
+	return 1;
+}
+
 static void uhci_loaded(struct device *device, struct guest_time now)
 {
 	struct uhci *uhci = uhci_of(device);
@@ -413,13 +430,17 @@ static const struct state_field uhci_fields[] = {
 	STATE_VALUE(struct uhci, done, 0, UHCI_DONE_BITS),
 	STATE_DERIVED(struct uhci, reserved),
 	STATE_ARRAY(struct uhci, places, 0, UHCI_PLACE_MAX),
-	STATE_DERIVED(struct uhci, reserved2),
 	USB_HID_STATE(struct uhci, hids),
 	USB_HID_EVENTS_STATE(struct uhci, hids[0]),
 	USB_HID_EVENTS_STATE(struct uhci, hids[1]),
 	USB_HID_EVENTS_STATE(struct uhci, hids[2]),
 	USB_HUB_STATE(struct uhci, hubs),
 	USB_HUB_PORTS_STATE(struct uhci, hubs[0]),
+	USB_STORAGE_STATE(struct uhci, disks),
+	STATE_ARRAY_ANY(struct uhci, disks[0].buffer),
+	STATE_ARRAY_ANY(struct uhci, disks[1].buffer),
+	STATE_ARRAY_ANY(struct uhci, disks[2].buffer),
+	STATE_ARRAY_ANY(struct uhci, disks[3].buffer),
 };
 
 static const struct state_table uhci_state =
@@ -442,6 +463,8 @@ const struct device_model uhci_model = {
 	.level = uhci_level,
 	.accepts = uhci_accepts,
 	.takes_input = uhci_takes_input,
+	.complete = uhci_complete,
+	.awaited = uhci_awaited,
 	.loaded = uhci_loaded,
 };
 

@@ -4,6 +4,7 @@
 #define EMUL_UHCI_H
 
 #include "emul/pcidev.h"
+#include "emul/scsi.h"
 #include "emul/usb.h"
 
 extern const struct device_model uhci_model;
@@ -16,7 +17,9 @@ enum uhci_device {
 	UHCI_TABLET,
 	UHCI_MOUSE,
 	UHCI_HUB,
-	UHCI_DEVICES
+	UHCI_DISK, // the first of UHCI_DISKS, and of as many ports of back ends
+	UHCI_DISKS = 4,
+	UHCI_DEVICES = UHCI_DISK + UHCI_DISKS
 };
 
 enum {
@@ -27,8 +30,20 @@ enum {
 	UHCI_BEHIND_HUB = 0x10,
 };
 
+struct uhci_disk {
+	uint64_t blocks;
+	uint8_t serial[SCSI_SERIAL_BYTES]; // zeros behind it
+	bool readonly;
+	uint8_t reserved[3];
+};
+
+struct uhci_config {
+	uint8_t places[UHCI_DEVICES];
+	struct uhci_disk disks[UHCI_DISKS];
+};
+
 // Before the first reset. The same for an instance that a state is loaded into.
-void uhci_configure(struct device *device, const uint8_t places[UHCI_DEVICES]);
+void uhci_configure(struct device *device, const struct uhci_config *config);
 
 // The name of such a device's model.
 const char *uhci_device_name(enum uhci_device which);

@@ -6,6 +6,7 @@
 #include "emul/uhci.h"
 #include "emul/usb_hid.h"
 #include "emul/usb_hub.h"
+#include "emul/usb_storage.h"
 
 enum {
 	UHCI_PLACE_MAX = UHCI_BEHIND_HUB + USB_HUB_PORTS,
@@ -24,9 +25,9 @@ struct uhci {
 	uint8_t done; // what status has UHCI_STATUS_INTERRUPT for: enum uhci_done
 	uint8_t reserved[6];
 	uint8_t places[UHCI_DEVICES]; // (c)
-	uint8_t reserved2[4];
 	struct usb_hid hids[UHCI_HIDS];
 	struct usb_hub hubs[UHCI_HUBS];
+	struct usb_storage disks[UHCI_DISKS];
 };
 
 enum {

@@ -8,6 +8,7 @@
 static const struct usb_model *const models[UHCI_DEVICES] = {
 	[UHCI_KEYBOARD] = &usb_keyboard_model, [UHCI_TABLET] = &usb_tablet_model,
 	[UHCI_MOUSE] = &usb_mouse_model, [UHCI_HUB] = &usb_hub_model,
+	[UHCI_DISK ... UHCI_DISK + UHCI_DISKS - 1] = &usb_storage_model,
 };
 
 const char *uhci_device_name(enum uhci_device which)
@@ -17,20 +18,41 @@ const char *uhci_device_name(enum uhci_device which)
 
 struct usb_device *uhci_device(struct uhci *uhci, enum uhci_device which)
 {
+	if (which >= UHCI_DISK)
+		return &uhci->disks[which - UHCI_DISK].usb;
 	return which == UHCI_HUB ? &uhci->hubs[0].usb : &uhci->hids[which - UHCI_KEYBOARD].usb;
 }
 
-void uhci_configure(struct device *device, const uint8_t places[UHCI_DEVICES])
+static const struct usb_device *device_seen(const struct uhci *uhci, enum uhci_device which)
+{
+	if (which >= UHCI_DISK)
+		return &uhci->disks[which - UHCI_DISK].usb;
+	return which == UHCI_HUB ? &uhci->hubs[0].usb : &uhci->hids[which - UHCI_KEYBOARD].usb;
+}
+
+static void disk_configure(struct usb_storage *disk, const struct uhci_disk *config, uint8_t port)
+{
+	memset(disk, 0, sizeof(*disk));
+	disk->port = port;
+	disk->unit.blocks = config->blocks;
+	disk->unit.disc = SCSI_NO_DISC;
+	disk->unit.readonly = config->readonly;
+	memcpy(disk->unit.serial, config->serial, sizeof(disk->unit.serial));
+}
+
+void uhci_configure(struct device *device, const struct uhci_config *config)
 {
 	struct uhci *uhci = CONTAINER_OF(device, struct uhci, pci.device);
 
 	memset(uhci->attached, 0, sizeof(uhci->attached));
 	memset(uhci->hids, 0, sizeof(uhci->hids));
 	memset(uhci->hubs, 0, sizeof(uhci->hubs));
-	memcpy(uhci->places, places, sizeof(uhci->places));
+	for (unsigned i = 0; i < UHCI_DISKS; i++)
+		disk_configure(&uhci->disks[i], &config->disks[i], (uint8_t)i);
+	memcpy(uhci->places, config->places, sizeof(uhci->places));
 	for (unsigned i = 0; i < UHCI_DEVICES; i++) {
 		struct usb_device *usb = uhci_device(uhci, i);
-		unsigned place = places[i];
+		unsigned place = config->places[i];
 
 		if (place == UHCI_NOWHERE)
 			continue;
@@ -209,8 +231,7 @@ bool uhci_device_describe(const struct device *device, enum uhci_device which,
 	struct uhci_device_info *info)
 {
 	const struct uhci *uhci = CONTAINER_OF(device, const struct uhci, pci.device);
-	const struct usb_device *usb = which == UHCI_HUB ? &uhci->hubs[0].usb
-		: &uhci->hids[which - UHCI_KEYBOARD].usb;
+	const struct usb_device *usb = device_seen(uhci, which);
 	unsigned place = uhci->places[which];
 
 	if (place == UHCI_NOWHERE || !usb->plugged)
@@ -236,8 +257,7 @@ static const char *port_check(const struct uhci *uhci, unsigned port)
 // A state is loaded into a machine that has the same devices, where they were.
 static bool is_at_its_place(const struct uhci *uhci, enum uhci_device which)
 {
-	const struct usb_device *usb = which == UHCI_HUB ? &uhci->hubs[0].usb
-		: &uhci->hids[which - UHCI_KEYBOARD].usb;
+	const struct usb_device *usb = device_seen(uhci, which);
 	unsigned place = uhci->places[which];
 
 	if (place == UHCI_NOWHERE)
@@ -258,6 +278,8 @@ const char *uhci_ports_check(const struct uhci *uhci)
 	problem = usb_hub_check(&uhci->hubs[0]);
 	for (unsigned i = 0; i < UHCI_HIDS && problem == NULL; i++)
 		problem = usb_check(&uhci->hids[i].usb);
+	for (unsigned i = 0; i < UHCI_DISKS && problem == NULL; i++)
+		problem = usb_storage_check(&uhci->disks[i]);
 	for (unsigned i = 0; i < UHCI_PORTS && problem == NULL; i++)
 		problem = port_check(uhci, i);
 	return problem;

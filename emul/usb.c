@@ -65,7 +65,7 @@ static int answer16(uint8_t *answer, unsigned value)
 }
 
 // 9.6.7: of 16 bits a character.
-static int string_make(const char *text, uint8_t *answer)
+int usb_string(const char *text, uint8_t answer[USB_ANSWER_MAX])
 {
 	unsigned bytes = 2;
 
@@ -100,7 +100,7 @@ static int descriptor_read(struct usb_device *usb, const struct usb_setup *setup
 			return 2 + answer16(answer + 2, USB_LANGUAGE);
 		}
 		if (index < USB_STRINGS && model->strings[index] != NULL)
-			return string_make(model->strings[index], answer);
+			return usb_string(model->strings[index], answer);
 		break;
 	default:
 		break;

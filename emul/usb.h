@@ -107,6 +107,8 @@ enum usb_result usb_packet(struct usb_device *usb, struct guest_time now, enum u
 	unsigned endpoint, uint8_t *data, unsigned *bytes);
 // The endpoint answers STALL until the host clears that. Called by the device's own kind.
 void usb_halt(struct usb_device *usb, unsigned endpoint);
+// A string descriptor, as usb_model.read has it.
+int usb_string(const char *text, uint8_t answer[USB_ANSWER_MAX]);
 // NULL, or what a loaded one cannot be.
 const char *usb_check(const struct usb_device *usb);
 

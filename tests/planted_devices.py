@@ -135,4 +135,9 @@ FAULTS = (
      "unit/i8042$"),
     ("half-a-key", "emul/ps2_keyboard.c", "count + sequence->count <= PS2_KEYBOARD_BYTES",
      "count + 6 <= PS2_KEYBOARD_BYTES", "unit", "unit/ps2_keyboard$"),
+    ("usb-disk-not-durable", "emul/usb_storage.c", "\tif (storage->work.durable)\n\t\task(",
+     "\tif (false)\n\t\task(", "unit", "unit/usb_storage$"),
+    ("usb-disk-keeps-its-request", "emul/usb_storage.c",
+     "\tif (storage->asked == USB_STORAGE_ASKED)\n\t\tdevice_drop(storage->usb.controller, "
+     "storage->port, storage->name);\n", "", "unit", "unit/usb_storage$"),
 )

@@ -38,6 +38,15 @@ def control(address, kind, request, value=0, index=0, length=0, data=b""):
     return bytes([0x40 | address, kind, request, value & 0xff, value >> 8, index, length]) + data
 
 
+def command(address, flags, length, *cdb, size=10):
+    return bytes([0x50 | address, flags]) + struct.pack(">HB", length, size) + \
+        bytes((list(cdb) + [0] * 10)[:10])
+
+
+def go_on(address, out=False, fails=False):
+    return bytes([0x60 | address | (8 if out else 0) | (16 if fails else 0)])
+
+
 def interrupt(address, endpoint=1, count=8, pid=IN):
     token = address | endpoint << 7 | (0x8000 if pid == OUT else 0)
     return b"\x80" + struct.pack(">HB", token, count)
@@ -85,6 +94,8 @@ MASTER = config(0x20, 0xc000, 4) + config(4, 5)
 BEGIN = b"\x01" + MASTER
 ALL = BEGIN + port(0) + device(1) + port(1) + device(2) + hub_port(1) + device(3) + hub_port(8) + \
     device(4)
+DISK = b"\x07" + ALL[1:] + hub_port(3) + device(5) + hub_port(4) + device(6) + \
+    command(5, 0x80, 0, 0) + go_on(5) + command(6, 0x80, 0, 0) + go_on(6)
 RUN = out(BASE, LIST, 4) + out(FRAME, 0) + out(COMMAND, 1)
 ADDRESS_0 = 0
 
@@ -176,6 +187,31 @@ SEEDS = {
              td(1, 1, ACTIVE | SHORT | 1 << 24, IN | 7 << 21, 0x3100) + frames(QUEUE | 2) +
              out(ENABLES, 8) + RUN + later() + out(STATUS, 1),
     "behind": BEGIN + out(COMMAND, 1) + b"\xd0\xff\xff\xff" * 8 + SAVE + later(),
+    "disk": DISK + command(5, 0x81, 36, 0x12, 0, 0, 0, 36) + go_on(5) +
+            command(5, 0x81, 2560, 0x28, 0, 0, 0, 0, 7, 0, 0, 5) + go_on(5) * 9 + SAVE +
+            command(5, 0x80, 512, 0x28, 0, 0, 0, 0, 7, 0, 0, 1) + SAVE + go_on(5) * 3 +
+            command(5, 0x80, 512, 0x28, 0, 0, 0, 0, 70, 0, 0, 1) + go_on(5) +
+            control(5, 2, 1, 0, 0x81) + go_on(5),
+    "disk_write": DISK + command(5, 0x1c, 2560, 0x2a, 8, 0, 0, 0, 7, 0, 0, 5) +
+                  go_on(5, True) * 5 + SAVE + go_on(5) + go_on(5) +
+                  command(5, 0x1c, 512, 0x2a, 0, 0, 0, 0, 7, 0, 0, 1) + go_on(5, True, True) +
+                  go_on(5) + command(5, 0x00, 0, 0x35) + SAVE + go_on(5) + go_on(5) +
+                  command(5, 0x00, 0, 0x2f, 0, 0, 0, 0, 0, 0, 0, 64) + SAVE + go_on(5) + go_on(5) +
+                  command(6, 0x00, 512, 0x2a, 0, 0, 0, 0, 1, 0, 0, 1) + go_on(6),
+    "disk_wrong": DISK + command(5, 0x80, 0, 0x28, 0, 0, 0, 0, 7, 0, 0, 1) + go_on(5) +
+                  command(5, 0x00, 512, 0x28, 0, 0, 0, 0, 7, 0, 0, 1) +
+                  control(5, 2, 1, 0, 2) + go_on(5) + command(5, 0, 0, 0, size=17) + go_on(5) +
+                  control(5, 2, 1, 0, 0x81) + control(5, 2, 1, 0, 2) + go_on(5) + go_on(5, True) +
+                  control(5, 0x21, 0xff) + control(5, 0xa1, 0xfe, 0, 0, 1) +
+                  control(5, 0x21, 0xfe) + control(5, 0xa1, 0xfd, 0, 0, 1) +
+                  control(5, 0x80, 6, 0x303, 0, 32) + control(5, 0x80, 6, 0x304, 0, 32),
+    "disk_busy": b"\x01" + DISK[1:] + command(6, 0x80, 512, 0x28, 0, 0, 0, 0, 1, 0, 0, 1) +
+                 command(5, 0x80, 512, 0x28, 0, 0, 0, 0, 7, 0, 0, 1) + SAVE + go_on(5) +
+                 go_on(5) + go_on(5) + go_on(6) + plug(4, False) + plug(4, True) +
+                 command(6, 0x80, 512, 0x28, 0, 0, 0, 0, 1, 0, 0, 1) + control(6, 0x21, 0xff),
+    "disk_altered": DISK + command(5, 0x80, 2560, 0x28, 0, 0, 0, 0, 7, 0, 0, 5) +
+                    b"".join(b"\xf0" + struct.pack(">HB", at, value)
+                             for at in range(1000, 1700, 3) for value in (0x01, 0x80)),
     "altered": ALL + b"".join(b"\xf0" + struct.pack(">HB", at, value)
                               for at in range(0, 1400, 7) for value in (0x01, 0xff)),
     "loaded": b"\x81" + bytes(range(1, 256)),

@@ -8,6 +8,7 @@
 
 #include "emul/ahci.h"
 #include "emul/ide.h"
+#include "emul/uhci.h"
 #include "emul/pci_host.h"
 #include "vm/acpi_loader.h"
 #include "vm/acpi_tables.h"
@@ -17,7 +18,7 @@
 enum {
 	FILES_MAX = 8,
 	E820_MAX = 4,
-	BOOT_ORDER_MAX = VM_DISKS_MAX * 48,
+	BOOT_ORDER_MAX = VM_DISKS_MAX * 64,
 	IRQ0_OVERRIDE = 0x8002, // key: IRQ 0 is pin 2 of the I/O APIC
 	SERIAL_PORT = 0x3f8,
 };
@@ -83,6 +84,15 @@ static uint32_t e820_fill(struct contents *contents, const struct vm *vm)
 	return count * (uint32_t)sizeof(contents->e820[0]);
 }
 
+static uint32_t usb_path(const struct vm *vm, unsigned which, const char *before, char *to,
+	uint32_t room)
+{
+	unsigned place = pc_usb_place(vm, which);
+
+	return (uint32_t)snprintf(to, room, "%s/pci@i0cf8/usb@1,2/%sstorage@%x/channel@0/disk@0,0",
+		before, place > UHCI_BEHIND_HUB ? "hub@2/" : "", place % UHCI_BEHIND_HUB);
+}
+
 // Open Firmware's paths of the disks, in the order of the configuration, with a line's end between
 // two, and a zero.
 static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
@@ -106,6 +116,8 @@ static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
 				"%s/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", before,
 				pc_ahci_device(vm), port);
+		else if (pc_usb_disk(vm, i) != UHCI_DEVICES)
+			at += usb_path(vm, pc_usb_disk(vm, i), before, to, BOOT_ORDER_MAX - at);
 	}
 	return at + 1;
 }

@@ -85,8 +85,8 @@ void monitor_host_register(void);
 void monitor_devices_register(void);
 void monitor_hotplug_register(void);
 void monitor_usb_register(void);
-// Whether some USB device has that name; one of the machine is plugged in, or unplugged.
-bool monitor_usb_has(const char *name);
+// Whether a USB device, or a disk that is one, has that name; it is plugged in, or unplugged.
+bool monitor_usb_has(const struct vm *vm, const char *name);
 void monitor_usb_set(struct vm *vm, const char *name, bool plug);
 // Why a setting was not taken, where it was not: monitor_devices.c.
 void monitor_refusal_print(const struct vm *vm, enum status status);

@@ -52,8 +52,13 @@ static void command_device_add(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	unknown = wanted_parse(call->arguments[0], &wanted);
-	if (unknown == NULL && wanted.drive == NULL && monitor_usb_has(wanted.driver)) {
+	if (unknown == NULL && wanted.drive == NULL && monitor_usb_has(vm, wanted.driver)) {
 		monitor_usb_set(vm, wanted.driver, true);
+		return;
+	}
+	if (unknown == NULL && wanted.drive != NULL && strcmp(wanted.driver, "usb-storage") == 0 &&
+		monitor_usb_has(vm, wanted.drive)) {
+		monitor_usb_set(vm, wanted.drive, true);
 		return;
 	}
 	if (strcmp(wanted.driver, "virtio-blk-pci") != 0) {
@@ -88,7 +93,7 @@ static void command_device_del(const struct monitor_call *call)
 	if (vm == NULL)
 		return;
 	disk = pc_disk_find(vm, call->arguments[0], &index);
-	if (disk == NULL && monitor_usb_has(call->arguments[0])) {
+	if (disk == NULL && monitor_usb_has(vm, call->arguments[0])) {
 		monitor_usb_set(vm, call->arguments[0], false);
 		return;
 	}

@@ -41,26 +41,26 @@ static void command_info_usb(const struct monitor_call *call)
 		monitor_puts("USB support not enabled\n");
 	for (unsigned i = 0; i < UHCI_DEVICES; i++)
 		if (describe(vm, i, &info))
-			line_print(&info, uhci_device_name(i));
+			line_print(&info, pc_usb_name(vm, i));
 }
 
-static unsigned device_named(const char *name)
+static unsigned device_named(const struct vm *vm, const char *name)
 {
 	unsigned i = 0;
 
-	while (i < UHCI_DEVICES && strcmp(uhci_device_name(i), name) != 0)
+	while (i < UHCI_DEVICES && strcmp(pc_usb_name(vm, i), name) != 0)
 		i++;
 	return i;
 }
 
-bool monitor_usb_has(const char *name)
+bool monitor_usb_has(const struct vm *vm, const char *name)
 {
-	return device_named(name) != UHCI_DEVICES;
+	return device_named(vm, name) != UHCI_DEVICES;
 }
 
 void monitor_usb_set(struct vm *vm, const char *name, bool plug)
 {
-	unsigned which = device_named(name);
+	unsigned which = device_named(vm, name);
 	struct device *usb = pc_usb_find(vm);
 	enum device_setting setting = plug ? DEVICE_SETTING_PLUG : DEVICE_SETTING_UNPLUG;
 	struct uhci_device_info info;

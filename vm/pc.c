@@ -178,7 +178,7 @@ static bool slot_wanted(const struct vm *vm, unsigned slot)
 		(slot != PC_FW_CFG || vm->firmware != NULL) &&
 		(slot != PC_HPET || vm->config.hpet) &&
 		(slot != PC_VGA || vm->config.display == VM_DISPLAY_VGA) &&
-		(slot != PC_USB || vm->config.usb_count != 0) &&
+		(slot != PC_USB || pc_usb_wanted(vm)) &&
 		(slot != PC_TEST_DISK || pc_disk_of_kind(vm, VM_DISK_TEST, 0) != VM_DISKS_MAX) &&
 		(slot != PC_IDE || pc_disk_of_kind(vm, VM_DISK_IDE, 0) != VM_DISKS_MAX) &&
 		(slot != PC_AHCI || pc_disk_of_kind(vm, VM_DISK_AHCI, 0) != VM_DISKS_MAX);
@@ -422,8 +422,8 @@ enum status pc_create(struct vm *vm)
 	if (vm->display != NULL)
 		vga_configure(vm->display, vm->config.display_rom,
 			(uint32_t)vm->config.display_rom_bytes);
-	if (slots[PC_USB] != NULL)
-		pc_usb_create(vm, slots[PC_USB]);
+	if (slots[PC_USB] != NULL && pc_usb_create(vm, slots[PC_USB]) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
 	mc146818_configure(vm->rtc, vm->config.rtc_epoch);
 	if (slots[PC_FW_CFG] != NULL)
 		fw_cfg_configure(slots[PC_FW_CFG], vm->firmware->items, vm->firmware->item_count);

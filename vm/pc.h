@@ -44,6 +44,13 @@ uint64_t pc_flash_base(const struct vm *vm);
 
 struct device *pc_balloon_find(const struct vm *vm); // NULL: there is none
 struct device *pc_usb_find(const struct vm *vm); // the controller; the same
+// What the operator calls a USB device (enum uhci_device): its model, or the disk's name. "": the
+// machine has no such disk.
+const char *pc_usb_name(const struct vm *vm, unsigned which);
+// Of a disk of the configuration: which USB device it is; UHCI_DEVICES: none.
+unsigned pc_usb_disk(const struct vm *vm, uint32_t index);
+// Where a USB device is: as struct uhci_config has it.
+uint8_t pc_usb_place(const struct vm *vm, unsigned which);
 
 // Power-on or reset line: every device in its reset state, then, for a kernel that is booted
 // directly, what firmware would have set up (virtual wire mode).

@@ -36,7 +36,9 @@ must_check enum status pc_virtio_create(struct vm *vm, struct device *isa);
 bool pc_virtio_has_model(const struct device_model *model);
 
 // pc_usb.c: what is at the USB controller.
-void pc_usb_create(struct vm *vm, struct device *usb);
+must_check enum status pc_usb_create(struct vm *vm, struct device *usb);
+// Whether the machine has a controller.
+bool pc_usb_wanted(const struct vm *vm);
 
 must_check enum status pc_nics_create(struct vm *vm, struct device *isa); // pc_nics.c
 

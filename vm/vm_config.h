@@ -56,6 +56,7 @@ enum vm_disk_kind {
 	VM_DISK_IDE,    // emul/ide.h: IDE_DRIVES at most, not readonly but for CD drives
 	VM_DISK_AHCI,   // emul/ahci.h: AHCI_PORTS at most, not readonly
 	VM_DISK_DISC,   // nothing: it lies beside a CD drive
+	VM_DISK_USB,    // emul/usb_storage.h: UHCI_DISKS at most
 };
 
 // A region that is some disk's medium. It outlives machines.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A UHCI controller with all its USB devices, between a guest and an operator that do anything, or
-// loaded from anything. Input: where devices are, and whether it is loaded (a byte), and steps,
-// each of a byte that says what and the bytes it needs.
+// A UHCI controller with its USB devices, between a guest, back ends and an operator that do
+// anything, or loaded from anything. Input: where devices are, how many requests a back end takes,
+// and whether it is loaded (a byte), and steps, each of a byte that says what and the bytes it
+// needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/uhci_internal.h"
@@ -16,19 +17,86 @@ enum {
 	PACKETS = 4, // of a transfer at most, beside SETUP and the status
 	REGISTERS = 0x20,
 	RUN_NS = 1000000,
+	REQUESTS = 4, // of all ports
+	BLOCKS = 64,
 };
 
 static uint8_t begin;
 
-static const struct device_env ops = {ENV_COMMON};
+static struct {
+	struct {
+		unsigned port;
+		uint64_t name;
+		bool dropped;
+	} requests[REQUESTS];
+	unsigned count, room;
+	bool lied; // a state was loaded that says anything
+	uint8_t byte; // what is read
+} medium;
+
+static enum status env_submit(struct device *device, unsigned port, const struct device_io *io)
+{
+	(void)device;
+	demand(port < UHCI_DISKS && io->kind <= DEVICE_IO_FLUSH && io->piece_count == 0);
+	demand((io->bytes == 0) == (io->kind == DEVICE_IO_FLUSH));
+	demand(io->bytes <= DEVICE_IO_BYTES_MAX);
+	for (unsigned i = 0; i < medium.count; i++)
+		if (medium.requests[i].port == port && medium.requests[i].name == io->request) {
+			demand(medium.lied);
+			return STATUS_EXISTS;
+		}
+	if (medium.count == medium.room)
+		return STATUS_BUSY;
+	if (io->kind == DEVICE_IO_WRITE) // all of it is there
+		for (uint64_t i = 0; i < io->bytes; i++)
+			medium.byte = (uint8_t)(medium.byte + ((const uint8_t *)io->data)[i]);
+	medium.requests[medium.count].port = port;
+	medium.requests[medium.count].name = io->request;
+	medium.requests[medium.count++].dropped = false;
+	return STATUS_OK;
+}
+
+static void env_take_data(struct device *device, unsigned port, void *to, size_t bytes)
+{
+	(void)device;
+	demand(port < UHCI_DISKS && bytes <= USB_STORAGE_BUFFER_BYTES);
+	memset(to, medium.byte++, bytes);
+}
+
+static void env_drop(struct device *device, unsigned port, uint64_t request)
+{
+	(void)device;
+	for (unsigned i = 0; i < medium.count; i++)
+		if (medium.requests[i].port == port && medium.requests[i].name == request)
+			medium.requests[i].dropped = true;
+}
+
+static const struct device_env ops = {ENV_COMMON, .submit = env_submit, .drop = env_drop,
+	.take_data = env_take_data};
+
+static void complete(unsigned index, enum status status)
+{
+	unsigned port = medium.requests[index].port;
+	uint64_t name = medium.requests[index].name;
+	bool dropped = medium.requests[index].dropped;
+
+	medium.requests[index] = medium.requests[--medium.count];
+	if (!dropped)
+		env.model->complete(env.device, env.now, port, name, status);
+}
 
 static void configure(struct device *device)
 {
-	static const uint8_t behind[UHCI_DEVICES] = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
-		[UHCI_TABLET] = UHCI_BEHIND_HUB + 1, [UHCI_MOUSE] = UHCI_BEHIND_HUB + 8};
-	static const uint8_t alone[UHCI_DEVICES] = {[UHCI_TABLET] = 1, [UHCI_MOUSE] = 2};
+	static const struct uhci_config behind = {
+		.places = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2, [UHCI_TABLET] = UHCI_BEHIND_HUB + 1,
+			[UHCI_MOUSE] = UHCI_BEHIND_HUB + 8, [UHCI_DISK] = UHCI_BEHIND_HUB + 3,
+			[UHCI_DISK + 3] = UHCI_BEHIND_HUB + 4},
+		.disks = {{.blocks = BLOCKS, .serial = "fuzz"},
+			[3] = {.blocks = BLOCKS, .readonly = true}},
+	};
+	static const struct uhci_config alone = {.places = {[UHCI_TABLET] = 1, [UHCI_MOUSE] = 2}};
 
-	uhci_configure(device, begin & BEGIN_HUB ? behind : alone);
+	uhci_configure(device, begin & BEGIN_HUB ? &behind : &alone);
 }
 
 static void access(struct input *input, uint8_t step)
@@ -113,6 +181,38 @@ static void packet(struct input *input)
 	frame_run();
 }
 
+// A command block to the disk that has the address, and packets of its data and its status.
+static void command(struct input *input, uint32_t address)
+{
+	uint8_t block[31] = {'U', 'S', 'B', 'C', [12] = (uint8_t)take(input, 1)};
+	unsigned packets = (block[12] >> 2 & 7) + 1;
+	uint32_t length = (uint32_t)take(input, 2);
+
+	memcpy(block + 8, &length, 4);
+	block[14] = (uint8_t)take(input, 1);
+	for (unsigned i = 15; i < 25; i++)
+		block[i] = (uint8_t)take(input, 1);
+	memcpy(env.ram + DATA, block, sizeof(block));
+	td(0, USB_PID_OUT | address << 8 | 2 << 15, 31, false);
+	for (unsigned i = 1; i <= packets; i++)
+		td(i, (block[12] & 0x80 ? USB_PID_IN | 1 << 15 : USB_PID_OUT | 2 << 15) |
+			address << 8, 64, i == packets);
+	frame_run();
+	if (medium.count != 0 && (block[12] & 1) != 0)
+		complete(0, STATUS_OK);
+}
+
+// More of its data, or its status.
+static void command_go_on(uint8_t what, uint32_t address)
+{
+	for (unsigned i = 0; i < 8; i++)
+		td(i, (what & 8 ? USB_PID_OUT | 2 << 15 : USB_PID_IN | 1 << 15) | address << 8, 64,
+			i == 7);
+	frame_run();
+	if (medium.count != 0)
+		complete(0, what & 16 ? STATUS_IO : STATUS_OK);
+}
+
 static void input_do(struct input *input)
 {
 	struct device_input what = {.kind = (uint8_t)(take(input, 1) % DEVICE_INPUT_KINDS)};
@@ -143,14 +243,31 @@ static void describe(void)
 			demand(info.product != NULL && uhci_device_name(i) != NULL);
 }
 
+static void load_altered(struct input *input)
+{
+	medium.lied = true;
+	env_load_altered(input);
+}
+
+// The machine waits for its back ends.
+static void reset(enum device_reset kind)
+{
+	medium.count = 0;
+	env_reset(kind);
+}
+
 static void step(struct input *input)
 {
 	uint8_t what = (uint8_t)take(input, 1);
 
 	if (what < 0x40)
 		access(input, what);
-	else if (what < 0x80)
+	else if (what < 0x50)
 		transfer(input, what & 7);
+	else if (what < 0x60)
+		command(input, what & 7);
+	else if (what < 0x80)
+		command_go_on(what, what & 7);
 	else if (what < 0x90)
 		packet(input);
 	else if (what < 0xa0)
@@ -164,11 +281,11 @@ static void step(struct input *input)
 	else if (what < 0xf0)
 		env_save_and_load();
 	else if (what < 0xf8)
-		env_load_altered(input);
+		load_altered(input);
 	else if (what < 0xfc)
 		describe();
 	else
-		env_reset(what & 1 ? DEVICE_RESET_POWER : DEVICE_RESET_LINE);
+		reset(what & 1 ? DEVICE_RESET_POWER : DEVICE_RESET_LINE);
 	env_check();
 }
 
@@ -177,6 +294,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = {data, size};
 
 	begin = (uint8_t)take(&input, 1);
+	medium.count = 0;
+	medium.byte = 0;
+	medium.room = 1 + (begin >> 1 & 3);
+	medium.lied = begin & BEGIN_LOADED;
 	env_start(&uhci_model, &ops, configure);
 	if (begin & BEGIN_LOADED)
 		env_load_any(&input, 16);

@@ -140,7 +140,7 @@ static void test_bad_disks(void **state)
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\niops = 2\niops_max_length = 2",
 		"reprise.ini:4: iops_max: expected this key beside its _length, got none");
 	expect_vm_error("[disk d]\ninterface = scsi",
-		"reprise.ini:5: interface: expected virtio, ide or ahci, got \"scsi\"");
+		"reprise.ini:5: interface: expected virtio, ide, ahci or usb, got \"scsi\"");
 	expect_vm_error("[disk d]\nvm =",
 		"reprise.ini:5: vm: expected a name of 1 to 31 characters, got \"\"");
 	for (unsigned i = 0; i < 8; i++) // beside the one for tests

@@ -114,14 +114,14 @@ static void test_hotplug(void **state)
 
 static void usb_begin(void)
 {
-	static const uint8_t places[UHCI_DEVICES] = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
-		[UHCI_TABLET] = UHCI_BEHIND_HUB + 3};
+	static const struct uhci_config config = {.places = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
+		[UHCI_TABLET] = UHCI_BEHIND_HUB + 3}};
 	struct device *usb = &set_uhci.pci.device;
 
 	machine.config.usb_count = 3;
 	usb->id = 5;
 	usb->model = &uhci_model;
-	uhci_configure(usb, places);
+	uhci_configure(usb, &config);
 	set_uhci.hids[0].usb.plugged = set_uhci.hids[1].usb.plugged = true;
 	set_uhci.hubs[0].usb.plugged = true;
 	set_uhci.hids[1].usb.address = 12;
@@ -160,6 +160,13 @@ static void test_usb_plug(void **state)
 	check("device_add usb-mouse", "Error: no device 'usb-mouse' in the configuration\r\n");
 	check("device_add usb-mouse,drive=data",
 		"Error: 'usb-mouse' is not a valid device model name\r\n");
+	calls[0] = '\0';
+	set_answer = STATUS_OK;
+	check("device_add usb-storage,drive=stick", "");
+	assert_string_equal(calls, "set 2 4 ");
+	check("device_add usb-storage,drive=other",
+		"Error: 'usb-storage' is not a valid device model name\r\n");
+	check("device_del stick", "Error: Device 'stick' not found\r\n");
 	set_answer = STATUS_BUSY;
 	check("device_del usb-hub", "Error: the last change has not taken place yet\r\n");
 }

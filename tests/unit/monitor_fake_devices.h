@@ -53,6 +53,12 @@ struct device *pc_usb_find(const struct vm *vm)
 	return vm->config.usb_count != 0 ? &set_uhci.pci.device : NULL;
 }
 
+const char *pc_usb_name(const struct vm *vm, unsigned which)
+{
+	(void)vm;
+	return which < UHCI_DISK ? uhci_device_name(which) : which == UHCI_DISK ? "stick" : "";
+}
+
 void virtio_balloon_report(const struct device *device, struct virtio_balloon_report *report)
 {
 	assert_ptr_equal(device, &set_device);

@@ -25,10 +25,15 @@ static struct fake_env env;
 
 static inline void configure(struct device *device)
 {
-	static const uint8_t places[UHCI_DEVICES] = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
-		[UHCI_TABLET] = UHCI_BEHIND_HUB + 1, [UHCI_MOUSE] = UHCI_BEHIND_HUB + 8};
+	static const struct uhci_config config = {
+		.places = {[UHCI_KEYBOARD] = 1, [UHCI_HUB] = 2,
+			[UHCI_TABLET] = UHCI_BEHIND_HUB + 1, [UHCI_MOUSE] = UHCI_BEHIND_HUB + 8,
+			[UHCI_DISK] = UHCI_BEHIND_HUB + 3, [UHCI_DISK + 3] = UHCI_BEHIND_HUB + 4},
+		.disks = {{.blocks = 64, .serial = "serial"},
+			[3] = {.blocks = 8, .readonly = true}},
+	};
 
-	uhci_configure(device, places);
+	uhci_configure(device, &config);
 }
 
 static inline struct uhci *uhci(void)

@@ -133,6 +133,8 @@ static void what_is_plugged_in_can_be_unplugged(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < UHCI_DEVICES; i++) {
+		if (uhci()->places[i] == UHCI_NOWHERE)
+			continue;
 		assert_false(model->accepts(env.device, DEVICE_SETTING_PLUG, i));
 		assert_true(model->accepts(env.device, DEVICE_SETTING_UNPLUG, i));
 		fake_set(&env, DEVICE_SETTING_UNPLUG, i);

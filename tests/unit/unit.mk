@@ -4,7 +4,7 @@
 # Unit tests: the real sources, on this machine, with sanitizers. NAME: SOURCES.
 UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus clock \
 	config config_disk config_firmware config_nic config_rr console cpio cpuid cpuid_frozen \
-	config_usb uhci uhci_schedule usb usb_hid usb_hub debug_exit debugcon decode \
+	config_usb uhci uhci_schedule usb usb_hid usb_hub usb_storage debug_exit debugcon decode \
 	device_memory direct_boot direct_boot_elf disk_backend disk_overlay disks e820 env event \
 	fat flash fw_cfg gpt guest_ram hash host_screen hpet hpet_random i8042 i8254 i8259 \
 	ich9_ahci ich9_ahci_command ich9_ahci_queue ide ini insn insn_model insn_random ioapic \
@@ -39,7 +39,8 @@ $(foreach u,$(filter ich9_ahci%,$(UNITS)),$(eval unit_$(u) := emul/pcidev.c emul
 unit_scsi := $(filter emul/scsi%,$(EMUL_SRCS))
 unit_test_disk += emul/pcidev.c emul/pcidev_msi.c
 $(foreach u,$(filter uhci% usb%,$(UNITS)),\
-	$(eval unit_$(u) := emul/pcidev.c $(filter emul/uhci% emul/usb%,$(EMUL_SRCS))))
+	$(eval unit_$(u) := emul/pcidev.c \
+	$(filter emul/scsi% emul/uhci% emul/usb%,$(EMUL_SRCS))))
 $(foreach u,vga vga_render,$(eval unit_$(u) := emul/pcidev.c $(filter emul/vga%,$(EMUL_SRCS))))
 UNIT_VIRTIO := $(filter emul/pcidev% emul/virtio%,$(EMUL_SRCS))
 $(foreach u,$(filter-out virtio_blk,$(filter virtio_%,$(UNITS))),\
@@ -70,7 +71,7 @@ unit_monitor_command := vm/machine.c vm/monitor.c vm/monitor_cd.c vm/monitor_cpu
 	vm/monitor_memory.c vm/monitor_network.c vm/monitor_registers.c vm/monitor_screen.c \
 	vm/monitor_snapshot.c vm/monitor_vms.c vm/monitor_usb.c vm/line_editor.c vm/guest_ram.c \
 	vm/paging.c vm/screen.c vm/screen_code.c tests/unit/fake_ram.c emul/pcidev.c $(filter \
-	emul/uhci% emul/usb% emul/vga%,$(EMUL_SRCS))
+	emul/scsi% emul/uhci% emul/usb% emul/vga%,$(EMUL_SRCS))
 unit_monitor_devices := $(unit_monitor_command)
 unit_monitor_input := $(unit_monitor_command)
 unit_monitor_network := $(unit_monitor_command)

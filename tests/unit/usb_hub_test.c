@@ -69,6 +69,8 @@ static void the_hub_describes_itself(void **state)
 static void ports_tell_what_has_changed(void **state)
 {
 	(void)state;
+	hub_port(USB_CLEAR_FEATURE, C_CONNECTION, 3);
+	hub_port(USB_CLEAR_FEATURE, C_CONNECTION, 4);
 	assert_int_equal(changes(), 1 << 1 | 1 << 8);
 	expect_port(1, POWER | CONNECTION | ENABLE, CONNECTION | RESET);
 	expect_port(2, POWER, 0);
