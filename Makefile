@@ -174,8 +174,8 @@ SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) $(filter-out drivers/uart.c,$(DR
 	$(filter emul/pci_% emul/pflash.c emul/piix3.c emul/usb%,$(EMUL_SRCS)) \
 	emul/reset_control.c emul/test_disk.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c \
 	emul/vga_registers.c emul/virtio_balloon.c emul/virtio_check.c emul/virtio_console.c \
-	emul/virtio_net_control.c kernel/acpi.c kernel/acpi_madt.c kernel/crash.c kernel/pci.c kernel/symbols.c \
-	replay/bisect.c replay/disks.c replay/header.c replay/log_check.c replay/log_difference.c \
+	emul/virtio_net_control.c kernel/acpi.c kernel/acpi_madt.c kernel/crash.c kernel/pci.c \
+	kernel/symbols.c replay/bisect.c replay/disks.c replay/header.c replay/log_check.c replay/log_difference.c \
 	replay/log_header.c replay/log_header_code.c replay/log_load.c replay/monitor_replay.c \
 	replay/sink.c vm/console.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/flash.c \
 	vm/host_screen.c vm/input.c vm/landing_test.c vm/line_editor.c vm/position_test.c \
@@ -228,12 +228,12 @@ GUESTS := ahci_bench ahci_disk bench cpu_cpuid cpu_debug cpu_delivery cpu_except
 	det_cpuid det_devices det_instructions det_memory det_msrs det_pointers det_random \
 	det_time det_timers det_tlb det_turns det_xsave dev_hpet dev_ioapic dev_kbd dev_lapic \
 	dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_ps2 dev_rtc \
-	dev_timer_storm dev_uart dev_uhci dev_vga exceptions hlt hostile hostile_storm \
-	hot_unplug ide_bench ide_cd ide_disk interrupts isolate mmio modes msr neighbour \
-	net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench smp_hostile \
-	smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks test_disk \
-	timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console virtio_disk \
-	virtio_net virtio_rng plane_io ps2_typed
+	dev_timer_storm dev_uart dev_uhci uhci_bench usb_disk dev_vga exceptions hlt hostile \
+	hostile_storm hot_unplug ide_bench ide_cd ide_disk interrupts isolate mmio modes msr \
+	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
+	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
+	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
+	virtio_disk virtio_net virtio_rng plane_io ps2_typed
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

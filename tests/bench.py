@@ -121,11 +121,30 @@ def ahci(options, directory, engine):
         yield f"io.ahci{kind}.{depth}.instructions", ticks // (100 * depth), "instructions"
 
 
+def usb(options, directory, engine):
+    """A keyboard that nobody uses, by what a tenth of a second more of it costs: while the controller
+    runs, for each frame; and of a second in which it is suspended."""
+    for kind, suspend, parts in (("frame", 0, 100), ("idle", 1, 0.1)):
+        totals = []
+        for rounds in (1, 3):
+            command = payloads.guest_command(
+                options, "uhci_bench", directory, log="info", engine=engine,
+                keys=[f"cmdline = rounds={rounds} halted={suspend}", "usb = usb-kbd"])
+            result = engines.EMULATORS[engine].run(
+                command, os.path.join(directory, "uhci_bench.log"), 60)
+            match = HANDLED.search("\n".join(result.log_lines()))
+            if match is None or "uhci_bench: status = 0x88" not in result.guest_lines():
+                raise ValueError("uhci_bench: " + result.describe())
+            totals.append(int(match.group(2)))
+        yield f"usb.{kind}", int((totals[1] - totals[0]) / 2 / parts), "instructions"
+
+
 def measure(options, directory, engine):
     yield from exits(options, directory, engine)
     yield from virtio(options, directory, engine)
     yield from ide(options, directory, engine)
     yield from ahci(options, directory, engine)
+    yield from usb(options, directory, engine)
     yield from boot(options, directory, engine)
     saved, loaded = state.costs(options, directory, engine)
     yield "state.save", saved, "instructions"

@@ -38,7 +38,7 @@ NOT_BARE = {
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 # Of devices that a payload is about.
-DEVICES = {"dev_uhci": ["usb = usb-kbd, usb-tablet, usb-hub"],
+DEVICES = {"usb_disk": ["usb = usb-hub"], "dev_uhci": ["usb = usb-kbd, usb-tablet, usb-hub"],
            "dev_vga": ["display = vga"],
            "virtio_balloon": ["balloon = on"],
            "virtio_console": ["console_device = virtio"],
@@ -60,6 +60,9 @@ CD = ["[disk cd]", "vm = {vm}", "media = cdrom", "medium = ram:64K", "interface 
 AHCI = [line for name in ("first", "second")
         for line in (f"[disk {name}]", "vm = {vm}", "medium = ram:64K", "interface = ahci",
                      "test_delay = {seed}", "")]
+USB = [line for name, keys in (("first", []), ("second", ["readonly = on"]))
+       for line in (f"[disk {name}]", "vm = {vm}", "medium = ram:64K", "interface = usb",
+                    "test_delay = {seed}", *keys, "")]
 NICS = ["[nic a]", "vm = {vm}", "[nic b]", "vm = {vm}", ""]
 VCPUS = {"smp_bench": 2, "smp_many": 64}  # the others that are named so have SMP_VCPUS
 SMP_VCPUS = 4
@@ -68,7 +71,7 @@ CPUS = {"cpus": HOST_CPUS, "plane": 2, "planes": 2}
 THREADS_TIMEOUT_SECONDS = 150  # where the emulator's CPUs run at once, and share this machine's
 # Those that never end: for tests that stop them from outside. det_*: tests/det.py has them.
 NOT_RUN = {"ahci_bench", "hostile_storm", "ide_bench", "neighbour", "net_pair", "plane_io",
-           "ps2_typed", "typed",
+           "ps2_typed", "typed", "uhci_bench",
            "virtio_bench"}
 DIFFERENCE = re.compile(r"^(.*?)\s+# (\S.*)$")
 
@@ -101,7 +104,7 @@ def disk_section(name, machine, seed=1, plane=None, disk=()):
     """For the beginning of a payload's configuration. `plane`: the CPU that serves the disk.
     `disk`: more of its keys."""
     sections = {"ahci_disk": AHCI, "hot_unplug": DISK, "ide_cd": CD, "ide_disk": IDE,
-                "virtio_disk": DISK,
+                "usb_disk": USB, "virtio_disk": DISK,
                 "virtio_net": NICS}.get(name, [])
     keys = [*disk] if plane is None else [f"dataplane = {plane}", *disk]
     return "\n".join(sections[:-1] + keys + sections[-1:]).format(vm=machine, seed=seed)
