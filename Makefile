@@ -35,18 +35,19 @@ EMUL_SRCS := emul/ahci.c emul/ahci_command.c emul/ahci_frame.c emul/ahci_port.c 
 	emul/ahci_queue.c emul/ahci_state.c emul/ahci_transfer.c emul/acpi_pm.c \
 	emul/acpi_pm_block.c emul/ata.c emul/ata_page.c emul/atapi.c emul/debug_exit.c \
 	emul/debugcon.c emul/fw_cfg.c emul/hpet.c emul/i8042.c emul/i8254.c emul/i8259.c \
-	emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c emul/ide_work.c \
-	emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c emul/mc146818.c \
-	emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pcidev_msi.c emul/pcidev_msix.c \
-	emul/pflash.c emul/piix3.c emul/port61.c emul/ps2_codes.c emul/ps2_keyboard.c \
-	emul/ps2_mouse.c emul/pvpanic.c emul/reset_control.c emul/scsi.c emul/scsi_cd.c \
-	emul/scsi_page.c emul/test_disk.c emul/uart16550.c emul/vga.c emul/vga_dispi.c \
-	emul/vga_edid.c emul/vga_registers.c emul/vga_render.c emul/vga_window.c emul/virtio.c \
-	emul/virtio_balloon.c emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c \
-	emul/virtio_console.c emul/virtio_net.c emul/virtio_net_control.c \
-	emul/virtio_net_frame.c emul/virtio_packed.c emul/virtio_pci.c emul/virtio_plane.c \
-	emul/virtio_queue.c emul/virtio_rng.c emul/virtio_split.c emul/uhci.c emul/uhci_ports.c \
-	emul/uhci_schedule.c emul/usb.c emul/usb_hid.c emul/usb_hub.c emul/usb_storage.c
+	emul/ich9_lpc.c emul/ide.c emul/ide_channel.c emul/ide_master.c emul/ide_packet.c \
+	emul/ide_work.c emul/ioapic.c emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c \
+	emul/mc146818.c emul/pci_host.c emul/pci_host_mch.c emul/pci_hotplug.c emul/pcidev.c \
+	emul/pcidev_msi.c emul/pcidev_msix.c emul/pflash.c emul/piix3.c emul/port61.c \
+	emul/ps2_codes.c emul/ps2_keyboard.c emul/ps2_mouse.c emul/pvpanic.c \
+	emul/reset_control.c emul/scsi.c emul/scsi_cd.c emul/scsi_page.c emul/test_disk.c \
+	emul/uart16550.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c emul/vga_registers.c \
+	emul/vga_render.c emul/vga_window.c emul/virtio.c emul/virtio_balloon.c \
+	emul/virtio_blk.c emul/virtio_blk_request.c emul/virtio_check.c emul/virtio_console.c \
+	emul/virtio_net.c emul/virtio_net_control.c emul/virtio_net_frame.c emul/virtio_packed.c \
+	emul/virtio_pci.c emul/virtio_plane.c emul/virtio_queue.c emul/virtio_rng.c \
+	emul/virtio_split.c emul/uhci.c emul/uhci_ports.c emul/uhci_schedule.c emul/usb.c \
+	emul/usb_hid.c emul/usb_hub.c emul/usb_storage.c
 
 VMX_SRCS := vmx/cpuid.c vmx/cpuid_frozen.c vmx/nested.c vmx/svm.c vmx/svm_check.c \
 	vmx/svm_control.c vmx/svm_event.c vmx/svm_exit.c vmx/svm_run.S vmx/svm_state.c \
@@ -69,13 +70,13 @@ VM_SRCS := vm/acpi_aml.c vm/acpi_image.c vm/acpi_loader.c vm/acpi_tables.c vm/ba
 	vm/monitor_input.c vm/monitor_machine.c vm/monitor_memory.c vm/monitor_network.c \
 	vm/monitor_registers.c vm/monitor_screen.c vm/monitor_snapshot.c vm/monitor_vms.c \
 	vm/mtrr.c vm/nic.c vm/outside.c vm/overlay.c vm/packet.c vm/paging.c vm/pc.c \
-	vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c vm/position_test.c \
-	vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c vm/screen_code.c \
-	vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c vm/snapshot_event.c \
-	vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c vm/snapshot_ram.c \
-	vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c vm/switch.c \
-	vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c vm/monitor_usb.c \
-	vm/pc_usb.c
+	vm/pc_board.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_virtio.c \
+	vm/position_test.c vm/random_seed.c vm/rate.c vm/run.c vm/save_load_test.c vm/screen.c \
+	vm/screen_code.c vm/setting.c vm/slot.c vm/snapshot.c vm/snapshot_backend.c \
+	vm/snapshot_event.c vm/snapshot_overlay.c vm/snapshot_packet.c vm/snapshot_position.c \
+	vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c vm/step.c vm/step_shadow.c \
+	vm/switch.c vm/task_switch.c vm/throttle.c vm/turns.c vm/twin.c vm/vcpu.c vm/vm.c \
+	vm/monitor_usb.c vm/pc_usb.c
 
 LOG_SRCS := replay/log_bytes.c replay/log_check.c replay/log_difference.c replay/log_format.c \
 	replay/log_header.c replay/log_header_code.c replay/log_index.c replay/log_load.c \
@@ -155,12 +156,13 @@ $(B)/xxhash/%.o: $(B)/flags.stamp | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	@gcc $(CFLAGS) -w -c $(XXHASH)/$*.c -o $@
 
-# The guest's DSDT: AML as a list of bytes.
-$(B)/vm/dsdt_aml.inc: vm/dsdt.asl | $(B)/deps.stamp
+# The guest's DSDT, of either board: AML as a list of bytes.
+DSDT_AML := $(B)/vm/dsdt_aml.inc $(B)/vm/dsdt_q35_aml.inc
+$(DSDT_AML): $(B)/vm/%_aml.inc: vm/%.asl $(wildcard vm/dsdt_*.asl) | $(B)/deps.stamp
 	@mkdir -p $(@D)
-	@iasl -vr -p $(B)/vm/dsdt $< >/dev/null
-	@od -An -v -tx1 $(B)/vm/dsdt.aml | sed 's/ \(..\)/0x\1,/g' >$@
-$(B)/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
+	@iasl -vr -p $(B)/vm/$* $< >/dev/null
+	@od -An -v -tx1 $(B)/vm/$*.aml | sed 's/ \(..\)/0x\1,/g' >$@
+$(B)/vm/acpi_aml.c.o: $(DSDT_AML)
 
 $(B)/emul/%.c.o: EXTRA := -Wpadded
 $(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
@@ -230,10 +232,10 @@ GUESTS := ahci_bench ahci_disk bench cpu_cpuid cpu_debug cpu_delivery cpu_except
 	dev_lapic_modes dev_lapic_timer dev_pic dev_pit dev_pm dev_priority dev_ps2 dev_rtc \
 	dev_timer_storm dev_uart dev_uhci uhci_bench usb_disk dev_vga exceptions hlt hostile \
 	hostile_storm hot_unplug ide_bench ide_cd ide_disk interrupts isolate mmio modes msr \
-	neighbour net_pair nmi ports reset_cf9 reset_kbd reset_triple smp_atomic smp_bench \
-	smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave step tasks \
-	test_disk timers tsc typed uart_flood virtio_balloon virtio_bench virtio_console \
-	virtio_disk virtio_net virtio_rng plane_io ps2_typed
+	neighbour net_pair nmi ports q35_board reset_cf9 reset_kbd reset_triple smp_atomic \
+	smp_bench smp_hostile smp_idle smp_ipi smp_many smp_reset smp_start smp_tlb smp_xsave \
+	step tasks test_disk timers tsc typed uart_flood virtio_balloon virtio_bench \
+	virtio_console virtio_disk virtio_net virtio_rng plane_io ps2_typed
 GUEST_LIB := $(addprefix $(B)/guest/lib/,start.S.o traps.S.o modes.S.o main.c.o trap.c.o pc.c.o)
 GUEST_SMP := $(addprefix $(B)/guest/lib/,smp.S.o smp.c.o)
 GUEST_CFLAGS := -std=gnu17 -I. -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only \

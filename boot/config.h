@@ -95,8 +95,8 @@ struct config_vm;
 const char *config_firmware_path(const struct config_vm *vm);
 // The one with the variables that a new flash has; NULL: it has no flash.
 const char *config_flash_path(const struct config_vm *vm);
-// Where it puts the ports of ACPI's power management; 0: none does.
-uint16_t config_firmware_pm_base(uint32_t firmware);
+// Where it puts the ports of ACPI's power management; 0: none does, or where the board has them.
+uint16_t config_firmware_pm_base(const struct config_vm *vm);
 
 // usb = DEVICE, ..., in the order of enum vm_usb.
 enum config_usb_device { CONFIG_USB_KEYBOARD, CONFIG_USB_TABLET, CONFIG_USB_MOUSE, CONFIG_USB_HUB,
@@ -107,6 +107,8 @@ struct config_usb {
 };
 
 enum config_console { CONFIG_CONSOLE_UART, CONFIG_CONSOLE_VIRTIO };
+
+enum config_machine { CONFIG_MACHINE_PC, CONFIG_MACHINE_Q35 };
 
 enum config_display { CONFIG_DISPLAY_NONE, CONFIG_DISPLAY_VGA };
 
@@ -121,6 +123,7 @@ struct config_vm {
 	uint32_t vcpus;        // vcpus = 1 to 64; default 1
 	uint32_t tsc_khz;      // tsc_khz = 1000 to 10000000, or host (0); default host
 	struct config_pin pin; // pin = host CPUs as in 0,2-3; default: spread
+	uint32_t machine;  // machine = pc|q35, enum config_machine; default pc
 	uint32_t firmware; // firmware = none|seabios|ovmf, enum config_firmware; default none
 	char pflash[CONFIG_REGION_MAX]; // pflash = REGION, with ovmf alone; may be empty
 	// kernel = PATH on the ESP: required without firmware; with it, none of these three.

@@ -97,6 +97,13 @@ static const char *config_limit_problem(const struct config_limit *limit, const 
 	return NULL;
 }
 
+static bool config_is_q35(const struct config *config, const char *name)
+{
+	uint32_t vm = config_vm_index(config, name);
+
+	return vm < config->vm_count && config->vms[vm].machine == CONFIG_MACHINE_Q35;
+}
+
 // What the disks of a controller cannot be.
 static const char *config_controller_problem(const struct config *config, uint32_t index,
 	const char **key)
@@ -105,6 +112,9 @@ static const char *config_controller_problem(const struct config *config, uint32
 	bool is_ide = disk->interface == CONFIG_DISK_IDE;
 	unsigned before = 0;
 
+	*key = "interface";
+	if (is_ide && config_is_q35(config, disk->vm))
+		return "virtio or ahci where the machine is a q35, got ide";
 	*key = "readonly";
 	if (disk->readonly && disk->media == CONFIG_MEDIA_DISK)
 		return "off where interface = ide or ahci, got on";

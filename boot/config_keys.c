@@ -30,6 +30,7 @@ static const struct config_key vm_keys[] = {
 	CONFIG_VM_KEY(vcpus, "vcpus", config_parse_vcpus),
 	CONFIG_VM_KEY(tsc_khz, "tsc_khz", config_parse_tsc_khz),
 	CONFIG_VM_KEY(pin, "pin", config_parse_pin),
+	CONFIG_VM_KEY(machine, "machine", config_parse_machine),
 	CONFIG_VM_KEY(firmware, "firmware", config_parse_firmware),
 	CONFIG_VM_KEY(pflash, "pflash", config_parse_region),
 	CONFIG_VM_KEY(kernel, "kernel", config_parse_path),

@@ -311,6 +311,17 @@ const char *config_flash_path(const struct config_vm *vm)
 	return vm->pflash[0] != '\0' ? "firmware/OVMF_VARS_4M.fd" : NULL;
 }
 
+const char *config_parse_machine(struct ini_slice value, void *field, size_t capacity)
+{
+	static const char *const words[] = {
+		[CONFIG_MACHINE_PC] = "pc",
+		[CONFIG_MACHINE_Q35] = "q35",
+	};
+
+	(void)capacity;
+	return config_word(value, words, ARRAY_COUNT(words), field) ? NULL : "pc or q35";
+}
+
 const char *config_parse_display(struct ini_slice value, void *field, size_t capacity)
 {
 	static const char *const words[] = {
@@ -328,9 +339,11 @@ const char *config_display_path(uint32_t display, uint32_t firmware)
 		? "firmware/vgabios-stdvga.bin" : NULL;
 }
 
-uint16_t config_firmware_pm_base(uint32_t firmware)
+uint16_t config_firmware_pm_base(const struct config_vm *vm)
 {
-	switch (firmware) {
+	if (vm->machine == CONFIG_MACHINE_Q35)
+		return 0;
+	switch (vm->firmware) {
 	case CONFIG_FIRMWARE_SEABIOS:
 		return 0x600;
 	case CONFIG_FIRMWARE_OVMF:

@@ -12,7 +12,7 @@ typedef const char *config_parse_value(struct ini_slice value, void *field, size
 config_parse_value config_parse_bool, config_parse_console, config_parse_console_device,
 	config_parse_count, config_parse_cpus, config_parse_cpus_from, config_parse_debug_exit,
 	config_parse_debugcon, config_parse_display, config_parse_firmware,
-	 config_parse_log, config_parse_memory,
+	 config_parse_log, config_parse_machine, config_parse_memory,
 	config_parse_path, config_parse_pin, config_parse_rtc, config_parse_test_disk,
 	config_parse_text, config_parse_tsc_khz, config_parse_vcpus;
 // Of recording: config_rr.c.

@@ -182,6 +182,7 @@ static bool section_check(const struct boot_info *info, const struct config_vm *
 _Static_assert((int)CONFIG_RR_REPLAY == (int)VM_RR_REPLAY, "order");
 _Static_assert((int)CONFIG_RR_SINK_FILE == (int)VM_RR_SINK_FILE, "order");
 
+_Static_assert((int)CONFIG_MACHINE_Q35 == (int)VM_MACHINE_Q35, "order");
 _Static_assert((int)CONFIG_VM_DISKS_MAX == (int)VM_DISKS_MAX, "bounds");
 
 static struct throttle_limit limit_of(const struct config_limit *limit)
@@ -307,7 +308,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.firmware = firmware != NULL ? firmware->data : NULL,
 		.firmware_bytes = firmware != NULL ? firmware->bytes : 0,
 		.firmware_name = firmware_path,
-		.pm_base = config_firmware_pm_base(vm->firmware),
+		.pm_base = config_firmware_pm_base(vm),
 		.kernel = kernel != NULL ? kernel->data : NULL,
 		.kernel_bytes = kernel != NULL ? kernel->bytes : 0,
 		.initrd = initrd != NULL ? initrd->data : NULL,
@@ -316,6 +317,7 @@ static bool section_add(const struct boot_info *info, const struct config_vm *vm
 		.vcpus = vm->vcpus,
 		.tsc_hz = vm->tsc_khz * UINT64_C(1000),
 		.x2apic = vm->x2apic,
+		.machine = (uint8_t)vm->machine,
 		.debugcon = (uint16_t)vm->debugcon,
 		.debug_exit = vm->debug_exit,
 		.balloon = vm->balloon,

@@ -11,7 +11,7 @@
 // DRAM, error and turbo-reset registers read 0.
 //
 // Entered by the VM's bus; pci_host_decode is called by it.
-#include "emul/pci_host.h"
+#include "emul/pci_host_internal.h"
 
 enum {
 	ADDRESS_REGISTER = 0x000000fc,
@@ -22,12 +22,6 @@ enum {
 
 #define ADDRESS_ENABLE ((uint32_t)1 << 31)
 #define ADDRESS_MASK   (ADDRESS_ENABLE | ADDRESS_BUS | ADDRESS_FUNCTION | ADDRESS_REGISTER)
-
-struct pci_host {
-	struct pcidev pci;
-	uint32_t address; // CONFIG_ADDRESS
-	uint32_t reserved;
-};
 
 static const struct pcidev_register bridge_registers[] = {
 	// Command: the bridge is always a master and answers memory cycles at reset.
@@ -51,17 +45,12 @@ static const struct pcidev_info bridge_info = {
 	.register_count = ARRAY_COUNT(bridge_registers),
 };
 
-static struct pci_host *pci_host_of(struct device *device)
-{
-	return CONTAINER_OF(device, struct pci_host, pci.device);
-}
-
-static void outputs_update(struct pci_host *host)
+void pci_host_drive(struct pci_host *host, unsigned pam)
 {
 	for (unsigned i = 0; i < PCI_HOST_SHADOW_PARTS; i++) {
 		// Halves in the order of their addresses; the second is the last part's.
 		unsigned half = i == PCI_HOST_SHADOW_PARTS - 1 ? 1 : i + 2;
-		uint32_t bits = pcidev_get(&host->pci, PCI_HOST_PAM + half / 2, 1) >> half % 2 * 4;
+		uint32_t bits = pcidev_get(&host->pci, pam + half / 2, 1) >> half % 2 * 4;
 
 		device_set_line(&host->pci.device, PCI_HOST_OUTPUT_READ + i,
 			(bits & PCI_HOST_PAM_READ) != 0);
@@ -83,7 +72,7 @@ uint64_t pci_host_decode(const struct device *device, unsigned region, uint64_t 
 		(address & ADDRESS_REGISTER) | offset;
 }
 
-static uint64_t pci_host_read(struct device *device, struct guest_time now, unsigned region,
+uint64_t pci_host_read(struct device *device, struct guest_time now, unsigned region,
 	uint64_t offset, unsigned size)
 {
 	struct pci_host *host = pci_host_of(device);
@@ -95,6 +84,12 @@ static uint64_t pci_host_read(struct device *device, struct guest_time now, unsi
 		? host->address : UINT64_MAX;
 }
 
+void pci_host_write_address(struct pci_host *host, unsigned size, uint64_t value)
+{
+	if (size == PCI_HOST_PORT_BYTES)
+		host->address = (uint32_t)value & ADDRESS_MASK;
+}
+
 static void pci_host_write(struct device *device, struct guest_time now, unsigned region,
 	uint64_t offset, unsigned size, uint64_t value)
 {
@@ -103,9 +98,9 @@ static void pci_host_write(struct device *device, struct guest_time now, unsigne
 	(void)now;
 	if (region == PCIDEV_REGION_CONFIG) {
 		pcidev_write(&host->pci, offset, size, value);
-		outputs_update(host);
-	} else if (region == PCI_HOST_REGION_ADDRESS && size == PCI_HOST_PORT_BYTES) {
-		host->address = (uint32_t)value & ADDRESS_MASK;
+		pci_host_drive(host, PCI_HOST_PAM);
+	} else if (region == PCI_HOST_REGION_ADDRESS) {
+		pci_host_write_address(host, size, value);
 	}
 }
 
@@ -118,30 +113,30 @@ static void pci_host_reset(struct device *device, struct guest_time now, enum de
 	pcidev_reset(&host->pci);
 	host->address = 0;
 	host->reserved = 0;
-	outputs_update(host);
+	pci_host_drive(host, PCI_HOST_PAM);
 }
 
 static void pci_host_loaded(struct device *device, struct guest_time now)
 {
 	(void)now;
 	pcidev_loaded(pcidev_of(device));
-	outputs_update(pci_host_of(device));
+	pci_host_drive(pci_host_of(device), PCI_HOST_PAM);
+}
+
+const char *pci_host_check_address(const struct pci_host *host)
+{
+	return host->address & ~ADDRESS_MASK ? "CONFIG_ADDRESS has reserved bits" : NULL;
 }
 
 static const char *pci_host_check(const void *instance)
 {
 	const struct pci_host *host = instance;
+	const char *reason = pci_host_check_address(host);
 
-	if (host->address & ~ADDRESS_MASK)
-		return "CONFIG_ADDRESS has reserved bits";
-	return pcidev_check(&host->pci, &bridge_info);
+	return reason != NULL ? reason : pcidev_check(&host->pci, &bridge_info);
 }
 
-static const struct state_field pci_host_fields[] = {
-	PCIDEV_STATE(struct pci_host),
-	STATE_VALUE(struct pci_host, address, 0, ADDRESS_MASK),
-	STATE_PAD(struct pci_host, reserved),
-};
+static const struct state_field pci_host_fields[] = {PCI_HOST_STATE(struct pci_host)};
 
 static const struct state_table pci_host_state =
 	STATE_TABLE("i440FX-pcihost", 1, struct pci_host, pci_host_fields, pci_host_check);

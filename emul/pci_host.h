@@ -11,8 +11,19 @@ enum pci_host_region {
 	PCI_HOST_REGION_ADDRESS = PCIDEV_REGIONS, // CONFIG_ADDRESS; port 0xCF9 is another device's
 	// Windows: see pci_host_decode.
 	PCI_HOST_REGION_DATA,                     // CONFIG_DATA
-	PCI_HOST_REGION_ECAM,                     // of bus 0
+	PCI_HOST_REGION_ECAM,                     // of bus 0; of a Q35's, where PCIEXBAR says
 };
+
+// The host bridge of a Q35, an 82Q35 MCH: pci_host_mch.c. Its regions and outputs are the same.
+extern const struct device_model mch_model;
+
+enum {
+	MCH_PCIEXBAR = 0x60, // two registers: where ECAM is, and how much of it
+	MCH_PCIEXBAR_ENABLE = 1,
+	MCH_PAM = 0x90, // as PCI_HOST_PAM
+};
+#define MCH_ECAM_BASE  0xb0000000u // where firmware, or who stands for it, has it
+#define MCH_ECAM_BYTES (256 * MIB)
 
 enum {
 	PCI_HOST_ADDRESS_PORT = 0xcf8,
@@ -36,6 +47,12 @@ enum {
 };
 
 #define PCI_HOST_ECAM_NOWHERE UINT64_MAX
+
+// Whether that is a window which the device itself places.
+static inline bool pci_host_moves_window(const struct device *device, unsigned region)
+{
+	return device->model == &mch_model && region == PCI_HOST_REGION_ECAM;
+}
 
 // Where an access to a window at `offset` leads, in DEVICE_SPACE_PCI: the bus asks under the device
 // lock, and carries the access there as a stimulus of its own. PCI_HOST_ECAM_NOWHERE: to no

@@ -143,6 +143,8 @@ void header_describe(const struct vm *vm, struct log_header *header)
 	log_header_add_number(header, "isa_debug_exit", config->debug_exit);
 	if (config->rng)
 		log_header_add_number(header, "rng", 1);
+	if (config->machine != VM_MACHINE_PC)
+		log_header_add_number(header, "machine", config->machine);
 	if (config->hpet)
 		log_header_add_number(header, "hpet", 1);
 	if (config->usb_count != 0)

@@ -10,7 +10,8 @@ debian-more  (nightly) the same by OVMF and with two vcpus, cut several times; w
              cut; by OVMF with its variables in a partition, where what Linux puts there is after
              a restart
 
-`ide`: the disk is one of an IDE controller, and is what hdparm and smartctl say.
+`ide`: the disk is one of an IDE controller, and is what hdparm and smartctl say. `q35`: the board
+is one.
 
 Each line of the check's log must be one of FSCK; Linux's warnings as in system.py.
 """
@@ -60,6 +61,7 @@ FSCK_FRAME = (r"|-+|Log of fsck .*|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]+ \d{4}
 LOG_BYTES = 64 * MIB
 DISK = "root"  # its name, and its serial number
 IDE = ("interface = ide",)
+Q35 = ("machine = q35",)
 # Later than systemd's own date, which it would set the clock to.
 EPOCH, EPOCH_ELSEWHERE = 1900000000, 1950000000
 
@@ -76,6 +78,7 @@ def cases(options, suite):
         yield case("seabios", run_cuts, "seabios", 1)
         yield case("replay", run_replay, "seabios", cut=False)
         yield case("ide", run_cuts, "seabios", 1, disk=IDE)
+        yield case("q35", run_cuts, "seabios", 1, keys=Q35)
         return
     yield case("ovmf", run_cuts, "ovmf", 2)
     yield case("seabios-2", run_cuts, "seabios", 3, vcpus=2)
@@ -92,6 +95,10 @@ def cases(options, suite):
                                                               "test_save_load_memory = 100"],
                host_mib=2300, disk=IDE)
     yield case("ide-replay", run_replay, "seabios", cut=True, disk=IDE)
+    yield case("q35-ovmf", run_cuts, "ovmf", 2, vcpus=2, keys=Q35)
+    yield case("q35-save-load", run_cuts, "seabios", 1, keys=[
+        *Q35, "test_save_load = 300", "test_save_load_memory = 100"], host_mib=2300)
+    yield case("q35-replay", run_replay, "seabios", cut=True, machine=Q35)
 
 
 def image_path():
@@ -359,10 +366,10 @@ def run_loadvm(options, directory, notes, host_mib):
     return None
 
 
-def replay_command(options, directory, firmware, mode, log, **keys):
+def replay_command(options, directory, firmware, mode, log, machine=(), **keys):
     """Positions are ticks of an instruction each."""
     return command(options, directory, firmware, shift=0,
-                   machine=[f"rr = {mode}", "rrfile = disk:0"], **keys) + [
+                   machine=[*machine, f"rr = {mode}", "rrfile = disk:0"], **keys) + [
         "-drive", f"file={log},format=raw,if=none,id=log,cache=unsafe",
         "-device", "virtio-blk-pci,drive=log"]
 
@@ -398,7 +405,7 @@ def record_and_replay(options, directory, notes, firmware, talk, **keys):
     return None
 
 
-def run_replay(options, directory, notes, firmware, cut, disk=()):
+def run_replay(options, directory, notes, firmware, cut, disk=(), machine=()):
     """From power-on to the shell, or through a power cut to the shell behind it."""
     rng = random_of("replay")
 
@@ -409,4 +416,5 @@ def run_replay(options, directory, notes, firmware, cut, disk=()):
         else:
             write_a_while(line, rng, rng.randint(1, 999))
 
-    return record_and_replay(options, directory, notes, firmware, talk, disk=disk)
+    return record_and_replay(options, directory, notes, firmware, talk, disk=disk,
+                             machine=machine)

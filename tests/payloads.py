@@ -30,16 +30,17 @@ MEMORY_MIB = 16  # a boot clears it
 GUEST_MEMORY_MIB = {"bench": 256, "det_memory": 64, "det_tlb": 64}
 # What says little in a bare emulator, or ends it: expressions of names.
 NOT_BARE = {
-    "svm": r".*_disk|ide_cd|hot_unplug|virtio_.*",  # Reprise alone has it, or is given one
+    "svm": r".*_disk|ide_cd|hot_unplug|q35_.*|virtio_.*",  # Reprise alone has it, or is given one
     "vmx": r"dev_.*"         # Bochs' devices differ in much, and Reprise does not use them
            r"|interrupts"    # its I/O APIC has no level-triggered interrupts that repeat
-           r"|.*_disk|ide_cd|hot_unplug|virtio_.*"
+           r"|.*_disk|ide_cd|hot_unplug|q35_.*|virtio_.*"
            r"|mmio"          # it stops at an unaligned access to its local APIC
            r"|smp_.*",       # nothing names the CPUs: there is no ACPI
 }
 # Of devices that a payload is about.
 DEVICES = {"usb_disk": ["usb = usb-hub"], "dev_uhci": ["usb = usb-kbd, usb-tablet, usb-hub"],
            "dev_vga": ["display = vga"],
+           "q35_board": ["machine = q35", "test_disk = 4K"],
            "virtio_balloon": ["balloon = on"],
            "virtio_console": ["console_device = virtio"],
            "virtio_rng": ["rng = on"]}

@@ -141,4 +141,6 @@ FAULTS = (
     ("usb-disk-keeps-its-request", "emul/usb_storage.c",
      "\tif (storage->asked == USB_STORAGE_ASKED)\n\t\tdevice_drop(storage->usb.controller, "
      "storage->port, storage->name);\n", "", "unit", "unit/usb_storage$"),
+    ("pirq-other-pin", "emul/ich9_lpc.h", "4 + slot % 4", "4 + (slot + 1) % 4",
+     "payloads", "reprise/q35_board$"),
 )

@@ -255,4 +255,7 @@ FAULTS = (
      "i-- > 0;) {\n\t\tif (i % 2 != 0)\n\t\t\tcontinue;", "unit", "unit/bus$"),
     ("edge-not-seen", "vm/bus.c", "\t\t\tif (wire == except)\n\t\t\t\tcontinue;\n",
      "\t\t\t(void)except;\n", "payloads", "reprise/dev_ps2$"),
+    ("ecam-not-moved", "vm/bus_regions.c",
+     "!memory && !pci_host_moves_window(effect->device, effect->number)", "!memory",
+     "payloads", "reprise/q35_board$"),
 )

@@ -2,7 +2,8 @@
 """Real guests, the monitor, and configurations that must be refused.
 
 boot        every way in ends in the monitor, and the monitor's `quit` leaves
-linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off
+linux-pvh   Linux boots by PVH, tests the machine, reboots, tests again, powers off; the same on a
+            Q35 (linux-q35), where PCI's interrupts have inputs of the I/O APIC
 linux-uefi  the same from a disk by UEFI firmware
 linux-smp   the same by PVH with four vcpus, on one CPU
 linux-smp-more  on two CPUs, and on four
@@ -62,11 +63,15 @@ def cases(options, suite, engine):
     if suite == "monitor":
         yield "hvc", lambda directory: run_hvc(options, directory, emulator), []
     uefi = run_uefi if engine == "svm" else run_uefi_bochs
+    if suite == "linux-pvh":
+        yield "linux-q35", lambda directory, into=[]: run_pvh(
+            options, directory, into, emulator, Q35, " pci=nomsi reprise.gsi=20"), []
     run = {"linux-pvh": run_pvh, "linux-uefi": uefi, "monitor": run_monitor}[suite]
     yield suite, lambda directory: run(options, directory, notes, emulator), notes
 
 
 SMP_VCPUS = 4
+Q35 = ("machine = q35",)
 SMP_CPUS = {"svm": {"linux-smp": (1,), "linux-smp-more": (2, 4)},  # by suite
             "vmx": {"linux-smp": (1,), "linux-smp-more": (2,)}}  # whose CPUs take turns: slow
 SUITES = {"svm": ("linux-pvh", "linux-uefi", *SMP_CPUS["svm"], "monitor", "bad-config"),
@@ -125,13 +130,13 @@ def pvh_command(options, directory, config, files, emulator, icount=True, cpus=1
                                     icount=icount, cpus=cpus)
 
 
-def run_pvh(options, directory, notes, emulator):
+def run_pvh(options, directory, notes, emulator, machine=(), more=""):
     # Bochs' console is to be quiet; the self-test prints the kernel's log in any case.
     cmdline = CMDLINE if emulator is qemu else CMDLINE + " quiet"
     config = configuration(
-        cmdline + " reprise.disk reprise.rng reprise.hpet=on", rtc_base=1704067200,
+        cmdline + " reprise.disk reprise.rng reprise.hpet=on" + more, rtc_base=1704067200,
         host=[f"debug_exit = {emulator.DEBUG_EXIT}", "quit_on_exit = on"],
-        machine=["rng = on"]) + disk_section()
+        machine=["rng = on", *machine]) + disk_section()
     command = pvh_command(options, directory, config, linux_files(options, directory), emulator)
     result = emulator.run(command, os.path.join(directory, "serial.log"),
                           LINUX_TIMEOUT * options.timeout_scale)

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The DSDT as iasl compiled it from vm/dsdt.asl, header included.
+// The DSDTs as iasl compiled them from vm/dsdt.asl and vm/dsdt_q35.asl, header included.
 #ifndef VM_ACPI_AML_H
 #define VM_ACPI_AML_H
 
 #include "kernel/base/types.h"
 
-extern const uint8_t acpi_aml_dsdt[];
-extern const uint32_t acpi_aml_dsdt_bytes;
+struct acpi_aml {
+	const uint8_t *code;
+	uint32_t bytes;
+};
+
+extern const struct acpi_aml acpi_aml_pc, acpi_aml_q35;
 
 #endif

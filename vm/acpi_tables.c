@@ -6,7 +6,9 @@
 
 #include "emul/acpi_pm.h"
 #include "emul/hpet.h"
+#include "emul/ich9_lpc.h"
 #include "emul/mc146818.h"
+#include "emul/pci_host.h"
 #include "kernel/base/assert.h"
 #include "vm/acpi_abi.h"
 #include "vm/acpi_aml.h"
@@ -98,19 +100,20 @@ static uint32_t table_end(struct writer *writer, const char *signature, uint8_t 
 	return writer->start;
 }
 
-// Sets a status name of vm/dsdt.asl: NameOp, the name, BytePrefix, the value (20.2.5.1).
-static void patch_status(struct writer *writer, const char *name, bool present)
+// Sets a status name of vm/dsdt_status.asl: NameOp, the name, BytePrefix, the value (20.2.5.1).
+static void patch_status(struct writer *writer, const struct acpi_aml *aml, const char *name,
+	bool present)
 {
 	uint8_t sought[6] = {0x08};
 	uint32_t at = 0;
 
 	memcpy(&sought[1], name, 4);
 	sought[5] = 0x0a;
-	while (at + sizeof(sought) < acpi_aml_dsdt_bytes
-		&& memcmp(&acpi_aml_dsdt[at], sought, sizeof(sought)) != 0)
+	while (at + sizeof(sought) < aml->bytes
+		&& memcmp(&aml->code[at], sought, sizeof(sought)) != 0)
 		at++;
 	at += (uint32_t)sizeof(sought);
-	ASSERT(at < acpi_aml_dsdt_bytes);
+	ASSERT(at < aml->bytes);
 	if (present)
 		return;
 	writer->image->tables[writer->start + at] = 0;
@@ -122,32 +125,33 @@ static uint16_t pm_base(const struct acpi_config *config)
 }
 
 // Moves the ports of power management among the board's resources (6.4.2.5, I/O port descriptor).
-static void patch_pm_base(struct writer *writer, uint16_t base)
+static void patch_pm_base(struct writer *writer, const struct acpi_aml *aml, uint16_t base)
 {
 	const uint8_t low = (uint8_t)ACPI_PM_BASE, high = ACPI_PM_BASE >> 8;
 	const uint8_t sought[] = {0x47, 0x01, low, high, low, high};
 	uint8_t *table = writer->image->tables + writer->start;
 	uint32_t at = 0;
 
-	while (at + sizeof(sought) < acpi_aml_dsdt_bytes
-		&& memcmp(&acpi_aml_dsdt[at], sought, sizeof(sought)) != 0)
+	while (at + sizeof(sought) < aml->bytes
+		&& memcmp(&aml->code[at], sought, sizeof(sought)) != 0)
 		at++;
-	ASSERT(at + sizeof(sought) < acpi_aml_dsdt_bytes);
+	ASSERT(at + sizeof(sought) < aml->bytes);
 	table[at + 2] = table[at + 4] = (uint8_t)base;
 	table[at + 3] = table[at + 5] = (uint8_t)(base >> 8);
 }
 
 static uint32_t write_dsdt(struct writer *writer, const struct acpi_config *config)
 {
+	const struct acpi_aml *aml = config->q35 ? &acpi_aml_q35 : &acpi_aml_pc;
 	const uint32_t header = sizeof(struct acpi_header);
 
 	table_begin(writer);
-	table_append(writer, acpi_aml_dsdt + header, acpi_aml_dsdt_bytes - header);
-	patch_status(writer, "PCST", config->pci);
-	patch_status(writer, "KBST", config->keyboard);
-	patch_status(writer, "HPST", config->hpet);
-	patch_status(writer, "PVST", config->pvpanic);
-	patch_pm_base(writer, pm_base(config));
+	table_append(writer, aml->code + header, aml->bytes - header);
+	patch_status(writer, aml, "PCST", config->pci);
+	patch_status(writer, aml, "KBST", config->keyboard);
+	patch_status(writer, aml, "HPST", config->hpet);
+	patch_status(writer, aml, "PVST", config->pvpanic);
+	patch_pm_base(writer, aml, pm_base(config));
 	return table_end(writer, "DSDT", 2);
 }
 
@@ -161,7 +165,7 @@ static struct acpi_address port_address(uint32_t port, uint8_t bytes, uint8_t ac
 	};
 }
 
-static void fill_fadt_registers(struct acpi_fadt *fadt, uint32_t base)
+static void fill_fadt_registers(struct acpi_fadt *fadt, uint32_t base, uint8_t gpe0_bytes)
 {
 	fadt->pm1a_event = base + ACPI_PM_EVENT;
 	fadt->pm1a_control = base + ACPI_PM_CONTROL;
@@ -170,11 +174,11 @@ static void fill_fadt_registers(struct acpi_fadt *fadt, uint32_t base)
 	fadt->pm1_event_bytes = ACPI_PM_EVENT_BYTES;
 	fadt->pm1_control_bytes = ACPI_PM_CONTROL_BYTES;
 	fadt->pm_timer_bytes = ACPI_PM_TIMER_BYTES;
-	fadt->gpe0_bytes = ACPI_PM_GPE0_BYTES;
+	fadt->gpe0_bytes = gpe0_bytes;
 	fadt->x_pm1a_event = port_address(fadt->pm1a_event, ACPI_PM_EVENT_BYTES, 2);
 	fadt->x_pm1a_control = port_address(fadt->pm1a_control, ACPI_PM_CONTROL_BYTES, 2);
 	fadt->x_pm_timer = port_address(fadt->pm_timer, ACPI_PM_TIMER_BYTES, 3);
-	fadt->x_gpe0 = port_address(fadt->gpe0, ACPI_PM_GPE0_BYTES, 1);
+	fadt->x_gpe0 = port_address(fadt->gpe0, gpe0_bytes, 1);
 	fadt->reset = port_address(RESET_PORT, 1, 1);
 	fadt->reset_value = RESET_VALUE;
 }
@@ -202,7 +206,8 @@ static uint32_t write_fadt(struct writer *writer, const struct acpi_config *conf
 		fadt.boot_flags |= BOOT_8042;
 	if (!config->vga)
 		fadt.boot_flags |= BOOT_NO_VGA;
-	fill_fadt_registers(&fadt, pm_base(config));
+	fill_fadt_registers(&fadt, pm_base(config),
+		config->q35 ? ICH9_LPC_GPE0_BYTES : ACPI_PM_GPE0_BYTES);
 	table_begin(writer);
 	at = table_append(writer, &fadt, sizeof(fadt));
 	pointer_add(writer, at + offsetof(struct acpi_fadt, facs), 4, ACPI_BLOB_FACS);
@@ -297,10 +302,11 @@ static uint32_t write_madt(struct writer *writer, const struct acpi_config *conf
 	return table_end(writer, "APIC", 5);
 }
 
-// PCI Firmware 3.2, 4.1.2: bus 0 alone.
-static uint32_t write_mcfg(struct writer *writer)
+// PCI Firmware 3.2, 4.1.2: of a PC, bus 0 alone.
+static uint32_t write_mcfg(struct writer *writer, const struct acpi_config *config)
 {
-	const struct acpi_mcfg mcfg = {.base = PCI_ECAM};
+	const struct acpi_mcfg mcfg = {.base = config->q35 ? MCH_ECAM_BASE : PCI_ECAM,
+		.bus_last = config->q35 ? 255 : 0};
 
 	table_begin(writer);
 	table_append(writer, &mcfg, sizeof(mcfg));
@@ -384,7 +390,7 @@ enum status acpi_tables_make(const struct acpi_config *config, struct acpi_image
 	if (config->hpet)
 		tables[count++] = write_hpet(&writer);
 	if (config->pci)
-		tables[count++] = write_mcfg(&writer);
+		tables[count++] = write_mcfg(&writer, config);
 	rsdt = write_root(&writer, "RSDT", tables, count, sizeof(uint32_t));
 	xsdt = write_root(&writer, "XSDT", tables, count, sizeof(uint64_t));
 	write_rsdp(image, rsdt, xsdt);

@@ -23,6 +23,7 @@ struct acpi_config {
 	uint32_t vcpus; // 1 to ACPI_VCPUS_MAX; their APIC ids are 0 to vcpus - 1
 	uint8_t io_apic_id;
 	uint16_t pm_base; // of the ports of power management; 0: ACPI_PM_BASE
+	bool q35;      // the board: an ICH9, and ECAM of 256 buses
 	bool pci;      // configuration mechanism 1 at 0xcf8
 	bool keyboard; // 8042, with a mouse
 	bool hpet;     // at 0xfed00000

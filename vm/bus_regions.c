@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "emul/pci_host.h"
+
 static bool is_of(const struct bus_region *region, const struct device *device, unsigned number)
 {
 	return region->device == device && region->region == number;
@@ -113,8 +115,9 @@ void bus_move(struct bus *bus, const struct bus_effect *effect)
 {
 	const struct device_model *model = effect->device->model;
 	bool memory = model->memory_bytes != 0 && model->memory_region == effect->number;
+	bool whole = !memory && !pci_host_moves_window(effect->device, effect->number);
 	struct bus_region moved = {effect->device, effect->map.base, effect->map.bytes,
-		effect->number, memory ? 0 : sizeof(uint64_t), effect->space, false, memory};
+		effect->number, whole ? sizeof(uint64_t) : 0, effect->space, false, memory};
 
 	for (unsigned i = 1; i < BUS_REGIONS_MAX; i++) {
 		const struct bus_region *region = &bus->regions[i];

@@ -13,6 +13,7 @@
 #include "vm/acpi_loader.h"
 #include "vm/acpi_tables.h"
 #include "vm/pc.h"
+#include "vm/pc_board.h"
 #include "vm/vm.h"
 
 enum {
@@ -76,8 +77,10 @@ static uint32_t e820_fill(struct contents *contents, const struct vm *vm)
 	uint32_t count = 0;
 
 	contents->e820[count++] = (struct e820_item){0, ram->low_bytes, E820_RAM};
-	contents->e820[count++] =
-		(struct e820_item){PC_ECAM_BASE, PCI_HOST_ECAM_BYTES, E820_RESERVED};
+	// Of a Q35's, firmware takes care itself.
+	if (vm->config.machine == VM_MACHINE_PC)
+		contents->e820[count++] =
+			(struct e820_item){PC_ECAM_BASE, PCI_HOST_ECAM_BYTES, E820_RESERVED};
 	if (ram->high_bytes != 0)
 		contents->e820[count++] =
 			(struct e820_item){GUEST_RAM_HIGH, ram->high_bytes, E820_RAM};
@@ -98,6 +101,9 @@ static uint32_t usb_path(const struct vm *vm, unsigned which, const char *before
 static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 {
 	uint32_t at = 0;
+	char ahci[8]; // its device and function
+
+	snprintf(ahci, sizeof(ahci), pc_board(vm)->has_ahci ? "%x,2" : "%x", pc_ahci_device(vm));
 
 	for (uint32_t i = 0; i < vm->config.disk_count; i++) {
 		unsigned device = pc_disk_device(vm, i), drive = pc_ide_drive(vm, i);
@@ -114,8 +120,7 @@ static uint32_t boot_order_fill(struct contents *contents, const struct vm *vm)
 				drive / IDE_CHANNEL_DRIVES, drive % IDE_CHANNEL_DRIVES);
 		else if (port < AHCI_PORTS)
 			at += (uint32_t)snprintf(to, BOOT_ORDER_MAX - at,
-				"%s/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", before,
-				pc_ahci_device(vm), port);
+				"%s/pci@i0cf8/pci8086,2922@%s/drive@%x/disk@0", before, ahci, port);
 		else if (pc_usb_disk(vm, i) != UHCI_DEVICES)
 			at += usb_path(vm, pc_usb_disk(vm, i), before, to, BOOT_ORDER_MAX - at);
 	}
@@ -142,7 +147,8 @@ static void files_add(struct contents *contents, const struct vm *vm)
 enum status firmware_info_create(const struct vm *vm, struct firmware_info **created)
 {
 	const struct acpi_config acpi = {.vcpus = vm->config.vcpus, .pm_base = vm->config.pm_base,
-		.pci = true, .hpet = vm->config.hpet, .pvpanic = true};
+		.pci = true, .hpet = vm->config.hpet,
+		.q35 = vm->config.machine == VM_MACHINE_Q35, .pvpanic = true};
 	struct contents *contents = calloc(1, sizeof(*contents));
 	enum status status;
 

@@ -10,15 +10,16 @@
 #include "kernel/mem.h"
 #include "kernel/x86.h"
 #include "vm/pc.h"
+#include "vm/pc_board.h"
 #include "vm/vm.h"
 
-// Guest-physical address space: RAM up to 3 GiB, the rest from 4 GiB.
+// Guest-physical address space: RAM up to where the board ends it, the rest from 4 GiB.
 static enum status ram_create(struct vm *vm)
 {
 	struct guest_ram *ram = &vm->ram;
 	uint64_t bytes = vm->config.memory_bytes, top;
 
-	ram->low_bytes = bytes < GUEST_RAM_LOW_MAX ? bytes : GUEST_RAM_LOW_MAX;
+	ram->low_bytes = bytes < pc_board(vm)->low_max ? bytes : pc_board(vm)->low_max;
 	ram->high_bytes = bytes - ram->low_bytes;
 	top = ram->high_bytes != 0 ? GUEST_RAM_HIGH + ram->high_bytes : ram->low_bytes;
 	ram->block_count = top / LARGE_PAGE_BYTES;

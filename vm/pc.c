@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "emul/acpi_pm.h"
-#include "emul/ahci.h"
 #include "emul/debug_exit.h"
 #include "emul/debugcon.h"
 #include "emul/fw_cfg.h"
@@ -19,51 +18,24 @@
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
 #include "emul/pflash.h"
-#include "emul/piix3.h"
 #include "emul/port61.h"
 #include "emul/pvpanic.h"
 #include "emul/reset_control.h"
 #include "emul/test_disk.h"
 #include "emul/uart16550.h"
-#include "emul/uhci.h"
 #include "emul/vga.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_net.h"
 #include "vm/env.h"
 #include "vm/firmware.h"
 #include "vm/local_apic.h"
+#include "vm/pc_board.h"
 #include "vm/pc_internal.h"
 
 #define IOAPIC_BASE 0xfec00000u
 
-enum { PCI_DISPLAY = 2 }; // device of bus 0, as QEMU has it
-
-enum pc_slot {
-	PC_PIC, PC_IOAPIC, PC_PIT, PC_PORT61, PC_RTC, PC_ACPI_PM, PC_HOTPLUG, PC_PCI_HOST, PC_ISA,
-	PC_RESET, PC_I8042, PC_UART, PC_PVPANIC, PC_DEBUGCON, PC_DEBUG_EXIT, PC_FW_CFG,
-	PC_TEST_DISK, PC_VGA, PC_IDE, PC_HPET, PC_AHCI, PC_USB,
-	PC_SLOTS
-};
-
-static const struct device_model *const slot_models[PC_SLOTS] = {
-	[PC_PIC] = &i8259_model, [PC_IOAPIC] = &ioapic_model,
-	[PC_PIT] = &i8254_model, [PC_PORT61] = &port61_model, [PC_RTC] = &mc146818_model,
-	[PC_ACPI_PM] = &acpi_pm_model, [PC_HOTPLUG] = &pci_hotplug_model,
-	[PC_PCI_HOST] = &pci_host_model,
-	[PC_ISA] = &piix3_model,
-	[PC_RESET] = &reset_control_model, [PC_I8042] = &i8042_model,
-	[PC_UART] = &uart16550_model, [PC_PVPANIC] = &pvpanic_model,
-	[PC_DEBUGCON] = &debugcon_model, [PC_DEBUG_EXIT] = &debug_exit_model,
-	[PC_FW_CFG] = &fw_cfg_model, [PC_TEST_DISK] = &test_disk_model, [PC_VGA] = &vga_model,
-	[PC_IDE] = &ide_model, [PC_HPET] = &hpet_model, [PC_AHCI] = &ahci_model,
-	[PC_USB] = &uhci_model,
-};
-
-// Where regions are. Wider accesses than `max_bytes` reach an ISA device byte by byte.
-static const struct pc_place {
-	uint8_t slot, region, space, max_bytes;
-	uint64_t base, bytes;
-} places[] = {
+// Where regions of every board are.
+static const struct pc_place places[] = {
 	{PC_PIC, I8259_REGION_MASTER, DEVICE_SPACE_PORT, 1, 0x20, 2},
 	{PC_PIC, I8259_REGION_SLAVE, DEVICE_SPACE_PORT, 1, 0xa0, 2},
 	{PC_PIC, I8259_REGION_ELCR, DEVICE_SPACE_PORT, 1, 0x4d0, 2},
@@ -78,8 +50,6 @@ static const struct pc_place {
 		PCI_HOST_PORT_BYTES},
 	{PC_PCI_HOST, PCI_HOST_REGION_DATA, DEVICE_SPACE_PORT, 0, PCI_HOST_DATA_PORT,
 		PCI_HOST_PORT_BYTES},
-	{PC_PCI_HOST, PCI_HOST_REGION_ECAM, DEVICE_SPACE_MMIO, 0, PC_ECAM_BASE,
-		PCI_HOST_ECAM_BYTES},
 	{PC_RESET, RESET_CONTROL_REGION_FAST, DEVICE_SPACE_PORT, 1, RESET_CONTROL_FAST_PORT, 1},
 	{PC_RESET, RESET_CONTROL_REGION_RESET, DEVICE_SPACE_PORT, 1, RESET_CONTROL_RESET_PORT, 1},
 	{PC_I8042, I8042_REGION_DATA, DEVICE_SPACE_PORT, 1, I8042_DATA_PORT, 1},
@@ -97,23 +67,9 @@ static const struct pc_place {
 	{PC_HPET, HPET_REGION_REGISTERS, DEVICE_SPACE_MMIO, 8, HPET_BASE, HPET_BYTES},
 };
 
-// Functions of bus 0: where QEMU's PC has them.
-static const struct pc_function {
-	uint8_t slot, device, function;
-} functions[] = {
-	{PC_PCI_HOST, 0, 0},
-	{PC_ISA, 1, 0},
-	{PC_IDE, 1, 1},
-	{PC_USB, 1, 2},
-	{PC_ACPI_PM, 1, 3},
-	{PC_VGA, PCI_DISPLAY, 0},
-};
-
 // Lines from device to device. ISA interrupts lead to the 8259 pair and to the I/O APIC; IRQ 0 is
 // pin 2 there, as the MADT says.
-static const struct pc_wire {
-	uint8_t from, output, to, input;
-} wires[] = {
+static const struct pc_wire wires[] = {
 	{PC_PIT, I8254_OUTPUT_OUT2, PC_PORT61, PORT61_INPUT_OUT2},
 	{PC_PORT61, PORT61_OUTPUT_GATE2, PC_PIT, I8254_INPUT_GATE2},
 	{PC_UART, UART16550_OUTPUT_IRQ, PC_PIC, 4},
@@ -129,7 +85,6 @@ static const struct pc_wire {
 	{PC_IDE, IDE_OUTPUT_IRQ, PC_IOAPIC, 14},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_PIC, 15},
 	{PC_IDE, IDE_OUTPUT_IRQ + 1, PC_IOAPIC, 15},
-	{PC_USB, PCIDEV_OUTPUT_INTX, PC_ISA, 3 * PIIX3_PIRQ_INPUTS + 1}, // INTD of device 1
 };
 
 // The PIT's and the RTC's interrupts, straight.
@@ -161,13 +116,14 @@ static const struct device_model *pc_model(unsigned index)
 	return at < device_models_end ? *at : NULL;
 }
 
-static unsigned slot_find(const struct device_model *model)
+// PC_SLOTS: the board does not have it.
+static unsigned slot_find(const struct pc_board *board, const struct device_model *model)
 {
 	unsigned slot = 0;
 
-	while (slot < PC_SLOTS && slot_models[slot] != model)
+	while (slot < PC_SLOTS && board->models[slot] != model)
 		slot++;
-	ASSERT(slot < PC_SLOTS); // a model is registered, and the board has no place for it
+	ASSERT(slot < PC_SLOTS || pc_board_has_model(model)); // registered, and without a place
 	return slot;
 }
 
@@ -274,16 +230,21 @@ static void clocks_wire(struct vm *vm, struct device *const slots[PC_SLOTS])
 		wire_to_device(vm, slots[PC_HPET], pin, slots[PC_IOAPIC], pin);
 }
 
-// PCI functions share the four PIRQs; the ISA bridge leads each to an ISA interrupt, which goes to
-// both interrupt controllers as those of ISA devices do.
+// PCI functions share the PIRQs. The ISA bridge leads each to an ISA interrupt, which goes to both
+// interrupt controllers as those of ISA devices do, or has inputs of the I/O APIC for them.
 static void pci_interrupts_wire(struct vm *vm, struct device *const slots[PC_SLOTS])
 {
-	for (unsigned irq = 3; irq < PIIX3_OUTPUTS; irq++) {
+	const unsigned outputs = slots[PC_ISA]->model->outputs;
+
+	for (unsigned irq = 3; irq < I8259_INPUTS; irq++) {
 		if (irq == 8 || irq == 13)
 			continue;
 		wire_to_device(vm, slots[PC_ISA], irq, slots[PC_PIC], irq);
-		wire_to_device(vm, slots[PC_ISA], irq, slots[PC_IOAPIC], irq);
+		if (outputs == I8259_INPUTS)
+			wire_to_device(vm, slots[PC_ISA], irq, slots[PC_IOAPIC], irq);
 	}
+	for (unsigned pin = I8259_INPUTS; pin < outputs; pin++)
+		wire_to_device(vm, slots[PC_ISA], pin, slots[PC_IOAPIC], pin);
 }
 
 void pc_wire_map(struct device *from, unsigned output)
@@ -332,23 +293,23 @@ static void cmos_fill(struct vm *vm)
 	mc146818_set_cmos(vm->rtc, 0x5f, (uint8_t)(vm->config.vcpus - 1)); // as QEMU has it
 }
 
-// Pins are swizzled over the PIRQs.
 void pc_card_place(struct vm *vm, struct device *device, unsigned number,
 	struct device *isa)
 {
-	unsigned pirq = (number - 1) % PIIX3_PIRQS;
-
 	function_place(vm, device, number, 0);
-	wire_to_device(vm, device, PCIDEV_OUTPUT_INTX, isa, pirq * PIIX3_PIRQ_INPUTS + number);
+	wire_to_device(vm, device, PCIDEV_OUTPUT_INTX, isa, pc_board(vm)->card_input(number));
 }
 
 void pc_pci_place_next(struct vm *vm, struct device *device, struct device *isa)
 {
 	unsigned number = PC_PCI_FIRST_FREE;
 
-	for (uint32_t i = 0; i < vm->device_count; i++)
-		if (vm->devices[i].function >> 3 >= number)
-			number = (vm->devices[i].function >> 3) + 1u;
+	for (uint32_t i = 0; i < vm->device_count; i++) {
+		unsigned at = vm->devices[i].function >> 3;
+
+		if (at >= number && at < PC_PCI_CARDS_END)
+			number = at + 1;
+	}
 	pc_card_place(vm, device, number, isa);
 }
 
@@ -359,54 +320,43 @@ static bool is_of_board(const struct device_model *model)
 		model != &pflash_model;
 }
 
-enum status pc_create(struct vm *vm)
+// Devices are created in the order of their models.
+static enum status slots_fill(struct vm *vm, const struct pc_board *board,
+	struct device *slots[PC_SLOTS])
 {
-	struct device *slots[PC_SLOTS] = {NULL};
 	const struct device_model *model;
 
-	vm->devices = calloc(VM_DEVICES_MAX, sizeof(*vm->devices));
-	if (vm->devices == NULL)
-		return STATUS_FAIL(STATUS_NO_MEMORY);
 	for (unsigned i = 0; (model = pc_model(i)) != NULL; i++) {
+		struct device *device;
 		unsigned slot;
 
 		if (!is_of_board(model) || pc_virtio_has_model(model))
 			continue;
-		slot = slot_find(model);
-		if (!slot_wanted(vm, slot))
+		slot = slot_find(board, model);
+		if (slot == PC_SLOTS || !slot_wanted(vm, slot))
 			continue;
-		slots[slot] = pc_device_create(vm, model);
-		if (slots[slot] == NULL)
+		device = pc_device_create(vm, model);
+		if (device == NULL)
 			return STATUS_FAIL(STATUS_NO_MEMORY);
+		for (; slot < PC_SLOTS; slot++)
+			if (board->models[slot] == model)
+				slots[slot] = device;
 	}
-	for (unsigned i = 0; i < ARRAY_COUNT(places); i++)
-		if (slots[places[i].slot] != NULL)
-			bus_map(&vm->bus, slots[places[i].slot], places[i].region, places[i].space,
-				places[i].base, places[i].bytes, places[i].max_bytes);
-	if (slots[PC_DEBUGCON] != NULL)
-		bus_map(&vm->bus, slots[PC_DEBUGCON], DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT,
-			vm->config.debugcon, 1, 1);
-	for (unsigned i = 0; i < ARRAY_COUNT(functions); i++)
-		if (slots[functions[i].slot] != NULL)
-			function_place(vm, slots[functions[i].slot], functions[i].device,
-				functions[i].function);
-	wires_lead(vm, slots, wires, ARRAY_COUNT(wires));
-	clocks_wire(vm, slots);
-	pci_interrupts_wire(vm, slots);
-	shadow_wire(slots[PC_PCI_HOST]);
-	if (pc_disks_create(vm, &(struct pc_disk_controllers){.test_disk = slots[PC_TEST_DISK],
-		.ide = slots[PC_IDE], .ahci = slots[PC_AHCI], .isa = slots[PC_ISA],
-		.hotplug = slots[PC_HOTPLUG]}) !=
-		STATUS_OK ||
-		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
-		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK ||
-		pc_flash_create(vm) != STATUS_OK)
-		return STATUS_FAIL(STATUS_NO_MEMORY);
-	if (slots[PC_AHCI] != NULL)
-		pc_card_place(vm, slots[PC_AHCI], pc_ahci_device(vm), slots[PC_ISA]);
-	if (slots[PC_TEST_DISK] != NULL)
-		pc_pci_place_next(vm, slots[PC_TEST_DISK], slots[PC_ISA]);
-	pc_wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
+	return STATUS_OK;
+}
+
+static void places_map(struct vm *vm, struct device *const slots[PC_SLOTS],
+	const struct pc_place *place, size_t count)
+{
+	for (; count > 0; place++, count--)
+		if (slots[place->slot] != NULL)
+			bus_map(&vm->bus, slots[place->slot], place->region, place->space,
+				place->base, place->bytes, place->max_bytes);
+}
+
+// What the rest of vm/ knows by name.
+static void slots_name(struct vm *vm, struct device *const slots[PC_SLOTS])
+{
 	vm->pic = slots[PC_PIC];
 	vm->ioapic = slots[PC_IOAPIC];
 	vm->rtc = slots[PC_RTC];
@@ -419,6 +369,54 @@ enum status pc_create(struct vm *vm)
 	if (vm->input == NULL)
 		vm->input = slots[PC_UART];
 	vm->display = slots[PC_VGA];
+}
+
+static enum status cards_create(struct vm *vm, struct device *const slots[PC_SLOTS])
+{
+	if (pc_disks_create(vm, &(struct pc_disk_controllers){.test_disk = slots[PC_TEST_DISK],
+		.ide = slots[PC_IDE], .ahci = slots[PC_AHCI], .isa = slots[PC_ISA],
+		.hotplug = slots[PC_HOTPLUG]}) !=
+		STATUS_OK ||
+		pc_virtio_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_nics_create(vm, slots[PC_ISA]) != STATUS_OK ||
+		pc_flash_create(vm) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	if (slots[PC_AHCI] != NULL && !pc_board(vm)->has_ahci)
+		pc_card_place(vm, slots[PC_AHCI], pc_ahci_device(vm), slots[PC_ISA]);
+	if (slots[PC_TEST_DISK] != NULL)
+		pc_pci_place_next(vm, slots[PC_TEST_DISK], slots[PC_ISA]);
+	return STATUS_OK;
+}
+
+enum status pc_create(struct vm *vm)
+{
+	const struct pc_board *board = pc_board(vm);
+	struct device *slots[PC_SLOTS] = {NULL};
+
+	vm->devices = calloc(VM_DEVICES_MAX, sizeof(*vm->devices));
+	if (vm->devices == NULL || slots_fill(vm, board, slots) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	places_map(vm, slots, places, ARRAY_COUNT(places));
+	places_map(vm, slots, board->places, board->place_count);
+	if (slots[PC_DEBUGCON] != NULL)
+		bus_map(&vm->bus, slots[PC_DEBUGCON], DEBUGCON_REGION_PORT, DEVICE_SPACE_PORT,
+			vm->config.debugcon, 1, 1);
+	for (unsigned i = 0; i < board->function_count; i++) {
+		const struct pc_function *function = &board->functions[i];
+
+		if (slots[function->slot] != NULL)
+			function_place(vm, slots[function->slot], function->device,
+				function->function);
+	}
+	wires_lead(vm, slots, wires, ARRAY_COUNT(wires));
+	wires_lead(vm, slots, board->wires, board->wire_count);
+	clocks_wire(vm, slots);
+	pci_interrupts_wire(vm, slots);
+	shadow_wire(slots[PC_PCI_HOST]);
+	if (cards_create(vm, slots) != STATUS_OK)
+		return STATUS_FAIL(STATUS_NO_MEMORY);
+	pc_wire_add(slots[PC_PIC], I8259_OUTPUT_INTR, &(struct wire_sink){.kind = WIRE_LOCAL_APIC});
+	slots_name(vm, slots);
 	if (vm->display != NULL)
 		vga_configure(vm->display, vm->config.display_rom,
 			(uint32_t)vm->config.display_rom_bytes);

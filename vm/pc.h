@@ -21,7 +21,8 @@ unsigned pc_disk_device(const struct vm *vm, uint32_t index);
 unsigned pc_ide_drive(const struct vm *vm, uint32_t index);
 // The same at the AHCI controller: its port; AHCI_PORTS: it has none.
 unsigned pc_ahci_port(const struct vm *vm, uint32_t index);
-unsigned pc_ahci_device(const struct vm *vm); // its number: it comes behind all that follow
+// Its number: as a card it comes behind all that follow.
+unsigned pc_ahci_device(const struct vm *vm);
 // The device number of a NIC: they come behind the disks.
 unsigned pc_nic_device(const struct vm *vm, uint32_t index);
 

@@ -11,6 +11,7 @@
 #include "kernel/base/assert.h"
 #include "vm/disk_backend.h"
 #include "vm/pc.h"
+#include "vm/pc_board.h"
 #include "vm/vm.h"
 
 uint32_t pc_disk_of_kind(const struct vm *vm, enum vm_disk_kind kind, unsigned number)
@@ -107,6 +108,8 @@ unsigned pc_ide_drive(const struct vm *vm, uint32_t index)
 
 unsigned pc_ahci_device(const struct vm *vm)
 {
+	if (pc_board(vm)->has_ahci)
+		return PC_BOARD_LPC_DEVICE;
 	return pc_nic_device(vm, vm->config.nic_count) + vm->config.rng +
 		vm->config.virtio_console + vm->config.balloon;
 }

@@ -10,7 +10,10 @@
 struct vm;
 struct wire_sink;
 
-enum { PC_PCI_FIRST_FREE = 3 }; // device of bus 0; QEMU's display is the one before
+enum {
+	PC_PCI_FIRST_FREE = 3,  // device of bus 0; QEMU's display is the one before
+	PC_PCI_CARDS_END = 25,  // devices from there on are a chipset's
+};
 
 // The machine's next device. NULL: no memory.
 must_check struct device *pc_device_create(struct vm *vm, const struct device_model *model);

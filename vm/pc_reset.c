@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The board at a reset, and as firmware would leave it for a kernel that is booted directly.
-#include "emul/acpi_pm.h"
 #include "emul/i8042.h"
 #include "emul/i8259.h"
-#include "emul/ide.h"
 #include "emul/pci_host.h"
-#include "emul/piix3.h"
 #include "vm/local_apic.h"
 #include "vm/pc.h"
+#include "vm/pc_board.h"
 #include "vm/slot.h"
 #include "vm/vm.h"
 
@@ -56,16 +54,19 @@ static void keyboard_set_up(struct device *controller, struct guest_time now)
 static void board_set_up(struct vm *vm, struct guest_time now)
 {
 	enum { LAST = PCI_HOST_PAM_READ << 4, PAIR = PCI_HOST_PAM_READ << 4 | PCI_HOST_PAM_READ };
+	const struct pc_board *board = pc_board(vm);
+	struct device *const devices[PC_SLOTS] = {[PC_PCI_HOST] = vm->pci_host,
+		[PC_ISA] = vm->isa, [PC_ACPI_PM] = vm->acpi_pm, [PC_IDE] = vm->ide};
 
 	for (unsigned i = 0; i < PCI_HOST_PAM_COUNT; i++)
-		pci_write(vm, vm->pci_host, PCI_HOST_PAM + i, 1, i == 0 ? LAST : PAIR, now);
-	pci_write(vm, vm->isa, PIIX3_PIRQ_ROUTE, 4, 0x0b0b0a0a, now);
-	if (vm->ide != NULL)
-		pci_write(vm, vm->ide, IDE_TIMING, 4,
-			IDE_TIMING_DECODE | (uint32_t)IDE_TIMING_DECODE << 16, now);
-	pci_write(vm, vm->acpi_pm, PCIDEV_INTERRUPT_LINE, 1, 9, now);
-	pci_write(vm, vm->acpi_pm, ACPI_PM_PMBASE, 4, ACPI_PM_BASE, now);
-	pci_write(vm, vm->acpi_pm, ACPI_PM_PMREGMISC, 1, ACPI_PM_PMREGMISC_ENABLE, now);
+		pci_write(vm, vm->pci_host, board->pam + i, 1, i == 0 ? LAST : PAIR, now);
+	for (unsigned i = 0; i < board->setting_count; i++) {
+		const struct pc_setting *setting = &board->settings[i];
+
+		if (devices[setting->slot] != NULL)
+			pci_write(vm, devices[setting->slot], setting->offset, setting->bytes,
+				setting->value, now);
+	}
 	vm->pic->model->write(vm->pic, now, I8259_REGION_ELCR, 1, 1, BIT(10 - 8) | BIT(11 - 8));
 	for (uint32_t i = 0; i < vm->device_count; i++) {
 		struct device *device = vm->devices[i].device;
@@ -75,8 +76,7 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 		if (device->model->pci != NULL && device->model->pci->pin != 0 &&
 			slot_is_on(&vm->devices[i]))
 			pci_write(vm, device, PCIDEV_INTERRUPT_LINE, 1,
-				((vm->devices[i].function >> 3) - 1u) % PIIX3_PIRQS < 2 ? 10 : 11,
-				now);
+				board->card_irq(vm->devices[i].function >> 3u), now);
 	}
 	bus_effects_carry_out(vm, now);
 }

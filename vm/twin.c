@@ -157,6 +157,8 @@ static void swap(void *argument)
 	SWAP(rtc);
 	SWAP(acpi_pm);
 	SWAP(isa);
+	SWAP(ide);
+	SWAP(ahci);
 	SWAP(input);
 	SWAP(pci_host);
 	SWAP(hotplug);

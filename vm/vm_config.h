@@ -110,6 +110,9 @@ struct vm_nic_config {
 // waits by it would go round very often else. A replay has to do as the recording did.
 enum vm_rdtsc { VM_RDTSC_AS_IT_EXITS, VM_RDTSC_FREE, VM_RDTSC_TAKES_TIME };
 
+// Its board: vm/pc_board.h.
+enum vm_machine { VM_MACHINE_PC, VM_MACHINE_Q35 };
+
 // What the machine shows its text and pictures on.
 enum vm_display { VM_DISPLAY_NONE, VM_DISPLAY_VGA };
 
@@ -135,6 +138,7 @@ struct vm_config {
 	// The core of each vcpu, below cpu_count(); VM_PIN_ANY: the one with the fewest vcpus.
 	uint8_t pin[VM_VCPUS_MAX];
 	bool x2apic;
+	uint8_t machine; // enum vm_machine
 	uint8_t display; // enum vm_display
 	const uint8_t *display_rom; // its BIOS; NULL: none
 	uint64_t display_rom_bytes; // at most VGA_ROM_BYTES

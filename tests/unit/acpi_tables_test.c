@@ -412,6 +412,26 @@ static void test_dsdt_follows_configuration(void **state)
 	fake_ram_destroy(ram);
 }
 
+// Of a Q35: all buses, and GPE0 of an ICH9.
+static void test_q35(void **state)
+{
+	struct acpi_config config = full;
+	struct guest_ram *ram;
+	struct table table;
+
+	(void)state;
+	config.q35 = true;
+	ram = build(&config);
+	assert_true(find_table(ram, "MCFG", &table) != 0);
+	assert_true(get64(&table, 44) == 0xb0000000);
+	assert_int_equal(get32(&table, 52), 0xff000000); // segment 0, buses 0 to 255
+	assert_true(find_table(ram, "FACP", &table) != 0);
+	assert_int_equal(get32(&table, 80), 0x620);
+	assert_int_equal(table.bytes[92], 16); // GPE0_BLK_LEN
+	assert_int_equal(get_status(ram, "HPST"), 0x0f);
+	fake_ram_destroy(ram);
+}
+
 static void dump(const char *directory, const char *name, const struct table *table)
 {
 	char path[256];
@@ -464,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_number_of_processors_is_checked),
 		cmocka_unit_test(test_memory_is_missing),
 		cmocka_unit_test(test_dsdt_follows_configuration),
+		cmocka_unit_test(test_q35),
 		cmocka_unit_test(test_dump),
 	};
 

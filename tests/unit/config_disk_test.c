@@ -155,6 +155,9 @@ static void test_bad_ide_disks(void **state)
 	char text[1024] = "";
 
 	(void)state;
+	expect_error("[disk d]\nvm = q\nmedium = ram:4K\ninterface = ide\n[vm q]\nmemory = 2M\n"
+		"kernel = k\nmachine = q35\n", "reprise.ini:1: interface: expected virtio or "
+		"ahci where the machine is a q35, got ide");
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ide\nreadonly = on",
 		"reprise.ini:4: readonly: expected off where interface = ide or ahci, got on");
 	expect_vm_error("[disk d]\nvm = a\nmedium = ram:4K\ninterface = ide\nplugged = off",

@@ -17,12 +17,15 @@ static void test_firmware(void **state)
 			good[i].value);
 		assert_int_equal(parse(text), STATUS_OK);
 		assert_string_equal(config_firmware_path(&config.vms[0]), good[i].path);
-		assert_int_equal(config_firmware_pm_base(config.vms[0].firmware), good[i].pm_base);
+		assert_int_equal(config_firmware_pm_base(&config.vms[0]), good[i].pm_base);
 		assert_string_equal(config.vms[0].kernel, "");
 	}
 	assert_int_equal(parse(VM), STATUS_OK);
 	assert_null(config_firmware_path(&config.vms[0]));
-	assert_int_equal(config_firmware_pm_base(CONFIG_FIRMWARE_NONE), 0);
+	assert_int_equal(config_firmware_pm_base(&config.vms[0]), 0);
+	assert_int_equal(parse("[vm a]\nmemory = 64M\nfirmware = ovmf\nmachine = q35\n"),
+		STATUS_OK);
+	assert_int_equal(config_firmware_pm_base(&config.vms[0]), 0);
 	expect_vm_error("firmware = bios",
 		"reprise.ini:4: firmware: expected none, seabios or ovmf, got \"bios\"");
 	expect_error("[vm a]\nmemory = 64M\nfirmware = none\n",

@@ -25,6 +25,7 @@ static void test_defaults(void **state)
 	assert_string_equal(config.vms[0].cmdline, "");
 	assert_true(config.vms[0].x2apic);
 	assert_true(config.vms[0].hpet);
+	assert_int_equal(config.vms[0].machine, CONFIG_MACHINE_PC);
 	assert_false(config.vms[0].debugcon);
 	assert_false(config.vms[0].debug_exit);
 	assert_int_equal(config.vms[0].rtc_base, CONFIG_RTC_HOST);
@@ -66,7 +67,8 @@ static void test_every_key(void **state)
 	assert_int_equal(parse("[vm one]\nmemory = 1G\nvcpus = 64\nkernel = \\EFI\\.\\bzImage\n"
 			       "initrd = /x//initrd.img\ncmdline = console=ttyS0 a=\"b # c\"\n"
 			       "x2apic = off\ndebugcon = on\nisa_debug_exit = on\n"
-			       "balloon = on\nconsole_device = virtio\nrng = on\nhpet = off\n"
+			       "balloon = on\nconsole_device = virtio\nrng = on\n"
+			       "hpet = off\nmachine = q35\n"
 			       "rtc_base = 1704067200\nautostart = off\n"
 			       "test_disk = 64K\ntest_disk_delay = 9\n"
 			       "test_save_load = 7\ntest_save_load_memory = 0\n"
@@ -91,6 +93,7 @@ static void test_every_key(void **state)
 	assert_true(config.vms[0].balloon);
 	assert_true(config.vms[0].rng);
 	assert_false(config.vms[0].hpet);
+	assert_int_equal(config.vms[0].machine, CONFIG_MACHINE_Q35);
 	assert_int_equal(config.vms[0].rtc_base, 1704067200);
 	assert_false(config.vms[0].autostart);
 	assert_int_equal(config.vms[0].test_disk, 65536);
@@ -213,6 +216,8 @@ static void test_bad_values(void **state)
 				     "got \"0\"");
 	expect_vm_error("console_device = serial",
 		"reprise.ini:4: console_device: expected uart or virtio, got \"serial\"");
+	expect_vm_error("machine = microvm", "reprise.ini:4: machine: expected pc or q35, "
+		"got \"microvm\"");
 	expect_vm_error("x2apic = yes", "reprise.ini:4: x2apic: expected on or off, got \"yes\"");
 	expect_vm_error("debugcon = ON",
 		"reprise.ini:4: debugcon: expected on, off or a port, got \"ON\"");
@@ -326,8 +331,8 @@ static void test_unknown_and_duplicate(void **state)
 {
 	(void)state;
 	expect_vm_error("colour = red",
-		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
-		"pflash, kernel, initrd, cmdline, x2apic, display, "
+		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, machine, "
+		"firmware, pflash, kernel, initrd, cmdline, x2apic, display, "
 		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, usb, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "
@@ -336,8 +341,8 @@ static void test_unknown_and_duplicate(void **state)
 	expect_vm_error("memory = 64M",
 		"reprise.ini:4: memory: expected this key once in the section, got it again");
 	expect_vm_error("log = info",
-		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, firmware, "
-		"pflash, kernel, initrd, cmdline, x2apic, display, "
+		"reprise.ini:4: key: expected one of memory, vcpus, tsc_khz, pin, machine, "
+		"firmware, pflash, kernel, initrd, cmdline, x2apic, display, "
 		"debugcon, isa_debug_exit, balloon, console_device, rng, hpet, usb, "
 		"rtc_base, autostart, recordable, rr, "
 		"rrbeacon, rrfile, step, landing_test, landing_trace, hardware_shaped, "

@@ -7,20 +7,20 @@ UNITS := acpi_loader acpi_madt acpi_pm acpi_tables ahci ahci_lies backend bus cl
 	config_usb uhci uhci_schedule usb usb_hid usb_hub usb_storage debug_exit debugcon decode \
 	device_memory direct_boot direct_boot_elf disk_backend disk_overlay disks e820 env event \
 	fat flash fw_cfg gpt guest_ram hash host_screen hpet hpet_random i8042 i8254 i8259 \
-	ich9_ahci ich9_ahci_command ich9_ahci_queue ide ini insn insn_model insn_random ioapic \
-	landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check log_header \
-	log_index log_reader log_record log_store log_writer mc146818 mem memory_hash memory_map \
-	message monitor monitor_command monitor_devices monitor_host monitor_input \
+	ich9_ahci ich9_ahci_command ich9_ahci_queue ich9_lpc ide ini insn insn_model insn_random \
+	ioapic landing lapic lapic_timer lapic_x2apic line_editor local_apic log_check \
+	log_header log_index log_reader log_record log_store log_writer mc146818 mem memory_hash \
+	memory_map message monitor monitor_command monitor_devices monitor_host monitor_input \
 	monitor_network monitor_screen monitor_snapshot monitor_vms mtrr nested nvme nvme_lies \
-	outside_input outside_packet overlay paging pci pci_host pci_hotplug pcidev pcidev_msi \
-	pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu port61 position \
-	ps2_keyboard ps2_mouse pvpanic rate region relocate reset_control screen_code scsi slot \
-	snapshot snapshot_backend snapshot_display snapshot_flash snapshot_overlay \
-	snapshot_packet snapshot_position state svm_event svm_exit svm_inflight svm_state \
-	svm_step switch task_switch test_disk throttle timer turns uart16550 vga vga_render \
-	virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile virtio_load \
-	virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane virtio_resize \
-	virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
+	outside_input outside_packet overlay paging pci pci_host pci_host_mch pci_hotplug pcidev \
+	pcidev_msi pflash piix3 piix3_ide piix3_ide_cd piix3_ide_disk piix3_ide_master pmu \
+	port61 position ps2_keyboard ps2_mouse pvpanic rate region relocate reset_control \
+	screen_code scsi slot snapshot snapshot_backend snapshot_display snapshot_flash \
+	snapshot_overlay snapshot_packet snapshot_position state svm_event svm_exit svm_inflight \
+	svm_state svm_step switch task_switch test_disk throttle timer turns uart16550 vga \
+	vga_render virtio_balloon virtio_blk virtio_console virtio_disk virtio_hostile \
+	virtio_load virtio_net virtio_net_hostile virtio_order virtio_pci virtio_plane \
+	virtio_resize virtio_rng vmx_detect vmx_event vmx_exit vmx_inflight vmx_state
 UNIT_LAPIC := emul/lapic.c emul/lapic_registers.c emul/lapic_timer.c
 UNIT_BOOT := tests/unit/fake_ram.c vm/boot_context.c vm/boot_linux.c vm/boot_multiboot.c \
 	vm/boot_pvh.c vm/direct_boot.c vm/e820.c vm/elf.c vm/guest_ram.c vm/random_seed.c
@@ -31,6 +31,9 @@ unit_lapic_timer := $(UNIT_LAPIC)
 unit_lapic_x2apic := $(UNIT_LAPIC)
 $(foreach u,acpi_pm pci_host piix3,$(eval unit_$(u) += emul/pcidev.c))
 unit_acpi_pm += emul/acpi_pm_block.c
+unit_ich9_lpc += emul/acpi_pm_block.c emul/pcidev.c
+unit_pci_host += emul/pci_host_mch.c
+unit_pci_host_mch += emul/pci_host.c emul/pcidev.c
 unit_pcidev_msi += emul/pcidev.c
 $(foreach u,$(filter piix3_ide%,$(UNITS)),\
 	$(eval unit_$(u) := emul/pcidev.c $(filter emul/ata% emul/ide% emul/scsi%,$(EMUL_SRCS))))
@@ -124,9 +127,9 @@ unit_outside_packet := kernel/event.c vm/backend.c vm/backend_completion.c \
 unit_outside_input := $(unit_outside_packet)
 unit_turns := kernel/crc32c.c kernel/event.c vm/backend.c vm/backend_completion.c \
 	vm/guest_ram.c vm/idle.c vm/input.c vm/outside.c vm/packet.c vm/setting.c vm/turns.c
-UNIT_BUS := emul/pci_host.c emul/pcidev.c kernel/crc32c.c kernel/event.c vm/backend.c \
-	vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c vm/env.c \
-	vm/guest_ram.c vm/input.c vm/packet.c vm/setting.c vm/slot.c
+UNIT_BUS := emul/pci_host.c emul/pci_host_mch.c emul/pcidev.c kernel/crc32c.c \
+	kernel/event.c vm/backend.c vm/backend_completion.c vm/bus.c vm/bus_regions.c \
+	vm/device_memory.c vm/env.c vm/guest_ram.c vm/input.c vm/packet.c vm/setting.c vm/slot.c
 unit_bus := $(UNIT_BUS)
 unit_backend := $(UNIT_BUS)
 unit_device_memory := $(UNIT_BUS)
@@ -135,8 +138,8 @@ unit_slot := $(UNIT_BUS)
 unit_snapshot := $(filter emul/%,$(EMUL_SRCS)) kernel/crc32c.c kernel/event.c \
 	vm/backend.c vm/backend_completion.c vm/bus.c vm/bus_regions.c vm/device_memory.c \
 	vm/env.c vm/guest_ram.c vm/input.c vm/local_apic.c vm/medium.c vm/mtrr.c vm/overlay.c \
-	vm/packet.c vm/pc.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c vm/pc_usb.c \
-	vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
+	vm/packet.c vm/pc.c vm/pc_board.c vm/pc_disks.c vm/pc_flash.c vm/pc_nics.c vm/pc_reset.c \
+	vm/pc_usb.c vm/pc_virtio.c vm/random_seed.c vm/setting.c vm/slot.c vm/snapshot.c \
 	vm/snapshot_backend.c vm/snapshot_event.c vm/snapshot_overlay.c vm/snapshot_packet.c \
 	vm/snapshot_position.c vm/snapshot_ram.c vm/snapshot_stream.c vm/snapshot_vcpu.c \
 	vm/twin.c vmx/vcpu_check.c
@@ -200,7 +203,7 @@ $(B)/unit/kernel/timer.c.o $(B)/unit/tests/unit/timer_test.c.o \
 	$(B)/unit/vm/disk_backend.c.o $(B)/unit/tests/unit/disk_backend_test.c.o \
 	$(B)/unit/tests/unit/disk_overlay_test.c.o: \
 	UNIT_FIRST := -Itests/unit/fake_cpu
-$(B)/unit/vm/acpi_aml.c.o: $(B)/vm/dsdt_aml.inc
+$(B)/unit/vm/acpi_aml.c.o: $(DSDT_AML)
 define unit_rule
 $(B)/unit/$(1)_test: $(B)/unit/tests/unit/$(1)_test.c.o \
 		$(patsubst %,$(B)/unit/%.o,$(UNIT_COMMON) $(unit_$(1))) $(UNIT_LIBRARIES)
