@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG, PFLASH, HPET = range(7)
+FW_CFG, PCI_HOST, PIIX3, ACPI_PM, HOTPLUG, PFLASH, HPET, MCH, LPC = range(9)
 SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
 WRITE = 0x40
 
@@ -75,6 +75,19 @@ SEEDS = {
             (8, 0xd0), (0, 0x98))) + access(1, 0, 1, 16) + access(1, 0, 1, 0, 0xff) +
               bytes([0xc0, 0xc2]) + access(1, 0, 1, 0, 0x70) + access(1, 0, 4, 0),
     "pflash_loaded": bytes([PFLASH | 0x80]) + bytes(300),
+    "mch": bytes([MCH]) + access(2, 1, 4, 0, 0x80000060) + config(2, [
+        (4, 0x60, 0xb0000001), (4, 0x60, 0xd0000005), (4, 0x60, 0xd0000007), (4, 0x64, 1),
+        (1, 0x60, 1), (1, 0x91, 0x33), (4, 0x9c, 0xffffffff)]),
+    "mch_loaded": bytes([MCH | 0x80]) + bytes(range(60)),
+    "lpc": bytes([LPC]) + config(4, [(4, 0x40, 0x601), (1, 0x44, 0x80), (4, 0x60, 0x0b0b0a0a),
+                                     (4, 0x68, 0x0b0b0a0a), (4, 0xf0, 0xfed1c001)]) +
+           b"".join(bytes([0xc0 | level, line]) for level in (1, 0) for line in (0, 1, 5, 9, 33)) +
+           access(4, 1, 2, 2, 0x0121) + access(4, 1, 2, 0x28, 2) + bytes([0xc1, 1]) +
+           access(4, 1, 2, 0x20, 2) + access(4, 1, 4, 8) + access(4, 1, 4, 0x30, 0x21) +
+           access(4, 1, 4, 0x30) + access(4, 1, 2, 4, 0x2001) + access(4, 2, 1, 0, 0xf1) +
+           access(4, 2, 2, 0) + access(4, 3, 4, 0xc5) + access(4, 3, 4, 0, 1) +
+           b"\xf0\xff\xff\xff\xff\xd8" + config(4, [(1, 0x44, 0), (4, 0xf0, 0)]),
+    "lpc_loaded": bytes([LPC | 0x80]) + bytes(range(120)),
     "hpet": bytes([HPET]) + hpet_timer(0, LEVEL | PIN_16, 100) +
             hpet_timer(1, EDGE | PERIODIC | PIN_16, 200, 7) +
             hpet_timer(2, EDGE | NARROW | 2 << 9, 300) + hpet(4, 0x10, 1) + WAIT +

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What firmware meets first: fw_cfg, the host bridge, the ISA bridge, power management, hot-plug,
-// the flash and the HPET of a PC, whose guest does anything, or whose state was loaded from
-// anything. Input: which of them it is and how it begins (a byte), and steps, each of a byte that
-// says what and the bytes it needs.
+// the flash and the HPET of a PC, and a Q35's bridges, whose guest does anything, or whose state
+// was loaded from anything. Input: which of them it is and how it begins (a byte), and steps, each
+// of a byte that says what and the bytes it needs.
 //
 // After each step the state must be one that can be loaded, and no effect one that cannot be.
 #include "emul/acpi_pm.h"
 #include "emul/fw_cfg.h"
 #include "emul/hpet.h"
+#include "emul/ich9_lpc.h"
 #include "emul/pci_host.h"
 #include "emul/pci_hotplug.h"
 #include "emul/pflash.h"
@@ -18,6 +19,7 @@ enum {
 	BEGIN_LOADED = 0x80,
 	FLASH_BYTES = 3 * PFLASH_BLOCK_BYTES,
 	FLASH_STRIDE = 67, // from one offset that a byte names to the next
+	RCRB_STRIDE = 64,  // the same
 	HPET_STRIDE = 4,   // what the specification has accesses of
 	HPET_USED_BYTES = HPET_TIMER + 4 * HPET_TIMER_BYTES, // no timer is the last
 };
@@ -41,6 +43,11 @@ static const struct {
 	{&pci_hotplug_model, {{PCI_HOTPLUG_REGION_REGISTERS, PCI_HOTPLUG_PORT_BYTES}}, 1},
 	{&pflash_model, {{PFLASH_REGION_CHIP, FLASH_BYTES}}, 1},
 	{&hpet_model, {{HPET_REGION_REGISTERS, HPET_USED_BYTES}}, 1},
+	{&mch_model, {{PCIDEV_REGION_CONFIG, PCIDEV_CONFIG_BYTES},
+		{PCI_HOST_REGION_ADDRESS, PCI_HOST_PORT_BYTES}}, 2},
+	{&ich9_lpc_model, {{PCIDEV_REGION_CONFIG, PCIDEV_CONFIG_BYTES},
+		{ACPI_PM_REGION_REGISTERS, ICH9_LPC_PM_BYTES}, {ACPI_PM_REGION_SMI,
+		ACPI_PM_SMI_BYTES}, {ICH9_LPC_REGION_RCRB, ICH9_LPC_RCRB_BYTES}}, 4},
 };
 
 static unsigned board;
@@ -103,10 +110,12 @@ static void configure(struct device *device)
 		pflash_configure(device, FLASH_BYTES, false);
 }
 
-static unsigned stride(void)
+static unsigned stride(unsigned region)
 {
 	if (env.model == &hpet_model)
 		return HPET_STRIDE;
+	if (env.model == &ich9_lpc_model && region == ICH9_LPC_REGION_RCRB)
+		return RCRB_STRIDE;
 	return env.model == &pflash_model ? FLASH_STRIDE : 1;
 }
 
@@ -119,7 +128,7 @@ static void access(struct input *input, uint8_t step)
 
 	while (size > bytes || (region == PCIDEV_REGION_CONFIG && size > 4))
 		size /= 2;
-	offset = take(input, 1) * stride() % (bytes - size + 1);
+	offset = take(input, 1) * stride(region) % (bytes - size + 1);
 	if (step & 0x40)
 		env_write(region, offset, size, take(input, size));
 	else
@@ -147,7 +156,7 @@ static void step(struct input *input)
 
 	if (what < 0xc0) {
 		access(input, what & 0x7f);
-		if (env.model == &pci_host_model)
+		if (env.model == &pci_host_model || env.model == &mch_model)
 			decode(what & 3);
 	} else if (what < 0xd0 && env.model->line != NULL) {
 		env.model->line(env.device, env.now, (unsigned)take(input, 1) % env.model->inputs,

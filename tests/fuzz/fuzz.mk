@@ -11,7 +11,8 @@ FUZZ_VIRTIO := $(FUZZ_DEVICE) tests/fuzz/virtio_env.c emul/pcidev.c emul/pcidev_
 fuzz_ahci := $(FUZZ_DEVICE) emul/pcidev.c emul/pcidev_msi.c $(filter emul/ahci% \
 	emul/ata.c emul/ata_page.c,$(EMUL_SRCS))
 fuzz_board := $(FUZZ_DEVICE) emul/acpi_pm.c emul/acpi_pm_block.c emul/fw_cfg.c \
-	emul/hpet.c emul/pci_host.c emul/pci_hotplug.c emul/pcidev.c emul/pflash.c emul/piix3.c
+	emul/hpet.c emul/pci_host.c emul/pci_host_mch.c emul/ich9_lpc.c emul/pci_hotplug.c \
+	emul/pcidev.c emul/pflash.c emul/piix3.c
 fuzz_fat := drivers/fat.c
 fuzz_gpt := drivers/gpt.c
 fuzz_ide := $(FUZZ_DEVICE) $(filter emul/ata% emul/ide% emul/pcidev.c emul/scsi%,$(EMUL_SRCS))
