@@ -166,23 +166,25 @@ $(B)/vm/acpi_aml.c.o: $(DSDT_AML)
 
 $(B)/emul/%.c.o: EXTRA := -Wpadded
 $(patsubst %,$(B)/%.o,$(filter boot/efi%,$(BOOT_SRCS))): EXTRA := $(EFI_INCS)
-# What runs once, when somebody types, or beside what takes much longer (a host's disk), is small
-# rather than fast.
+# What runs once, when somebody types or saves, or beside what takes much longer (a host's disk), is
+# small rather than fast.
 SMALL := $(filter-out boot/main.c,$(BOOT_SRCS)) $(filter-out drivers/uart.c,$(DRIVER_SRCS)) \
 	$(filter emul/acpi_pm% emul/debug% emul/hpet.c emul/i8042.c emul/ps2_%,$(EMUL_SRCS)) \
-	emul/pvpanic.c \
-	$(filter emul/ata_page.c emul/atapi.c emul/scsi% emul/uhci.c emul/uhci_ports.c,$(EMUL_SRCS)) \
-	emul/ahci.c emul/ahci_port.c emul/ahci_state.c emul/fw_cfg.c emul/mc146818.c emul/pcidev.c \
+	$(filter emul/ata_page.c emul/atapi.c emul/ich9_% emul/mch.c emul/scsi%,$(EMUL_SRCS)) \
 	$(filter emul/pci_% emul/pflash.c emul/piix3.c emul/usb%,$(EMUL_SRCS)) \
-	emul/reset_control.c emul/test_disk.c emul/vga.c emul/vga_dispi.c emul/vga_edid.c \
-	emul/vga_registers.c emul/virtio_balloon.c emul/virtio_check.c emul/virtio_console.c \
-	emul/virtio_net_control.c kernel/acpi.c kernel/acpi_madt.c kernel/crash.c kernel/pci.c \
-	kernel/symbols.c replay/bisect.c replay/disks.c replay/header.c replay/log_check.c replay/log_difference.c \
+	$(filter-out emul/vga_window.c,$(filter emul/vga%,$(EMUL_SRCS))) \
+	emul/ahci.c emul/ahci_port.c emul/ahci_state.c emul/fw_cfg.c emul/mc146818.c emul/pcidev.c \
+	emul/pvpanic.c emul/reset_control.c emul/test_disk.c emul/uhci.c emul/uhci_ports.c \
+	emul/virtio_balloon.c emul/virtio_check.c emul/virtio_console.c emul/virtio_net_control.c \
+	kernel/acpi.c kernel/acpi_madt.c kernel/crash.c kernel/pci.c kernel/symbols.c \
+	replay/bisect.c replay/disks.c replay/header.c replay/log_check.c replay/log_difference.c \
 	replay/log_header.c replay/log_header_code.c replay/log_load.c replay/monitor_replay.c \
-	replay/sink.c vm/console.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c vm/flash.c \
-	vm/host_screen.c vm/input.c vm/landing_test.c vm/line_editor.c vm/position_test.c \
-	vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/slot.c vm/task_switch.c \
-	$(filter vm/acpi_% vm/boot_% vm/monitor% vm/pc%,$(VM_SRCS))
+	replay/sink.c vm/begin.c vm/console.c vm/direct_boot.c vm/e820.c vm/elf.c vm/firmware.c \
+	vm/flash.c vm/hold.c vm/host_screen.c vm/input.c vm/landing_test.c vm/line_editor.c \
+	vm/position_test.c vm/save_load_test.c vm/screen.c vm/screen_code.c vm/setting.c vm/slot.c \
+	vm/task_switch.c vm/twin.c vmx/cpuid_frozen.c vmx/svm_check.c vmx/svm_control.c \
+	vmx/vcpu_check.c vmx/vcpu_control.c vmx/vmx_check.c vmx/vmx_control.c vmx/vmx_detect.c \
+	$(filter vm/acpi_% vm/boot_% vm/monitor% vm/pc% vm/snapshot%,$(VM_SRCS))
 $(SMALL:%=$(B)/%.o): CFLAGS += -Os
 # newlib builds several functions from one file, told apart by macros.
 $(B)/newlib/stdio/%.o: EXTRA := -DSTRING_ONLY -DINTEGER_ONLY -D_svfprintf_r=_svfiprintf_r

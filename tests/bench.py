@@ -122,8 +122,8 @@ def ahci(options, directory, engine):
 
 
 def usb(options, directory, engine):
-    """A keyboard that nobody uses, by what a tenth of a second more of it costs: while the controller
-    runs, for each frame; and of a second in which it is suspended."""
+    """A keyboard that nobody uses, by what a tenth of a second more of it costs: while the
+    controller runs, for each frame; and of a second in which it is suspended."""
     for kind, suspend, parts in (("frame", 0, 100), ("idle", 1, 0.1)):
         totals = []
         for rounds in (1, 3):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A UHCI controller with an idle keyboard, for tests/bench.py: `rounds` tenths of a second, in which
-// it runs and a driver has asked for the keyboard's next report every 8 ms, or with `halted=1` in
-// which it is suspended, as drivers do where nobody uses it.
+// A UHCI controller with an idle keyboard, for tests/bench.py: `rounds` tenths of a second, in
+// which it runs and a driver has asked for the keyboard's next report every 8 ms, or with
+// `halted=1` in which it is suspended, as drivers do where nobody uses it.
 #include "emul/usb_abi.h"
 #include "lib/dev.h"
 

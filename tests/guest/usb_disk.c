@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Disks at USB (emul/usb_storage.c): one at the first port, a read-only one behind the hub at the
-// second. Data, errors, disagreements and resets in mid-transfer. What depends on how long a request
-// takes is not printed.
+// second. Data, errors, disagreements and resets in mid-transfer. What depends on how long a
+// request takes is not printed.
 #include "lib/uhci.h"
 
 PAYLOAD("usb_disk");
