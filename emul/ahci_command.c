@@ -115,7 +115,8 @@ static void work_begin(struct ahci *ahci, unsigned port, struct guest_time now)
 		if (of->work.kind == ATA_WORK_WRITE && !of->work.dma)
 			ahci_frame_pio(ahci, port, ATA_STATUS_BSY,
 				of->work.block * (uint32_t)ATA_SECTOR_BYTES, false);
-		ahci_transfer_go_on(ahci, port, of->slot, now);
+		if (!of->halted) // the frame's memory was there
+			ahci_transfer_go_on(ahci, port, of->slot, now);
 		break;
 	}
 }

@@ -183,7 +183,12 @@ static void data_go_on(struct ahci *ahci, unsigned port, unsigned index, struct 
 	if ((ahci->ports[port].queued & BIT(index)) != 0)
 		ahci_frame_dma(ahci, port, index, slot->done, slot->part,
 			slot->kind == ATA_WORK_READ);
-	if (!ahci->ports[port].halted && !ask(ahci, port, index, now, &io)) {
+	if (ahci->ports[port].halted) {
+		if (slot->state != AHCI_SLOT_FREE) // else the frame's memory was none
+			slot->state = AHCI_SLOT_STARVES;
+		return;
+	}
+	if (!ask(ahci, port, index, now, &io)) {
 		slot->entry = entry;
 		slot->entry_done = entry_done;
 		slot->tells = false;

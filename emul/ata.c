@@ -25,6 +25,34 @@ enum {
 	MODE_UDMA = 0x40,
 };
 
+// Reads and writes.
+static const struct {
+	uint8_t command, kind, flags;
+} medium_commands[] = {
+	{ATA_READ_SECTORS, ATA_WORK_READ, 0},
+	{ATA_READ_SECTORS_ONCE, ATA_WORK_READ, 0},
+	{ATA_READ_SECTORS_EXT, ATA_WORK_READ, FLAG_EXT},
+	{ATA_READ_DMA_EXT, ATA_WORK_READ, FLAG_EXT | FLAG_DMA},
+	{ATA_READ_MULTIPLE_EXT, ATA_WORK_READ, FLAG_EXT | FLAG_MULTIPLE},
+	{ATA_WRITE_SECTORS, ATA_WORK_WRITE, 0},
+	{ATA_WRITE_SECTORS_ONCE, ATA_WORK_WRITE, 0},
+	{ATA_WRITE_SECTORS_EXT, ATA_WORK_WRITE, FLAG_EXT},
+	{ATA_WRITE_DMA_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_DMA},
+	{ATA_WRITE_MULTIPLE_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_MULTIPLE},
+	{ATA_WRITE_DMA_FUA_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_DMA | FLAG_DURABLE},
+	{ATA_VERIFY, ATA_WORK_VERIFY, 0},
+	{ATA_VERIFY_ONCE, ATA_WORK_VERIFY, 0},
+	{ATA_VERIFY_EXT, ATA_WORK_VERIFY, FLAG_EXT},
+	{ATA_READ_MULTIPLE, ATA_WORK_READ, FLAG_MULTIPLE},
+	{ATA_WRITE_MULTIPLE, ATA_WORK_WRITE, FLAG_MULTIPLE},
+	{ATA_READ_DMA, ATA_WORK_READ, FLAG_DMA},
+	{ATA_READ_DMA_ONCE, ATA_WORK_READ, FLAG_DMA},
+	{ATA_WRITE_DMA, ATA_WORK_WRITE, FLAG_DMA},
+	{ATA_WRITE_DMA_ONCE, ATA_WORK_WRITE, FLAG_DMA},
+	{ATA_WRITE_MULTIPLE_FUA_EXT, ATA_WORK_WRITE,
+		FLAG_EXT | FLAG_MULTIPLE | FLAG_DURABLE},
+};
+
 void ata_disk_reset(struct ata_disk *disk, bool power)
 {
 	if (power)
@@ -75,11 +103,20 @@ static uint32_t sectors_of(const struct ata_taskfile *file, bool ext)
 	return count != 0 ? count : most;
 }
 
+// Whether its address has 48 bits; queued ones, which are in no list, have.
+static bool is_ext(uint8_t command)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(medium_commands); i++)
+		if (medium_commands[i].command == command)
+			return (medium_commands[i].flags & FLAG_EXT) != 0;
+	return true;
+}
+
 void ata_show_sector(const struct ata_disk *disk, struct ata_taskfile *file, uint64_t lba)
 {
 	uint64_t track = lba / disk->track;
 
-	if (lba >> 28 != 0 || file->lba >> 24 != 0) {
+	if (is_ext(file->command)) {
 		file->lba = lba;
 		return;
 	}
@@ -215,7 +252,9 @@ static void smart_begin(struct ata_disk *disk, struct ata_taskfile *file, struct
 			refuse(work, ATA_ERROR_ABRT);
 		break;
 	case ATA_SMART_EXECUTE: // short, extended; captive or not
-		if ((file->lba & 0x7f) != 1 && (file->lba & 0x7f) != 2)
+		if ((file->lba & 0x7f) == 0) // off-line immediate, which no log has
+			break;
+		if ((file->lba & 0x7f) > 2)
 			refuse(work, ATA_ERROR_ABRT);
 		else if (disk->self_tests < ATA_SELF_TESTS_MAX)
 			disk->self_tests++;
@@ -277,40 +316,14 @@ static bool seek(const struct ata_disk *disk, const struct ata_taskfile *file)
 	return address_of(disk, file, false, &lba) && lba < disk->sectors;
 }
 
-// Reads and writes. False: it is another command.
+// False: it is none of these.
 static bool medium_command(struct ata_disk *disk, struct ata_taskfile *file,
 	struct ata_work *work)
 {
-	static const struct {
-		uint8_t command, kind, flags;
-	} commands[] = {
-		{ATA_READ_SECTORS, ATA_WORK_READ, 0},
-		{ATA_READ_SECTORS_ONCE, ATA_WORK_READ, 0},
-		{ATA_READ_SECTORS_EXT, ATA_WORK_READ, FLAG_EXT},
-		{ATA_READ_DMA_EXT, ATA_WORK_READ, FLAG_EXT | FLAG_DMA},
-		{ATA_READ_MULTIPLE_EXT, ATA_WORK_READ, FLAG_EXT | FLAG_MULTIPLE},
-		{ATA_WRITE_SECTORS, ATA_WORK_WRITE, 0},
-		{ATA_WRITE_SECTORS_ONCE, ATA_WORK_WRITE, 0},
-		{ATA_WRITE_SECTORS_EXT, ATA_WORK_WRITE, FLAG_EXT},
-		{ATA_WRITE_DMA_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_DMA},
-		{ATA_WRITE_MULTIPLE_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_MULTIPLE},
-		{ATA_WRITE_DMA_FUA_EXT, ATA_WORK_WRITE, FLAG_EXT | FLAG_DMA | FLAG_DURABLE},
-		{ATA_VERIFY, ATA_WORK_VERIFY, 0},
-		{ATA_VERIFY_ONCE, ATA_WORK_VERIFY, 0},
-		{ATA_VERIFY_EXT, ATA_WORK_VERIFY, FLAG_EXT},
-		{ATA_READ_MULTIPLE, ATA_WORK_READ, FLAG_MULTIPLE},
-		{ATA_WRITE_MULTIPLE, ATA_WORK_WRITE, FLAG_MULTIPLE},
-		{ATA_READ_DMA, ATA_WORK_READ, FLAG_DMA},
-		{ATA_READ_DMA_ONCE, ATA_WORK_READ, FLAG_DMA},
-		{ATA_WRITE_DMA, ATA_WORK_WRITE, FLAG_DMA},
-		{ATA_WRITE_DMA_ONCE, ATA_WORK_WRITE, FLAG_DMA},
-		{ATA_WRITE_MULTIPLE_FUA_EXT, ATA_WORK_WRITE,
-			FLAG_EXT | FLAG_MULTIPLE | FLAG_DURABLE},
-	};
-
-	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
-		if (commands[i].command == file->command) {
-			medium_begin(disk, file, work, commands[i].kind, commands[i].flags);
+	for (size_t i = 0; i < ARRAY_COUNT(medium_commands); i++)
+		if (medium_commands[i].command == file->command) {
+			medium_begin(disk, file, work, medium_commands[i].kind,
+				medium_commands[i].flags);
 			return true;
 		}
 	return false;

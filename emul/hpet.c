@@ -415,7 +415,7 @@ static void hpet_loaded(struct device *device, struct guest_time now)
 	struct hpet *hpet = hpet_of(device);
 
 	(void)now;
-	hpet->lines = 0;
+	hpet->lines = ~lines_of(hpet) & ((UINT32_C(1) << HPET_OUTPUTS) - 1); // all are driven
 	for (unsigned i = 0; i < HPET_TIMERS; i++)
 		hpet->timers[i].deadline_ns = GUEST_TIME_NEVER.ns;
 	hpet_commit(hpet);

@@ -278,12 +278,17 @@ static const char *transfer_check(const struct ide_channel *of)
 
 	if (of->done > bytes || of->part > bytes - of->done || of->part > DEVICE_IO_BYTES_MAX)
 		return "a transfer beyond its command";
+	if (of->work.kind == ATA_WORK_PACKET && (!of->work.is_packet || of->done != 0))
+		return "a packet that no command has asked for";
+	if (of->work.kind == ATA_WORK_PAGE && !of->work.is_packet &&
+		(of->done != 0 || of->bytes != ATA_SECTOR_BYTES))
+		return "a part of a page";
 	if (has_buffer && (of->at >= of->bytes || of->bytes > bytes - of->done))
 		return "a block beyond its command, or at its end";
 	if (!of->work.dma && of->work.kind != ATA_WORK_VERIFY && of->part > IDE_BUFFER_BYTES)
 		return "a block beyond its buffer";
-	if (of->work.kind == ATA_WORK_TRIM &&
-		of->range > of->work.sectors * ATA_TRIM_RANGES)
+	if (of->work.kind == ATA_WORK_TRIM && of->state != IDE_AWAITS_MASTER &&
+		of->range >= of->work.sectors * ATA_TRIM_RANGES)
 		return "a range beyond its command";
 	return NULL;
 }
@@ -367,7 +372,8 @@ static const struct state_field ide_fields[] = {
 	STATE_EACH_ANY(struct ide, drives, file.status),
 	STATE_EACH_ANY(struct ide, drives, file.error),
 	STATE_EACH_ANY(struct ide, channels, work.lba),
-	STATE_EACH_ANY(struct ide, channels, work.sectors),
+	STATE_EACH(struct ide, channels, work.sectors, 0,
+		SCSI_BLOCKS_MAX * SCSI_CD_BLOCK_BYTES / ATA_SECTOR_BYTES),
 	STATE_EACH(struct ide, channels, work.kind, 0, ATA_WORK_KINDS - 1),
 	STATE_EACH(struct ide, channels, work.page, 0, ATA_PAGES - 1),
 	STATE_EACH_ANY(struct ide, channels, work.log),

@@ -67,6 +67,7 @@ static bool device_reset(struct ide *ide, unsigned channel, unsigned reg, uint8_
 		return false;
 	ide_request_drop(ide, channel);
 	signature_set(drive);
+	drive->file.device = ide->channels[channel].selected != 0 ? ATA_DEVICE_SECOND : 0;
 	ide_irq_set(ide, channel, false);
 	return true;
 }

@@ -93,7 +93,7 @@ void ide_packet_move(struct ide *ide, unsigned channel)
 	uint32_t part;
 
 	ide_master_await(ide, channel);
-	if (!ide_master_is_ready(ide, channel, true))
+	if (!ide_master_is_ready(ide, channel, true) || of->done >= of->held)
 		return;
 	part = ide_master_pieces(ide, channel, of->held - of->done, pieces, &count);
 	if (!pieces_write(ide, pieces, count, of->buffer + of->done)) {
@@ -197,8 +197,6 @@ void ide_tray_set(struct ide *ide, enum device_setting setting, uint64_t value)
 		scsi_cd_insert(unit, (uint8_t)disc, ide->discs[disc].blocks);
 	if (!reads)
 		return;
-	if (ide->channels[channel].work.dma)
-		ide_master_fail(ide, channel);
 	scsi_fail(unit, SCSI_NOT_READY, SCSI_SENSE_NO_MEDIUM);
 	ide_packet_fail(ide, channel);
 }

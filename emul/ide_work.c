@@ -61,13 +61,11 @@ static void request_refused(struct ide *ide, unsigned channel)
 	ide_packet_fail(ide, channel);
 }
 
-// The back end has not done it.
+// The back end has not done it, which is no failure of the bus master's: Bus Master IDE 1.0, 2.2.
 static void request_failed(struct ide *ide, unsigned channel, enum status status)
 {
 	struct ide_channel *of = &ide->channels[channel];
 
-	if (of->work.dma)
-		ide_master_fail(ide, channel);
 	if (!of->work.is_packet) {
 		command_fail(ide, channel, status == STATUS_RANGE ? ATA_ERROR_IDNF
 			: of->asked == DEVICE_IO_READ ? ATA_ERROR_UNC : ATA_ERROR_ABRT);
@@ -203,7 +201,7 @@ static void trim_go_on(struct ide *ide, unsigned channel, struct guest_time now)
 		of->buffer + of->range / ATA_TRIM_RANGES * ATA_SECTOR_BYTES,
 		of->range % ATA_TRIM_RANGES, &lba, &sectors, &outside))
 		of->range++;
-	if (of->range == ranges) {
+	if (of->range >= ranges) {
 		ide_command_end(ide, channel, 0, 0);
 	} else if (outside) {
 		command_fail(ide, channel, ATA_ERROR_IDNF);

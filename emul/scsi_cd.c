@@ -179,8 +179,8 @@ static void event_tell(struct scsi_unit *unit, const uint8_t *cdb, struct scsi_w
 	} else {
 		page[2] = EVENT_CLASS_MEDIA;
 		page[4] = unit->event;
-		page[5] = (uint8_t)((unit->blocks != 0 ? MEDIA_PRESENT : 0) |
-			(unit->tray_open ? TRAY_OPEN : 0));
+		page[5] = unit->tray_open ? TRAY_OPEN // what is in it is not known then
+			: unit->blocks != 0 ? MEDIA_PRESENT : 0;
 		bytes = 8;
 		if (scsi_get(cdb + 7, 2) > 4)
 			unit->event = SCSI_EVENT_NONE;

@@ -94,7 +94,7 @@ void scsi_inquire(struct scsi_unit *unit, const uint8_t *cdb, struct scsi_work *
 		bytes = 0;
 	} else {
 		page[0] = type_of(unit);
-		page[1] = REMOVABLE;
+		page[1] = unit->is_cd ? REMOVABLE : 0;
 		page[2] = VERSION_SPC_3;
 		page[3] = 0x02; // response data format
 		page[4] = INQUIRY_BYTES - 5;

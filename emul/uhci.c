@@ -359,7 +359,7 @@ static bool uhci_takes_input(const struct device *device, enum device_input_kind
 	const struct uhci *uhci = CONTAINER_OF(device, const struct uhci, pci.device);
 
 	for (unsigned i = 0; i < UHCI_HIDS; i++)
-		if (usb_hid_takes(&uhci->hids[i], kind))
+		if (uhci_takes(uhci, i, kind))
 			return true;
 	return false;
 }

@@ -98,6 +98,8 @@ struct usb_device *uhci_device_find(struct uhci *uhci, uint8_t address);
 struct usb_device *uhci_device(struct uhci *uhci, enum uhci_device which);
 void uhci_device_plug(struct uhci *uhci, enum uhci_device which, bool plugged);
 void uhci_input(struct uhci *uhci, const struct device_input *input);
+// Whether one of the HIDs, counted from 0, has what such input comes from.
+bool uhci_takes(const struct uhci *uhci, unsigned hid, enum device_input_kind kind);
 const char *uhci_ports_check(const struct uhci *uhci);
 
 // uhci_schedule.c: all that is to be done in a frame.

@@ -216,10 +216,25 @@ void uhci_device_plug(struct uhci *uhci, enum uhci_device which, bool plugged)
 		port_resume(uhci, port_of(uhci, &uhci->hubs[0].usb));
 }
 
+// Of what is plugged in: whether packets get there, or could when it is resumed.
+static bool is_reached(const struct uhci *uhci, enum uhci_device which)
+{
+	const struct usb_device *usb = &uhci->hids[which - UHCI_KEYBOARD].usb;
+	const struct usb_device *root = is_behind_hub(uhci, which) ? &uhci->hubs[0].usb : usb;
+
+	return (uhci->ports[port_of(uhci, root)] & UHCI_PORT_ENABLED) != 0 &&
+		(root == usb || usb_hub_reaches(&uhci->hubs[0], usb));
+}
+
+bool uhci_takes(const struct uhci *uhci, unsigned hid, enum device_input_kind kind)
+{
+	return usb_hid_takes(&uhci->hids[hid], kind) && is_reached(uhci, UHCI_KEYBOARD + hid);
+}
+
 void uhci_input(struct uhci *uhci, const struct device_input *input)
 {
 	for (unsigned i = 0; i < UHCI_HIDS; i++)
-		if (usb_hid_takes(&uhci->hids[i], input->kind)) {
+		if (uhci_takes(uhci, i, input->kind)) {
 			(void)usb_hid_input(&uhci->hids[i], input);
 			if (uhci->hids[i].usb.wakeup)
 				wake(uhci, UHCI_KEYBOARD + i);

@@ -88,8 +88,8 @@ struct usb_device {
 };
 
 #define USB_DEVICE_STATE(type, array)                                                              \
-	STATE_EACH_DERIVED(type, array, usb.model),                                                \
-		STATE_EACH_DERIVED(type, array, usb.controller),                                   \
+	STATE_EACH_POINTER(type, array, usb.model),                                                \
+		STATE_EACH_POINTER(type, array, usb.controller),                                   \
 		STATE_EACH_ANY(type, array, usb.setup), STATE_EACH_ANY(type, array, usb.data),     \
 		STATE_EACH_ANY(type, array, usb.at),                                               \
 		STATE_EACH(type, array, usb.stage, 0, USB_STAGES - 1),                             \

@@ -105,6 +105,15 @@ bool usb_hub_changed(struct usb_hub *hub, const struct usb_device *child)
 	return usb_is_configured(&hub->usb) && hub->usb.wakeup;
 }
 
+bool usb_hub_reaches(const struct usb_hub *hub, const struct usb_device *child)
+{
+	for (unsigned i = 0; i < USB_HUB_PORTS; i++)
+		if (hub->children[i] == child)
+			return usb_is_configured(&hub->usb) &&
+				(hub->ports[i].status & PORT_ENABLE) != 0;
+	return false;
+}
+
 bool usb_hub_woken(struct usb_hub *hub, const struct usb_device *child)
 {
 	struct usb_hub_port *port = port_of(hub, child);
@@ -133,7 +142,7 @@ static int hub_read(struct usb_device *usb, const struct usb_setup *setup,
 
 	switch (setup->type << 8 | setup->request) {
 	case HUB_READ << 8 | USB_GET_DESCRIPTOR:
-		if (setup->value != HUB_DESCRIPTOR << 8)
+		if (setup->value != 0 && setup->value != HUB_DESCRIPTOR << 8) // 0: of old hosts
 			return -1;
 		memcpy(answer, hub_descriptor, HUB_DESCRIPTOR_BYTES);
 		return HUB_DESCRIPTOR_BYTES;

@@ -31,6 +31,8 @@ struct usb_device *usb_hub_find(const struct usb_hub *hub, uint8_t address);
 bool usb_hub_changed(struct usb_hub *hub, const struct usb_device *child);
 // A child asks to be resumed. Whether that reaches the host.
 bool usb_hub_woken(struct usb_hub *hub, const struct usb_device *child);
+// Whether packets get to a child: a host that was reset, or has gone, leaves it as it was.
+bool usb_hub_reaches(const struct usb_hub *hub, const struct usb_device *child);
 const char *usb_hub_check(const struct usb_hub *hub);
 
 #endif

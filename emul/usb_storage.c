@@ -197,7 +197,7 @@ static void command_begin(struct usb_storage *storage, const uint8_t *block)
 	memcpy(cdb, block + COMMAND_BLOCK, block[COMMAND_LENGTH]);
 	storage->tag = little32(block + 4);
 	storage->length = little32(block + 8);
-	storage->moved = storage->done = storage->part = 0;
+	storage->total = storage->moved = storage->done = storage->part = 0;
 	storage->at = storage->bytes = 0;
 	storage->phase = to_host ? USB_STORAGE_TO_HOST : USB_STORAGE_FROM_HOST;
 	scsi_command_begin(&storage->unit, cdb, &storage->work, storage->buffer);

@@ -46,8 +46,8 @@ static enum status kernel_load(struct vm *vm, char error[VM_ERROR_MAX])
 {
 	const struct acpi_config acpi = {
 		.vcpus = vm->vcpu_count, .pci = true, .keyboard = true, .hpet = vm->config.hpet,
-		.q35 = vm->config.machine == VM_MACHINE_Q35,
-		.pvpanic = true};
+		.vga = vm->config.display == VM_DISPLAY_VGA,
+		.q35 = vm->config.machine == VM_MACHINE_Q35, .pvpanic = true};
 	struct direct_boot_source source = {
 		.kernel = vm->config.kernel,
 		.kernel_bytes = vm->config.kernel_bytes,

@@ -36,7 +36,7 @@ static bool device_drives(const struct vm_device *owner, const struct device *de
 		for (unsigned n = 0; n < BUS_SINKS_MAX && wire->sinks[n].kind != WIRE_NOWHERE; n++)
 			if (wire->sinks[n].kind == WIRE_DEVICE &&
 				wire->sinks[n].device == device && wire->sinks[n].input == input &&
-				(source->model->level != NULL
+				(source->model->level != NULL && !owner->vm->bus.resets
 					? source->model->level(source, now, output)
 					: wire->level))
 				return true;

@@ -91,7 +91,8 @@ struct bus {
 	// The device lock (a): the one core that runs handlers of the machine's devices, or NULL.
 	struct cpu *owner;
 	bool completes; // a device hears of a completion that is an effect
-	uint8_t reserved[7];
+	bool resets;    // all devices are being reset: no output has any level yet but its wire's
+	uint8_t reserved[6];
 	uint32_t effect_first, effect_count;
 	struct bus_effect effects[BUS_EFFECTS_MAX];
 	struct bus_region regions[BUS_REGIONS_MAX]; // index 0 stays free

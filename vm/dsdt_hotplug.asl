@@ -44,13 +44,6 @@
 		Device (S22) { Name (_ADR, 0x160000) Name (_SUN, 22) Method (_EJ0, 1) {PCEJ (22)} }
 		Device (S23) { Name (_ADR, 0x170000) Name (_SUN, 23) Method (_EJ0, 1) {PCEJ (23)} }
 		Device (S24) { Name (_ADR, 0x180000) Name (_SUN, 24) Method (_EJ0, 1) {PCEJ (24)} }
-		Device (S25) { Name (_ADR, 0x190000) Name (_SUN, 25) Method (_EJ0, 1) {PCEJ (25)} }
-		Device (S26) { Name (_ADR, 0x1A0000) Name (_SUN, 26) Method (_EJ0, 1) {PCEJ (26)} }
-		Device (S27) { Name (_ADR, 0x1B0000) Name (_SUN, 27) Method (_EJ0, 1) {PCEJ (27)} }
-		Device (S28) { Name (_ADR, 0x1C0000) Name (_SUN, 28) Method (_EJ0, 1) {PCEJ (28)} }
-		Device (S29) { Name (_ADR, 0x1D0000) Name (_SUN, 29) Method (_EJ0, 1) {PCEJ (29)} }
-		Device (S30) { Name (_ADR, 0x1E0000) Name (_SUN, 30) Method (_EJ0, 1) {PCEJ (30)} }
-		Device (S31) { Name (_ADR, 0x1F0000) Name (_SUN, 31) Method (_EJ0, 1) {PCEJ (31)} }
 		Method (DVNT, 2, Serialized)
 		{
 			If (Arg0 & 0x00000008) { Notify (S03, Arg1) }
@@ -75,13 +68,6 @@
 			If (Arg0 & 0x00400000) { Notify (S22, Arg1) }
 			If (Arg0 & 0x00800000) { Notify (S23, Arg1) }
 			If (Arg0 & 0x01000000) { Notify (S24, Arg1) }
-			If (Arg0 & 0x02000000) { Notify (S25, Arg1) }
-			If (Arg0 & 0x04000000) { Notify (S26, Arg1) }
-			If (Arg0 & 0x08000000) { Notify (S27, Arg1) }
-			If (Arg0 & 0x10000000) { Notify (S28, Arg1) }
-			If (Arg0 & 0x20000000) { Notify (S29, Arg1) }
-			If (Arg0 & 0x40000000) { Notify (S30, Arg1) }
-			If (Arg0 & 0x80000000) { Notify (S31, Arg1) }
 		}
 		Method (PCNT, 0, Serialized)
 		{

@@ -92,8 +92,10 @@ static uint32_t usb_path(const struct vm *vm, unsigned which, const char *before
 {
 	unsigned place = pc_usb_place(vm, which);
 
-	return (uint32_t)snprintf(to, room, "%s/pci@i0cf8/usb@1,2/%sstorage@%x/channel@0/disk@0,0",
-		before, place > UHCI_BEHIND_HUB ? "hub@2/" : "", place % UHCI_BEHIND_HUB);
+	return (uint32_t)snprintf(to, room,
+		"%s/pci@i0cf8/usb@%s/%sstorage@%x/channel@0/disk@0,0", before,
+		vm->config.machine == VM_MACHINE_Q35 ? "1d" : "1,2",
+		place > UHCI_BEHIND_HUB ? "hub@2/" : "", place % UHCI_BEHIND_HUB);
 }
 
 // Open Firmware's paths of the disks, in the order of the configuration, with a line's end between
@@ -147,7 +149,8 @@ static void files_add(struct contents *contents, const struct vm *vm)
 enum status firmware_info_create(const struct vm *vm, struct firmware_info **created)
 {
 	const struct acpi_config acpi = {.vcpus = vm->config.vcpus, .pm_base = vm->config.pm_base,
-		.pci = true, .hpet = vm->config.hpet,
+		.pci = true, .keyboard = true, .hpet = vm->config.hpet,
+		.vga = vm->config.display == VM_DISPLAY_VGA,
 		.q35 = vm->config.machine == VM_MACHINE_Q35, .pvpanic = true};
 	struct contents *contents = calloc(1, sizeof(*contents));
 	enum status status;

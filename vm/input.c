@@ -49,13 +49,19 @@ struct device *input_device(const struct vm *vm, enum device_input_kind kind,
 	return NULL;
 }
 
+// A release goes to all: the one that has it pressed may not be the one that is pressed now.
 void input_deliver(struct vm *vm, const struct event *event, struct guest_time now)
 {
 	struct device_input input;
 	struct device *device;
+	bool is_release;
 
 	memcpy(&input, event->payload, sizeof(input));
+	is_release = !input.down && (input.kind == DEVICE_INPUT_KEY ||
+		input.kind == DEVICE_INPUT_BUTTON);
 	device = input_device(vm, input.kind, NULL);
-	if (device != NULL)
+	while (device != NULL) {
 		device->model->input(device, now, &input);
+		device = is_release ? input_device(vm, input.kind, device) : NULL;
+	}
 }

@@ -178,8 +178,8 @@ static void command_sendkey(const struct monitor_call *call)
 	}
 	if (count == 0 || !post(vm, keys, count) || !hold(monitor_machine(), vm, hold_ms))
 		return;
-	if (outside_input(vm, released, count) == STATUS_BUSY)
-		monitor_puts("Error: too much input waits for the machine: keys are down still\n");
+	if (outside_input(vm, released, count) != STATUS_OK)
+		monitor_puts("Error: the machine takes no input now: keys are down still\n");
 }
 
 static bool number_parse(const char *text, int16_t *number)

@@ -95,9 +95,9 @@ static unsigned piix3_input(unsigned number)
 	return piix3_pirq(number) * PIIX3_PIRQ_INPUTS + number;
 }
 
-static uint8_t piix3_irq(unsigned number)
+static uint8_t piix3_irq(unsigned number, unsigned pin)
 {
-	return irq_of_pirq(piix3_pirq(number));
+	return irq_of_pirq((piix3_pirq(number) + pin - 1) % 4);
 }
 
 // ---- q35
@@ -131,9 +131,12 @@ static unsigned lpc_input(unsigned number)
 	return ICH9_LPC_INPUT_SLOT + number;
 }
 
-static uint8_t lpc_irq(unsigned number)
+// Pins are swizzled over PIRQA# to PIRQD#, or over the other four.
+static uint8_t lpc_irq(unsigned number, unsigned pin)
 {
-	return irq_of_pirq(ich9_lpc_pirq(number));
+	unsigned pirq = ich9_lpc_pirq(number);
+
+	return irq_of_pirq((pirq & 4) | ((pirq + pin - 1) & 3));
 }
 
 static const struct pc_board boards[] = {

@@ -53,7 +53,7 @@ struct pc_board {
 	// Of INTA# of a slot of bus 0: the input of the ISA bridge, and the ISA interrupt by the
 	// settings above.
 	unsigned (*card_input)(unsigned number);
-	uint8_t (*card_irq)(unsigned number);
+	uint8_t (*card_irq)(unsigned number, unsigned pin); // pin: 1, INTA#, to 4
 	uint64_t low_max; // of RAM below the PCI hole
 	uint64_t ecam_base;
 	uint64_t ecam_bytes;

@@ -76,7 +76,8 @@ static void board_set_up(struct vm *vm, struct guest_time now)
 		if (device->model->pci != NULL && device->model->pci->pin != 0 &&
 			slot_is_on(&vm->devices[i]))
 			pci_write(vm, device, PCIDEV_INTERRUPT_LINE, 1,
-				board->card_irq(vm->devices[i].function >> 3u), now);
+				board->card_irq(vm->devices[i].function >> 3u,
+					device->model->pci->pin), now);
 	}
 	bus_effects_carry_out(vm, now);
 }
@@ -108,8 +109,10 @@ void pc_reset(struct vm *vm, enum device_reset kind)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		lapic_reset(vm->vcpus[i], now, kind);
 	// One stimulus for all: what one device drives reaches another when both are reset.
+	vm->bus.resets = true;
 	for (uint32_t i = 0; i < vm->device_count; i++)
 		vm->devices[i].device->model->reset(vm->devices[i].device, now, kind);
+	vm->bus.resets = false;
 	bus_effects_carry_out(vm, now);
 	if (vm->config.firmware == NULL)
 		board_set_up(vm, now);

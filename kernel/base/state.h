@@ -105,6 +105,14 @@ struct state_table {
 		.width = (uint8_t)sizeof(((type *)0)->array[0].member),                            \
 		.kind = STATE_FIELD_DERIVED, .since = 1                                            \
 	}
+// The same for a pointer.
+#define STATE_EACH_POINTER(type, array, member)                                                    \
+	{                                                                                          \
+		.name = #array "." #member, .offset = (uint32_t)offsetof(type, array[0].member),   \
+		.stride = (uint32_t)sizeof(((type *)0)->array[0]),                                 \
+		.count = (uint32_t)ARRAY_COUNT(((type *)0)->array),                                \
+		.width = (uint8_t)sizeof(void *), .kind = STATE_FIELD_DERIVED, .since = 1          \
+	}
 #define STATE_PAD(type, member) STATE_DERIVED(type, member)
 
 #define STATE_TABLE(name_, version_, type, fields_, check_)                                        \

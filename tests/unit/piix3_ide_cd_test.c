@@ -302,7 +302,9 @@ static void impossible_states_are_refused(void **state)
 	REFUSED(channels[1].work.block, 1, "a command beyond its disc");
 	REFUSED(channels[1].work.is_packet, 0, "a command of a disk, of a CD drive");
 	REFUSED(channels[1].work.durable, 1, "a packet's command that no packet asks for");
-	control(0);
+	cd_out(STATUS, ATA_DEVICE_RESET);
+	cd_out(STATUS, ATA_IDENTIFY_PACKET_DEVICE); // else its end would be a packet's
+	REFUSED(channels[1].bytes, 100, "a part of a page");
 	cd_out(STATUS, ATA_DEVICE_RESET);
 	packet(0, 8, "\x12\0\0\0\x24\0\0\0\0\0\0\0");
 	REFUSED(channels[1].held, SCSI_PAGE_BYTES + 1, "a page beyond its buffer");

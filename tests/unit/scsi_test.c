@@ -221,7 +221,7 @@ static void the_tray_opens_and_closes(void **state)
 	event(SCSI_EVENT_EJECT_REQUEST, 2);
 	(void)BEGIN(SCSI_PREVENT_ALLOW_MEDIUM_REMOVAL, "");
 	assert_int_equal(BEGIN(SCSI_START_STOP_UNIT, "\0\0\0\x02"), SCSI_WORK_NONE);
-	event(SCSI_EVENT_MEDIA_REMOVAL, 3);
+	event(SCSI_EVENT_MEDIA_REMOVAL, 1);
 	(void)BEGIN(SCSI_TEST_UNIT_READY, "");
 	expect_failed(SCSI_NOT_READY, SCSI_SENSE_NO_MEDIUM_OPEN);
 	(void)BEGIN(SCSI_READ_10, "\0\0\0\0\x05\0\0\x02");
@@ -282,7 +282,7 @@ static void a_disk_is_written(void **state)
 {
 	(void)state;
 	(void)BEGIN(SCSI_INQUIRY, "\0\0\0\x24");
-	assert_memory_equal(page, "\0\x80\x05\x02\x1f\0\0\0REPRISE DISK ", 21);
+	assert_memory_equal(page, "\0\0\x05\x02\x1f\0\0\0REPRISE DISK ", 21);
 	(void)BEGIN(SCSI_READ_CAPACITY_10, "");
 	assert_memory_equal(page, "\0\x01\x23\x44\0\0\x02\0", 8);
 	(void)BEGIN(SCSI_WRITE_6, "\0\0\x05\x02");
