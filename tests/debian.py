@@ -39,6 +39,10 @@ FIRMWARE = {"seabios": [("firmware/bios-256k.bin", "/usr/share/seabios/bios-256k
 # nanoseconds, as in linux-uefi.
 SHIFT = {"seabios": 0, "ovmf": 3, "pflash": 3}
 EFIVARS = "/sys/firmware/efi/efivars"
+# QEMU keeps what it has translated of a page until it is written, and looks at all of it with each
+# write. A kernel that is loaded over another one takes minutes where there is much of that; when so
+# much is full, all is forgotten.
+TRANSLATED_MIB = 64
 MIB = 1 << 20
 MEMORY_MIB = 256  # of the guest
 HOST_MIB = 96     # beside guests and images
@@ -135,8 +139,10 @@ def command(options, directory, firmware, host=(), machine=(), image=None, memor
             file.write(part)
     # The image is there twice: in the archive, and as the disk.
     memory += 2 * len(content) // MIB + host_mib
-    return qemu.reprise_command(options, directory, None, memory=memory, icount=False,
-                                elsewhere=elsewhere) + [
+    text = qemu.reprise_command(options, directory, None, memory=memory, icount=False,
+                                elsewhere=elsewhere)
+    text[text.index("-accel") + 1] += f",tb-size={TRANSLATED_MIB}"
+    return text + [
         "-initrd", archive,
         "-icount", f"shift={SHIFT[firmware] if shift is None else shift},sleep=on"]
 
